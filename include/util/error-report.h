@@ -1,0 +1,19 @@
+/*
+ * Telling the user what went wrong: one message on stderr, headed by the name the program was called by.
+ *
+ * The name is GLib's, g_set_prgname(). stderr may be buffered by the caller.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UTIL_ERROR_REPORT_H
+#define UTIL_ERROR_REPORT_H
+
+#include <glib.h>
+
+/* Prints "NAME: MESSAGE" and a line end. */
+void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* As error_report(), for a mistake on the command line: a second line points to the help. */
+void error_report_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * Arithmetic on numbers that an image claims: hostile until checked.
+ *
+ * The functions that return bool are false on overflow, and leave *result alone then. Nothing here allocates.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UTIL_NUMBER_H
+#define UTIL_NUMBER_H
+
+#include <glib.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define DIV_ROUND_UP(n, d) ((n) / (d) + ((n) % (d) != 0))
+
+static inline bool add_u64(uint64_t a, uint64_t b, uint64_t *result)
+{
+    uint64_t sum;
+
+    if (__builtin_add_overflow(a, b, &sum)) {
+        return false;
+    }
+    *result = sum;
+    return true;
+}
+
+/* @n rounded up to a multiple of @alignment, a power of two. */
+static inline bool align_up_u64(uint64_t n, uint64_t alignment, uint64_t *result)
+{
+    uint64_t sum;
+
+    if (!add_u64(n, alignment - 1, &sum)) {
+        return false;
+    }
+    *result = sum & ~(alignment - 1);
+    return true;
+}
+
+/* Big-endian loads from any address. */
+static inline uint64_t load_be64(const void *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return GUINT64_FROM_BE(v);
+}
+
+static inline uint32_t load_be32(const void *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return GUINT32_FROM_BE(v);
+}
+
+static inline uint16_t load_be16(const void *p)
+{
+    uint16_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return GUINT16_FROM_BE(v);
+}
+
+#endif

@@ -1,0 +1,377 @@
+/*
+ * The JSON output visitor.
+ *
+ * Text is collected in a buffer and written a buffer at a time: lists of millions of numbers are common, and
+ * nothing here may cost more than a few instructions a character.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qapi/json-output.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "qapi/visitor-impl.h"
+
+#define BUFFER_SIZE       (32 * 1024)
+#define INDENT            4
+#define MAX_NUMBER_LENGTH G_ASCII_DTOSTR_BUF_SIZE
+
+typedef struct JsonOutputVisitor {
+    Visitor visitor;
+    FILE *file;      /* where full buffers go; NULL: to @string */
+    GString *string; /* NULL: to @file */
+    bool pretty;
+    bool first;   /* nothing was written yet in the innermost object or list */
+    int error;    /* errno value of the first write that failed, 0 if none */
+    size_t depth; /* objects and lists that are open */
+    size_t used;  /* bytes in @buffer */
+    char buffer[BUFFER_SIZE];
+} JsonOutputVisitor;
+
+static void flush_buffer(JsonOutputVisitor *j)
+{
+    if (j->string) {
+        g_string_append_len(j->string, j->buffer, (gssize)j->used);
+    } else if (j->used && !j->error && fwrite(j->buffer, 1, j->used, j->file) != j->used) {
+        j->error = errno ? errno : EIO;
+    }
+    j->used = 0;
+}
+
+/* Room for @size bytes, at most BUFFER_SIZE; the caller writes them there and adds to @used. */
+static char *reserve(JsonOutputVisitor *j, size_t size)
+{
+    if (size > BUFFER_SIZE - j->used) {
+        flush_buffer(j);
+    }
+    return j->buffer + j->used;
+}
+
+static void put_bytes(JsonOutputVisitor *j, const char *bytes, size_t size)
+{
+    memcpy(reserve(j, size), bytes, size);
+    j->used += size;
+}
+
+static void put_char(JsonOutputVisitor *j, char c)
+{
+    *reserve(j, 1) = c;
+    j->used++;
+}
+
+static void put_line_break(JsonOutputVisitor *j)
+{
+    size_t left = j->depth * INDENT;
+
+    put_char(j, '\n');
+    while (left) {
+        size_t size = MIN(left, BUFFER_SIZE);
+
+        memset(reserve(j, size), ' ', size);
+        j->used += size;
+        left -= size;
+    }
+}
+
+static void put_unsigned(JsonOutputVisitor *j, uint64_t value)
+{
+    char digits[20];
+    char *start = digits + sizeof(digits);
+
+    do {
+        *--start = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    put_bytes(j, start, (size_t)(digits + sizeof(digits) - start));
+}
+
+static void put_code_unit(JsonOutputVisitor *j, uint32_t unit)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char escape[6] = {'\\', 'u', hex[unit >> 12], hex[unit >> 8 & 15], hex[unit >> 4 & 15], hex[unit & 15]};
+
+    put_bytes(j, escape, sizeof(escape));
+}
+
+static void put_code_point(JsonOutputVisitor *j, uint32_t c)
+{
+    static const char *const short_escapes[128] = {
+        ['"'] = "\\\"", ['\\'] = "\\\\", ['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n", ['\r'] = "\\r", ['\t'] = "\\t",
+    };
+
+    if (c < 128 && short_escapes[c]) {
+        put_bytes(j, short_escapes[c], 2);
+    } else if (c >= 0x20 && c < 0x7f) {
+        put_char(j, (char)c);
+    } else if (c < 0x10000) {
+        put_code_unit(j, c);
+    } else {
+        put_code_unit(j, 0xd800 + ((c - 0x10000) >> 10));
+        put_code_unit(j, 0xdc00 + ((c - 0x10000) & 0x3ff));
+    }
+}
+
+/* How many bytes a sequence has that begins with @lead, by the original rules of UTF-8; 0 if none does. */
+static int sequence_length(unsigned char lead)
+{
+    static const unsigned char first_above[] = {0x80, 0xc0, 0xe0, 0xf0, 0xf8, 0xfc, 0xfe};
+
+    if (lead < first_above[0]) {
+        return 1;
+    }
+    for (int length = 2; length <= 6; length++) {
+        if (lead >= first_above[length - 1] && lead < first_above[length]) {
+            return length;
+        }
+    }
+    return 0;
+}
+
+static bool is_valid_code_point(uint32_t c, int length)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000, 0x200000, 0x4000000};
+    bool surrogate = c >= 0xd800 && c <= 0xdfff;
+    bool noncharacter = (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
+
+    if (c == 0 && length == 2) {
+        return true; /* the usual way to write U+0000 within a C string */
+    }
+    return c >= smallest[length] && c <= 0x10ffff && !surrogate && !noncharacter;
+}
+
+/* Takes one code point off the NUL-terminated string at *@text, U+FFFD for a malformed sequence as a whole. */
+static uint32_t next_code_point(const unsigned char **text)
+{
+    const unsigned char *s = *text;
+    int length = sequence_length(*s);
+    uint32_t c = length == 1 ? *s : *s & (0x7fu >> length);
+
+    for (int i = 1; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            *text = s + i;
+            return 0xfffd;
+        }
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    *text = s + MAX(length, 1);
+    return length > 0 && is_valid_code_point(c, length) ? c : 0xfffd;
+}
+
+static void put_string(JsonOutputVisitor *j, const char *string)
+{
+    const unsigned char *text = (const unsigned char *)string;
+
+    put_char(j, '"');
+    while (*text) {
+        put_code_point(j, next_code_point(&text));
+    }
+    put_char(j, '"');
+}
+
+/* What comes before a value: a comma behind the one before it, a line of its own, its name. */
+static JsonOutputVisitor *begin_value(Visitor *v, const char *name)
+{
+    JsonOutputVisitor *j = (JsonOutputVisitor *)v;
+
+    if (j->depth) {
+        if (!j->first) {
+            put_char(j, ',');
+        }
+        if (j->pretty) {
+            put_line_break(j);
+        } else if (!j->first) {
+            put_char(j, ' ');
+        }
+    }
+    j->first = false;
+    if (name) {
+        size_t length = strlen(name); /* a name of the schema: short, and nothing in it to escape */
+        char *to = reserve(j, length + 4);
+
+        *to = '"';
+        memcpy(to + 1, name, length);
+        memcpy(to + 1 + length, "\": ", 3);
+        j->used += length + 4;
+    }
+    return j;
+}
+
+static void open_bracket(Visitor *v, const char *name, char bracket)
+{
+    JsonOutputVisitor *j = begin_value(v, name);
+
+    put_char(j, bracket);
+    j->depth++;
+    j->first = true;
+}
+
+static void close_bracket(Visitor *v, char bracket)
+{
+    JsonOutputVisitor *j = (JsonOutputVisitor *)v;
+
+    j->depth--;
+    j->first = false;
+    if (j->pretty) {
+        put_line_break(j);
+    }
+    put_char(j, bracket);
+}
+
+static bool output_start_struct(Visitor *v, const char *name, GError **errp)
+{
+    open_bracket(v, name, '{');
+    return true;
+}
+
+static void output_end_struct(Visitor *v)
+{
+    close_bracket(v, '}');
+}
+
+static bool output_start_list(Visitor *v, const char *name, size_t *len, GError **errp)
+{
+    open_bracket(v, name, '[');
+    return true;
+}
+
+static void output_end_list(Visitor *v)
+{
+    close_bracket(v, ']');
+}
+
+static bool output_str(Visitor *v, const char *name, char **obj, GError **errp)
+{
+    put_string(begin_value(v, name), *obj ? *obj : "");
+    return true;
+}
+
+static bool output_bool(Visitor *v, const char *name, bool *obj, GError **errp)
+{
+    JsonOutputVisitor *j = begin_value(v, name);
+
+    if (*obj) {
+        put_bytes(j, "true", 4);
+    } else {
+        put_bytes(j, "false", 5);
+    }
+    return true;
+}
+
+/* The shortest decimal number that reads back as @value. */
+static void shortest_number(char *text, int size, double value)
+{
+    static const char *const formats[] = {"%.15g", "%.16g", "%.17g"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_ascii_formatd(text, size, formats[i], value);
+        if (g_ascii_strtod(text, NULL) == value) {
+            break;
+        }
+    }
+}
+
+static bool output_number(Visitor *v, const char *name, double *obj, GError **errp)
+{
+    char text[MAX_NUMBER_LENGTH];
+    JsonOutputVisitor *j = begin_value(v, name);
+
+    if (!isfinite(*obj)) {
+        j->error = j->error ? j->error : EDOM; /* JSON has no word for it */
+        put_bytes(j, "null", 4);
+        return true;
+    }
+    shortest_number(text, sizeof(text), *obj);
+    put_bytes(j, text, strlen(text));
+    return true;
+}
+
+static bool output_int(Visitor *v, const char *name, int64_t *obj, int64_t min, int64_t max, GError **errp)
+{
+    JsonOutputVisitor *j = begin_value(v, name);
+
+    if (*obj < 0) {
+        put_char(j, '-');
+    }
+    put_unsigned(j, *obj < 0 ? -(uint64_t)*obj : (uint64_t)*obj);
+    return true;
+}
+
+static bool output_uint(Visitor *v, const char *name, uint64_t *obj, uint64_t max, GError **errp)
+{
+    put_unsigned(begin_value(v, name), *obj);
+    return true;
+}
+
+static bool output_size(Visitor *v, const char *name, uint64_t *obj, GError **errp)
+{
+    put_unsigned(begin_value(v, name), *obj);
+    return true;
+}
+
+static bool output_enum(Visitor *v, const char *name, int *obj, const QapiEnumLookup *lookup, GError **errp)
+{
+    put_string(begin_value(v, name), qapi_enum_name(lookup, *obj));
+    return true;
+}
+
+static bool output_null(Visitor *v, const char *name, GError **errp)
+{
+    put_bytes(begin_value(v, name), "null", 4);
+    return true;
+}
+
+static bool output_complete(Visitor *v, GError **errp)
+{
+    JsonOutputVisitor *j = (JsonOutputVisitor *)v;
+
+    g_assert(j->depth == 0);
+    flush_buffer(j);
+    if (j->file && !j->error && (fflush(j->file) != 0 || ferror(j->file))) {
+        j->error = errno ? errno : EIO;
+    }
+    if (j->error) {
+        g_set_error(errp, QAPI_ERROR, QAPI_ERROR_OUTPUT, "Could not write JSON: %s", g_strerror(j->error));
+    }
+    return !j->error;
+}
+
+static void output_free(Visitor *v)
+{
+    g_free(v);
+}
+
+static Visitor *output_new(FILE *file, GString *string, bool pretty)
+{
+    static const VisitorOps ops = {
+        .start_struct = output_start_struct,
+        .end_struct = output_end_struct,
+        .start_list = output_start_list,
+        .end_list = output_end_list,
+        .type_str = output_str,
+        .type_bool = output_bool,
+        .type_number = output_number,
+        .type_int = output_int,
+        .type_uint = output_uint,
+        .type_size = output_size,
+        .type_enum = output_enum,
+        .type_null = output_null,
+        .complete = output_complete,
+        .free = output_free,
+    };
+    JsonOutputVisitor *j = g_new(JsonOutputVisitor, 1);
+
+    *j = (JsonOutputVisitor){.visitor = {&ops}, .file = file, .string = string, .pretty = pretty, .first = true};
+    return &j->visitor;
+}
+
+Visitor *json_output_visitor_new(FILE *file, bool pretty)
+{
+    return output_new(file, NULL, pretty);
+}
+
+Visitor *json_output_visitor_new_string(GString *string, bool pretty)
+{
+    return output_new(NULL, string, pretty);
+}
