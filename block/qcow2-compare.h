@@ -1,0 +1,20 @@
+/*
+ * Comparing stored with computed reference counts (spec check-behaviour 4.1).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_COMPARE_H
+#define BLOCK_QCOW2_COMPARE_H
+
+#include "block/qcow2-findings.h"
+#include "block/qcow2-refcount.h"
+#include "block/refmap.h"
+
+/*
+ * Reports every cluster of @computed whose stored count is different or unknown. @table is named where a block of
+ * it makes a count unknown. Returns the cluster behind the last one that is used by either, at least 1.
+ */
+uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
+                                 const Qcow2RefcountEntries *table, const RefMap *computed, Qcow2Report *report);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * Counting references to regions of the file.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-count.h"
+
+#include "block/qcow2-format.h"
+#include "block/qcow2-refcount.h"
+#include "util/number.h"
+
+void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *h, uint64_t length)
+{
+    *c = (Qcow2Counting){
+        .header = h,
+        .file_end = DIV_ROUND_UP(length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE,
+        .max = qcow2_refcount_max(h),
+    };
+    c->refs = refmap_new(DIV_ROUND_UP(c->file_end, h->cluster_size));
+}
+
+void qcow2_counting_clear(Qcow2Counting *c)
+{
+    g_clear_pointer(&c->refs, refmap_free);
+    g_clear_pointer(&c->overflowed, g_hash_table_destroy);
+}
+
+/* A size with its highest bit set is a negative one to the stock tool, which then counts nothing. */
+static bool region_empty(uint64_t size)
+{
+    return size == 0 || size > INT64_MAX;
+}
+
+bool qcow2_region_beyond_end(const Qcow2Counting *c, uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+
+    if (region_empty(size)) {
+        return false;
+    }
+    if (!add_u64(offset, size, &end)) {
+        return true;
+    }
+    return end > c->file_end && end - c->file_end >= c->header->cluster_size;
+}
+
+bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight)
+{
+    uint64_t first, last;
+
+    if (region_empty(size) || qcow2_region_beyond_end(c, offset, size)) {
+        return true;
+    }
+    first = offset >> c->header->cluster_bits;
+    last = (offset + size - 1) >> c->header->cluster_bits;
+    return refmap_add(c->refs, first, last - first + 1, weight);
+}
+
+void qcow2_counting_finish(Qcow2Counting *c)
+{
+    uint64_t index = 0;
+
+    for (Counters *piece; (piece = refmap_next_piece(c->refs, &index)); index++) {
+        size_t i = 0;
+
+        while ((i = counters_find_above(piece, COUNTERS_PER_PIECE, i, c->max)) < COUNTERS_PER_PIECE) {
+            uint64_t *cluster = g_new(uint64_t, 1);
+
+            *cluster = (index << COUNTERS_PER_PIECE_BITS) + i++;
+            if (!c->overflowed) {
+                c->overflowed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+            }
+            g_hash_table_insert(c->overflowed, cluster, g_new0(uint64_t, 1));
+        }
+        counters_clamp(piece, COUNTERS_PER_PIECE, c->max);
+    }
+}
+
+/* The references so far to @cluster when it has too many of them, else NULL. */
+static uint64_t *overflow_of(const Qcow2Counting *c, uint64_t cluster)
+{
+    return c->overflowed ? g_hash_table_lookup(c->overflowed, &cluster) : NULL;
+}
+
+void qcow2_report_region(Qcow2Counting *c, uint64_t offset, uint64_t size, Qcow2Report *report)
+{
+    if (qcow2_region_beyond_end(c, offset, size)) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, size}});
+        return;
+    }
+    if (!c->overflowed || region_empty(size)) {
+        return;
+    }
+    for (uint64_t i = offset >> c->header->cluster_bits; i <= (offset + size - 1) >> c->header->cluster_bits; i++) {
+        uint64_t *references = overflow_of(c, i);
+
+        if (references && ++*references > c->max) {
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {i << c->header->cluster_bits}});
+        }
+    }
+}
+
+bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size)
+{
+    if (qcow2_region_beyond_end(c, offset, size)) {
+        return true;
+    }
+    if (!c->overflowed || region_empty(size)) {
+        return false;
+    }
+    for (uint64_t i = offset >> c->header->cluster_bits; i <= (offset + size - 1) >> c->header->cluster_bits; i++) {
+        if (overflow_of(c, i)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,52 @@
+/*
+ * Counting references to regions of the file (spec check-behaviour 3.2).
+ *
+ * Counting and reporting are two passes over the same regions: counts may be added in any order and with weights,
+ * and when all are there, the faults are reported in the stock tool's order by the same walk over the same list.
+ * A region that reaches beyond the file is a fault whenever it is looked at. A count that does not fit the width
+ * of the image's counts is a fault of those references that come last in stock order, so it is known only when
+ * everything is counted.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_COUNT_H
+#define BLOCK_QCOW2_COUNT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2-findings.h"
+#include "block/qcow2-header.h"
+#include "block/refmap.h"
+
+typedef struct Qcow2Counting {
+    const Qcow2HeaderFields *header;
+    uint64_t file_end; /* length of the file in bytes, rounded up to a sector (spec check-behaviour 2.7) */
+    uint64_t max;      /* the greatest count that can be stored */
+    RefMap *refs;
+
+    /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
+    GHashTable *overflowed;
+} Qcow2Counting;
+
+/* Starts counting for a file of @length bytes; undone by qcow2_counting_clear(). */
+void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *header, uint64_t length);
+void qcow2_counting_clear(Qcow2Counting *c);
+
+/* True where the region reaches beyond the end of the file by a cluster or more; it is not counted then. */
+bool qcow2_region_beyond_end(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+
+/* Counts @weight references to each cluster that the region touches. False when memory is short. */
+bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);
+
+/* Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. */
+void qcow2_counting_finish(Qcow2Counting *c);
+
+/* Reports what is wrong with one reference to the region. After qcow2_counting_finish(). */
+void qcow2_report_region(Qcow2Counting *c, uint64_t offset, uint64_t size, Qcow2Report *report);
+
+/* True where a reference to the region may have something to report. */
+bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+
+#endif

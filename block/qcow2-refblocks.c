@@ -1,0 +1,49 @@
+/*
+ * Counting the refcount blocks.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-refblocks.h"
+
+#include <errno.h>
+
+#include "block/qcow2-format.h"
+#include "block/source.h"
+
+/* Counts one reference to the block at @cluster; false when memory is short. */
+static bool count_block(uint64_t cluster, uint64_t index, Qcow2Counting *c, Qcow2Report *report)
+{
+    uint64_t references = refmap_get(c->refs, cluster);
+
+    if (references == c->max) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {cluster << c->header->cluster_bits}});
+    } else if (!refmap_add(c->refs, cluster, 1, 1)) {
+        return false;
+    } else {
+        references++;
+    }
+    if (references != 1) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_SHARED, {index, references}});
+    }
+    return true;
+}
+
+bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *c, Qcow2Report *report,
+                                 GError **errp)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+
+        if (table->entries[i] & QCOW2_REFTABLE_RESERVED) {
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFTABLE_RESERVED_BITS, {i}});
+        } else if (offset % c->header->cluster_size) {
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_UNALIGNED, {i}});
+        } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_OUTSIDE, {i}});
+        } else if (offset && !count_block(offset >> c->header->cluster_bits, i, c, report)) {
+            g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,70 @@
+/*
+ * Stored reference counts: what the refcount blocks of an image say.
+ *
+ * Every block is read once, when the counts are loaded, and kept as narrow counters (counters.h); entries of the
+ * table that share a block share its counters. Memory is bounded by the blocks that the file really holds.
+ *
+ * Not thread safe while loading; after that, any number of threads may look.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_REFCOUNT_H
+#define BLOCK_QCOW2_REFCOUNT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/counters.h"
+#include "block/qcow2-header.h"
+#include "block/source.h"
+
+/* The refcount table as far as the file holds it: host byte order; entries behind @n are zeros. */
+typedef struct Qcow2RefcountEntries {
+    uint64_t *entries;
+    size_t n;
+} Qcow2RefcountEntries;
+
+/* Reads the table. 0, or a negative errno value: -ENOMEM when memory is short. */
+int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *header, Qcow2RefcountEntries *table);
+
+/* The greatest count that fits the width of @header's counts. */
+uint64_t qcow2_refcount_max(const Qcow2HeaderFields *header);
+
+/* log2 of the number of counts in a block. */
+unsigned qcow2_refblock_bits(const Qcow2HeaderFields *header);
+
+/* Unpacks the @n counts from index @first on of the refcount block at @block. */
+void qcow2_unpack_refcounts(const uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t *counts);
+
+typedef struct Qcow2StoredCounts Qcow2StoredCounts;
+
+/* Reads all blocks of @table. NULL and @errp set when memory is short; a block that cannot be read is remembered. */
+Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *header,
+                                            const Qcow2RefcountEntries *table, GError **errp);
+void qcow2_stored_counts_free(Qcow2StoredCounts *counts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2StoredCounts, qcow2_stored_counts_free)
+
+/* log2 of the number of clusters that qcow2_stored_counts_piece() answers for at once; at most that of Counters. */
+unsigned qcow2_stored_counts_piece_bits(const Qcow2StoredCounts *counts);
+
+/* The counts of the piece with @cluster in it, counter 0 being that of its first cluster; NULL where they are unknown.
+ */
+const Counters *qcow2_stored_counts_piece(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/* The first cluster at or behind @cluster whose block exists; UINT64_MAX when there is none. */
+uint64_t qcow2_stored_counts_next(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/* True and *count set where the count of @cluster is known. */
+bool qcow2_stored_count(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *count);
+
+/* Why the counts around @cluster are unknown: a positive errno value. */
+int qcow2_stored_counts_error(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/*
+ * The first of the @n clusters from @first on whose count is known and for which (count == 1) is not @copied, as
+ * its distance from @first; @n where there is none.
+ */
+uint64_t qcow2_stored_counts_copied_mismatch(const Qcow2StoredCounts *counts, uint64_t first, uint64_t n, bool copied);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The snapshot table (spec qcow2-format 9, check-behaviour 3.1).
+ *
+ * A damaged table is read as far as its entries can be believed: what is wrong is reported, and the snapshots
+ * before, and where their entries are plausible behind, are returned all the same.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_SNAPSHOT_H
+#define BLOCK_QCOW2_SNAPSHOT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2-findings.h"
+#include "block/qcow2-header.h"
+#include "block/source.h"
+
+typedef struct Qcow2Snapshot {
+    uint64_t l1_table_offset; /* unchecked */
+    uint32_t l1_size;         /* entries, unchecked */
+    uint32_t extra_data_size; /* bytes, as stored */
+    char *id;                 /* as stored, up to the first NUL */
+    char *name;
+} Qcow2Snapshot;
+
+typedef struct Qcow2Snapshots {
+    GArray *items;         /* Qcow2Snapshot */
+    uint64_t table_length; /* bytes, from the first entry to the end of the last one's name; 0 = no table */
+} Qcow2Snapshots;
+
+/* Reads the table that @header points at and reports what is wrong with it. */
+void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *header, Qcow2Snapshots *snapshots,
+                          Qcow2Report *report);
+void qcow2_snapshots_clear(Qcow2Snapshots *snapshots);
+
+/* Where @snapshot's L1 table can be followed: cluster aligned and not larger than any may be. */
+bool qcow2_snapshot_l1_valid(const Qcow2Snapshot *snapshot, const Qcow2HeaderFields *header);
+
+#endif

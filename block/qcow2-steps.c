@@ -1,0 +1,289 @@
+/*
+ * The steps of a check.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-steps.h"
+
+#include <errno.h>
+
+#include "block/qcow2-format.h"
+#include "util/number.h"
+
+typedef enum StepKind {
+    STEP_REGION, /* bytes of the file that are metadata */
+    STEP_TREE,   /* an L1 table and the tree below it */
+    STEP_BITMAP, /* a bitmap table and the clusters that it names */
+    STEP_FAULT,  /* nothing to count, something to report */
+} StepKind;
+
+typedef struct Step {
+    StepKind kind;
+    uint64_t offset; /* of the region in the file */
+    uint64_t size;   /* bytes */
+    const Qcow2Bitmap *bitmap;
+    Qcow2Finding fault;
+} Step;
+
+/* ---- listing ---- */
+
+static void add_region(Qcow2Steps *s, uint64_t offset, uint64_t size)
+{
+    Step step = {.kind = STEP_REGION, .offset = offset, .size = size};
+
+    g_array_append_val(s->items, step);
+}
+
+static void add_fault(Qcow2Steps *s, Qcow2Finding fault)
+{
+    Step step = {.kind = STEP_FAULT, .fault = fault};
+
+    g_array_append_val(s->items, step);
+}
+
+static bool can_be_read(uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+
+    return add_u64(offset, size, &end) && end <= BLOCK_SOURCE_MAX_LENGTH;
+}
+
+static void add_tree(Qcow2Steps *s, uint64_t offset, uint64_t entries, bool active)
+{
+    Step step = {.kind = STEP_TREE, .offset = offset, .size = entries * 8};
+
+    g_array_append_val(s->items, step);
+    if (entries && can_be_read(offset, step.size)) {
+        qcow2_tables_add(s->l1_tables, offset, entries, active);
+    }
+}
+
+static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
+{
+    const Qcow2HeaderFields *h = &s->image->header;
+
+    if (qcow2_has_data_file(h) && snapshots->items->len) {
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE, {snapshots->items->len}});
+    }
+    for (size_t i = 0; i < snapshots->items->len; i++) {
+        const Qcow2Snapshot *snapshot = &g_array_index(snapshots->items, Qcow2Snapshot, i);
+
+        if (qcow2_snapshot_l1_valid(snapshot, h)) {
+            add_tree(s, snapshot->l1_table_offset, snapshot->l1_size, false);
+        } else if (snapshot->l1_table_offset % h->cluster_size) {
+            add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED,
+                                        {snapshot->l1_table_offset},
+                                        {snapshot->id, snapshot->name}});
+        } else {
+            add_fault(s, (Qcow2Finding){
+                             QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE, {snapshot->l1_size}, {snapshot->id, snapshot->name}});
+        }
+    }
+    add_region(s, h->snapshots_offset, snapshots->table_length);
+}
+
+static void add_bitmap(Qcow2Steps *s, const Qcow2Bitmap *b)
+{
+    Step step = {.kind = STEP_BITMAP, .offset = b->table_offset, .size = UINT64_C(8) * b->table_size, .bitmap = b};
+
+    if (b->fault) {
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DAMAGED, {b->entry_offset}, {b->name, b->fault}});
+    }
+    if (b->table_valid) {
+        g_array_append_val(s->items, step);
+        if (can_be_read(step.offset, step.size)) {
+            qcow2_tables_add(s->bitmap_tables, step.offset, b->table_size, false);
+        }
+    }
+}
+
+static void add_bitmaps(Qcow2Steps *s, const Qcow2BitmapDirectory *bitmaps)
+{
+    const Qcow2Extensions *e = &s->image->extensions;
+
+    add_region(s, e->bitmap_directory_offset, e->bitmap_directory_size);
+    for (size_t i = 0; i < bitmaps->items->len; i++) {
+        add_bitmap(s, &g_array_index(bitmaps->items, Qcow2Bitmap, i));
+    }
+    if (bitmaps->fault) {
+        add_fault(
+            s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED, {e->bitmap_directory_offset}, {bitmaps->fault}});
+    }
+}
+
+bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                      const Qcow2BitmapDirectory *bitmaps, GError **errp)
+{
+    const Qcow2HeaderFields *h = &image->header;
+
+    *s = (Qcow2Steps){
+        .image = image,
+        .items = g_array_new(FALSE, FALSE, sizeof(Step)),
+        .l1_tables = qcow2_tables_new(),
+        .bitmap_tables = qcow2_tables_new(),
+        .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+    };
+    add_region(s, 0, h->cluster_size);
+    add_tree(s, h->l1_table_offset, h->l1_size, true);
+    add_snapshots(s, snapshots);
+    add_region(s, h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits);
+    if (image->extensions.has_crypt_header) {
+        add_region(s, image->extensions.crypt_header_offset, image->extensions.crypt_header_length);
+    }
+    if (image->extensions.has_bitmaps) {
+        add_bitmaps(s, bitmaps);
+    }
+    return qcow2_tables_load(s->l1_tables, image->source, errp) &&
+           qcow2_tables_load(s->bitmap_tables, image->source, errp);
+}
+
+void qcow2_steps_clear(Qcow2Steps *s)
+{
+    g_clear_pointer(&s->items, g_array_unref);
+    g_clear_pointer(&s->l1_tables, qcow2_tables_free);
+    g_clear_pointer(&s->bitmap_tables, qcow2_tables_free);
+    g_clear_pointer(&s->bad_bitmap_slots, g_array_unref);
+}
+
+/* ---- counting ---- */
+
+static bool count_bitmap_slot(Qcow2Counting *c, const Qcow2TableSpan *span, uint64_t i)
+{
+    uint64_t offset = span->slots[i] & QCOW2_OFFSET_MASK;
+
+    if (!offset || qcow2_bitmap_table_entry_fault(span->slots[i], c->header)) {
+        return true;
+    }
+    return qcow2_count_region(c, offset, c->header->cluster_size, span->weight);
+}
+
+static bool count_bitmap_clusters(Qcow2Steps *s, Qcow2Counting *c)
+{
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
+
+    for (size_t k = 0; k < n_spans; k++) {
+        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
+            if (!count_bitmap_slot(c, &spans[k], i)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool qcow2_steps_count(Qcow2Steps *s, Qcow2Counting *c, GError **errp)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < s->items->len; i++) {
+        const Step *step = &g_array_index(s->items, Step, i);
+
+        ok = step->kind == STEP_FAULT || qcow2_count_region(c, step->offset, step->size, 1);
+    }
+    if (!ok || !count_bitmap_clusters(s, c)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+        return false;
+    }
+    return true;
+}
+
+/* ---- reporting ---- */
+
+static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
+{
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
+
+    for (size_t k = 0; k < n_spans; k++) {
+        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
+            uint64_t value = spans[k].slots[i];
+            uint64_t offset = value & QCOW2_OFFSET_MASK;
+            uint64_t at = spans[k].offset + i * 8;
+
+            if (qcow2_bitmap_table_entry_fault(value, c->header) ||
+                (offset && qcow2_region_noisy(c, offset, c->header->cluster_size))) {
+                g_array_append_val(s->bad_bitmap_slots, at);
+            }
+        }
+    }
+}
+
+static void report_bitmap_slot(Qcow2Steps *s, Qcow2Counting *c, const Step *step, uint64_t at, Qcow2Report *report)
+{
+    uint64_t index = (at - step->offset) / 8;
+    const uint64_t *slot;
+    const char *fault;
+
+    qcow2_tables_part(s->bitmap_tables, step->offset, step->size / 8, &index, &slot);
+    fault = qcow2_bitmap_table_entry_fault(*slot, c->header);
+    if (fault) {
+        qcow2_report(report,
+                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, *slot}, {step->bitmap->name, fault}});
+    } else {
+        qcow2_report_region(c, *slot & QCOW2_OFFSET_MASK, c->header->cluster_size, report);
+    }
+}
+
+/* The index of the first bad bitmap slot at or behind @offset of the file. */
+static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
+{
+    guint low = 0, high = s->bad_bitmap_slots->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (g_array_index(s->bad_bitmap_slots, uint64_t, middle) < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qcow2Report *report)
+{
+    int error = can_be_read(step->offset, step->size)
+                    ? qcow2_tables_error(s->bitmap_tables, step->offset, step->size / 8)
+                    : -EIO;
+
+    qcow2_report_region(c, step->offset, step->size, report);
+    if (error) {
+        qcow2_report(report,
+                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {step->offset}, {step->bitmap->name}});
+        qcow2_report_failure(report, -error);
+        return;
+    }
+    for (guint i = find_bad_slot(s, step->offset); i < s->bad_bitmap_slots->len; i++) {
+        uint64_t at = g_array_index(s->bad_bitmap_slots, uint64_t, i);
+
+        if (at >= step->offset + step->size) {
+            break;
+        }
+        report_bitmap_slot(s, c, step, at, report);
+    }
+}
+
+void qcow2_steps_report(Qcow2Steps *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2Report *report)
+{
+    collect_bad_bitmap_slots(s, c);
+    for (size_t i = 0; i < s->items->len; i++) {
+        const Step *step = &g_array_index(s->items, Step, i);
+
+        switch (step->kind) {
+        case STEP_REGION:
+            qcow2_report_region(c, step->offset, step->size, report);
+            break;
+        case STEP_TREE:
+            qcow2_walk_report_tree(walk, step->offset, step->size / 8, report);
+            break;
+        case STEP_BITMAP:
+            report_bitmap(s, c, step, report);
+            break;
+        case STEP_FAULT:
+            qcow2_report(report, &step->fault);
+            break;
+        }
+    }
+}

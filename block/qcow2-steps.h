@@ -1,0 +1,35 @@
+/*
+ * The steps of a check: all regions of metadata in the order in which the stock tool looks at them (spec
+ * check-behaviour 3.2), written down once and gone through twice, for counting and for reporting.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_STEPS_H
+#define BLOCK_QCOW2_STEPS_H
+
+#include "block/qcow2-bitmap.h"
+#include "block/qcow2-image.h"
+#include "block/qcow2-snapshot.h"
+#include "block/qcow2-tables.h"
+#include "block/qcow2-walk.h"
+
+typedef struct Qcow2Steps {
+    const Qcow2Image *image;
+    GArray *items;              /* the steps */
+    Qcow2Tables *l1_tables;     /* all L1 tables that can be followed */
+    Qcow2Tables *bitmap_tables; /* likewise bitmap tables */
+    GArray *bad_bitmap_slots;   /* uint64_t: offsets in the file of bitmap table entries with something to report */
+} Qcow2Steps;
+
+/* Lists the steps for @image and reads the tables. All that is passed is borrowed. False when memory is short. */
+bool qcow2_steps_init(Qcow2Steps *steps, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                      const Qcow2BitmapDirectory *bitmaps, GError **errp);
+void qcow2_steps_clear(Qcow2Steps *steps);
+
+/* Counts every region, but for what the trees below the L1 tables refer to. False when memory is short. */
+bool qcow2_steps_count(Qcow2Steps *steps, Qcow2Counting *counting, GError **errp);
+
+/* Reports every step, the trees included, once the counting is finished. */
+void qcow2_steps_report(Qcow2Steps *steps, Qcow2Counting *counting, Qcow2Walk *walk, Qcow2Report *report);
+
+#endif

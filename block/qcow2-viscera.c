@@ -1,0 +1,169 @@
+/*
+ * The viscera: where every piece of metadata lies.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-viscera.h"
+
+#include "block/qcow2-format.h"
+
+static Qcow2Allocation allocation(uint64_t offset, uint64_t size)
+{
+    return (Qcow2Allocation){.offset = offset, .size = size};
+}
+
+static bool append_allocation(Qcow2AllocationList *list, uint64_t offset, uint64_t size, GError **errp)
+{
+    Qcow2Allocation *item = qapi_append_Qcow2Allocation(list);
+
+    if (!item) {
+        return qapi_set_out_of_memory(errp);
+    }
+    *item = allocation(offset, size);
+    return true;
+}
+
+static bool fill_refcount_table(Qcow2RefcountTable *t, const Qcow2Image *image, GError **errp)
+{
+    const Qcow2HeaderFields *h = &image->header;
+    const Qcow2RefcountEntries *table = &image->refcount_table;
+
+    t->location = allocation(h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits);
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+
+        if (offset && !append_allocation(&t->refcount_blocks, offset, h->cluster_size, errp)) {
+            return false;
+        }
+    }
+    t->has_refcount_blocks = t->refcount_blocks.len > 0;
+    return true;
+}
+
+static bool fill_l1_table(Qcow2L1Table *t, const char *name, uint64_t offset, uint64_t entries,
+                          const Qcow2Tables *tables, uint64_t cluster_size, GError **errp)
+{
+    uint64_t first = 0, n;
+    const uint64_t *slots;
+
+    t->name = g_strdup(name);
+    t->location = allocation(offset, entries * 8);
+    while ((n = qcow2_tables_part(tables, offset, entries, &first, &slots))) {
+        for (uint64_t i = 0; i < n; i++) {
+            uint64_t table = slots[i] & QCOW2_OFFSET_MASK;
+
+            if (table && !append_allocation(&t->l2_list, table, cluster_size, errp)) {
+                return false;
+            }
+        }
+        first += n;
+    }
+    return true;
+}
+
+static bool fill_bitmap_table_entry(Qcow2BitmapTblEntryList *list, uint64_t value, uint64_t cluster_size, GError **errp)
+{
+    Qcow2BitmapTblEntry *item = qapi_append_Qcow2BitmapTblEntry(list);
+    uint64_t offset = value & QCOW2_OFFSET_MASK;
+
+    if (!item) {
+        return qapi_set_out_of_memory(errp);
+    }
+    if (offset) {
+        item->type = QCOW2_BITMAP_TBL_ENTRY_TYPE_SERIALIZED;
+        item->cluster = g_new(Qcow2Allocation, 1);
+        *item->cluster = allocation(offset, cluster_size);
+    } else {
+        item->type = value & QCOW2_BITMAP_TABLE_ALL_ONES ? QCOW2_BITMAP_TBL_ENTRY_TYPE_ALL_ONES
+                                                         : QCOW2_BITMAP_TBL_ENTRY_TYPE_ALL_ZEROS;
+    }
+    return true;
+}
+
+static bool fill_bitmap(Qcow2BitmapDirectoryEntry *entry, const Qcow2Bitmap *b, const Qcow2Tables *tables,
+                        uint64_t cluster_size, GError **errp)
+{
+    uint64_t first = 0, n;
+    const uint64_t *slots;
+
+    entry->bitmap_name = g_strdup(b->name);
+    entry->bitmap_table.location = allocation(b->table_offset, UINT64_C(8) * b->table_size);
+    while (b->table_valid && (n = qcow2_tables_part(tables, b->table_offset, b->table_size, &first, &slots))) {
+        for (uint64_t i = 0; i < n; i++) {
+            if (!fill_bitmap_table_entry(&entry->bitmap_table.table_entries, slots[i], cluster_size, errp)) {
+                return false;
+            }
+        }
+        first += n;
+    }
+    return true;
+}
+
+static bool fill_bitmaps(Qcow2Metadata *m, const Qcow2Image *image, const Qcow2BitmapDirectory *bitmaps,
+                         const Qcow2Tables *tables, GError **errp)
+{
+    const Qcow2Extensions *e = &image->extensions;
+    Qcow2BitmapDir *directory;
+
+    m->bitmaps = g_new0(Qcow2Bitmaps, 1);
+    m->bitmaps->nb_bitmaps = e->nb_bitmaps;
+    directory = &m->bitmaps->bitmap_dir;
+    directory->location = allocation(e->bitmap_directory_offset, e->bitmap_directory_size);
+    for (size_t i = 0; i < bitmaps->items->len; i++) {
+        Qcow2BitmapDirectoryEntry *entry = qapi_append_Qcow2BitmapDirectoryEntry(&directory->dir_entries);
+
+        if (!entry) {
+            return qapi_set_out_of_memory(errp);
+        }
+        if (!fill_bitmap(entry, &g_array_index(bitmaps->items, Qcow2Bitmap, i), tables, image->header.cluster_size,
+                         errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fill_snapshots(Qcow2Metadata *m, const Qcow2HeaderFields *h, const Qcow2Snapshots *snapshots,
+                           const Qcow2Tables *tables, GError **errp)
+{
+    m->snapshot_table = g_new0(Qcow2SnapshotsTable, 1);
+    m->snapshot_table->location = allocation(h->snapshots_offset, snapshots->table_length);
+    for (size_t i = 0; i < snapshots->items->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
+        Qcow2L1Table *l1 = qapi_append_Qcow2L1Table(&m->snapshot_table->l1_list);
+
+        if (!l1) {
+            return qapi_set_out_of_memory(errp);
+        }
+        if (!qcow2_snapshot_l1_valid(s, h)) {
+            l1->name = g_strdup(s->name);
+            l1->location = allocation(s->l1_table_offset, UINT64_C(8) * s->l1_size);
+        } else if (!fill_l1_table(l1, s->name, s->l1_table_offset, s->l1_size, tables, h->cluster_size, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp)
+{
+    const Qcow2HeaderFields *h = &image->header;
+    const Qcow2Extensions *e = &image->extensions;
+    g_autoptr(Qcow2Metadata) m = g_new0(Qcow2Metadata, 1);
+
+    m->qcow2_header.version = h->version;
+    m->qcow2_header.location = allocation(0, h->cluster_size);
+    if (e->has_crypt_header) {
+        m->crypt_header = g_new0(Qcow2EncryptionHeader, 1);
+        m->crypt_header->location = allocation(e->crypt_header_offset, e->crypt_header_length);
+    }
+    if (!fill_refcount_table(&m->refcount_table, image, errp) ||
+        !fill_l1_table(&m->active_l1, "L1 active table", h->l1_table_offset, h->l1_size, steps->l1_tables,
+                       h->cluster_size, errp) ||
+        (e->has_bitmaps && !fill_bitmaps(m, image, bitmaps, steps->bitmap_tables, errp)) ||
+        (snapshots->items->len && !fill_snapshots(m, h, snapshots, steps->l1_tables, errp))) {
+        return NULL;
+    }
+    return g_steal_pointer(&m);
+}

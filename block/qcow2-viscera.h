@@ -1,0 +1,15 @@
+/*
+ * The viscera: where every piece of metadata lies, as the schema describes it (qapi/block-core.json).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_VISCERA_H
+#define BLOCK_QCOW2_VISCERA_H
+
+#include "block/qcow2-steps.h"
+
+/* The viscera of @image; the caller frees them. NULL and @errp set when memory is short. */
+Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp);
+
+#endif

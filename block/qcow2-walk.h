@@ -1,0 +1,54 @@
+/*
+ * Walking the trees of an image: every distinct L2 table is read and decoded once, and weighs as much as there
+ * are references to it from the active and the snapshots' L1 tables.
+ *
+ * What is wrong with an entry is kept by the table it is in, and reported as often as the table is referenced, in
+ * the stock tool's order (spec check-behaviour 3.3, 3.4 and 4.2).
+ *
+ * Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_WALK_H
+#define BLOCK_QCOW2_WALK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2-count.h"
+#include "block/qcow2-findings.h"
+#include "block/qcow2-refcount.h"
+#include "block/qcow2-tables.h"
+#include "block/source.h"
+
+/* Guest clusters of the active tree. */
+typedef struct Qcow2Statistics {
+    uint64_t allocated;
+    uint64_t compressed;
+    uint64_t fragmented;
+} Qcow2Statistics;
+
+typedef struct Qcow2Walk Qcow2Walk;
+
+/* A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed. */
+Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
+                          Qcow2Counting *counting);
+void qcow2_walk_free(Qcow2Walk *walk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
+
+/* Counts all L2 tables and what they refer to. False and @errp set when memory is short. */
+bool qcow2_walk_count(Qcow2Walk *walk, GError **errp);
+
+/* Makes ready for reporting, once the counting is finished. */
+bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
+
+/* Reports what is wrong in the tree below the L1 table of @entries at @offset, the table itself included. */
+void qcow2_walk_report_tree(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);
+
+/* Reports wrong COPIED flags in the tree of the active L1 table. */
+void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);
+
+Qcow2Statistics qcow2_walk_statistics(const Qcow2Walk *walk);
+
+#endif

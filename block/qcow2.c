@@ -1,0 +1,296 @@
+/*
+ * The qcow2 driver: opening an image for a check, and checking it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block/qcow2-bitmap.h"
+#include "block/qcow2-compare.h"
+#include "block/qcow2-format.h"
+#include "block/qcow2-image.h"
+#include "block/qcow2-refblocks.h"
+#include "block/qcow2-snapshot.h"
+#include "block/qcow2-steps.h"
+#include "block/qcow2-viscera.h"
+#include "block/qcow2-walk.h"
+#include "util/number.h"
+
+#define HEADER_READ_AHEAD 4096 /* bytes; header and extensions of nearly every image */
+
+bool qcow2_probe(const void *bytes, size_t size)
+{
+    return size >= 8 && load_be32(bytes) == QCOW2_MAGIC && load_be32((const uint8_t *)bytes + 4) >= 2;
+}
+
+/* ---- opening ---- */
+
+static bool refuse(GError **errp, int error, const char *text)
+{
+    g_set_error(errp, BLOCK_ERROR, error, "%s", text);
+    return false;
+}
+
+/* The first @size bytes of the image; NULL and @errp set when they cannot be read. */
+static uint8_t *read_start(BlockSource *source, size_t size, GError **errp)
+{
+    g_autofree uint8_t *bytes = g_malloc(size);
+    int error = block_source_read(source, bytes, size, 0);
+
+    if (error) {
+        g_set_error(errp, BLOCK_ERROR, -error, "Could not read qcow2 header: %s", g_strerror(-error));
+        return NULL;
+    }
+    return g_steal_pointer(&bytes);
+}
+
+static void warn_of_stale_bitmaps(const Qcow2Image *image, FILE *warn)
+{
+    if (!image->extensions.stale_bitmaps) {
+        return;
+    }
+    /* no line end at the end: so has it the stock tool (X155), and scripts compare */
+    fprintf(
+        warn,
+        "%s: warning: %s\n"
+        "Some clusters may be leaked, run 'qemu-img check -r' on the image file to fix.",
+        g_get_prgname() ? g_get_prgname() : "qemu-img",
+        image->header.version < 3
+            ? "This qcow2 v2 image contains bitmaps, but they may have been modified by a program without persistent "
+              "bitmap support; so now they must all be considered inconsistent"
+            : "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent");
+}
+
+static bool read_extensions(Qcow2Image *image, const uint8_t *start, size_t size, GError **errp)
+{
+    g_autofree uint8_t *cluster = NULL;
+    bool more;
+
+    if (!qcow2_parse_extensions(start, size, &image->header, &image->extensions, &more, errp)) {
+        return false;
+    }
+    if (!more) {
+        return true;
+    }
+    cluster = read_start(image->source, image->header.cluster_size, errp);
+    return cluster &&
+           qcow2_parse_extensions(cluster, image->header.cluster_size, &image->header, &image->extensions, &more, errp);
+}
+
+static bool read_header(Qcow2Image *image, const uint8_t *start, size_t size, GError **errp)
+{
+    g_autofree uint8_t *cluster = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (qcow2_parse_header(start, size, &image->header, &error)) {
+        return true;
+    }
+    /* names of unknown features may lie behind what was read */
+    if (image->header.cluster_size > size && (cluster = read_start(image->source, image->header.cluster_size, NULL))) {
+        return qcow2_parse_header(cluster, image->header.cluster_size, &image->header, errp);
+    }
+    g_propagate_error(errp, g_steal_pointer(&error));
+    return false;
+}
+
+static bool read_refcount_table(Qcow2Image *image, GError **errp)
+{
+    int error = qcow2_read_refcount_table(image->source, &image->header, &image->refcount_table);
+
+    if (error) {
+        g_set_error(errp, BLOCK_ERROR, -error, "Could not initialize refcount handling: %s", g_strerror(-error));
+        return false;
+    }
+    return true;
+}
+
+/* Spec check-behaviour 2.2, tests 21 to 23. */
+static bool check_l1_and_crypt(const Qcow2HeaderFields *h, GError **errp)
+{
+    if (h->l1_table_offset + UINT64_C(8) * h->l1_size > BLOCK_SOURCE_MAX_LENGTH) {
+        return refuse(errp, EIO, "Could not read L1 table: Input/output error");
+    }
+    if (h->crypt_method > QCOW2_CRYPT_LUKS) {
+        g_set_error(errp, BLOCK_ERROR, EINVAL, "Unsupported encryption method %" PRId32, (int32_t)h->crypt_method);
+        return false;
+    }
+    return true;
+}
+
+/* Tests 25 to 30, as far as they are about the image itself. */
+static bool check_rest(const Qcow2HeaderFields *h, const Qcow2Extensions *e, GError **errp)
+{
+    if ((h->autoclear_features & QCOW2_AUTOCLEAR_DATA_FILE_RAW) && !qcow2_has_data_file(h)) {
+        return refuse(errp, EINVAL, "data-file-raw requires a data file");
+    }
+    if (h->crypt_method == QCOW2_CRYPT_LUKS && !e->has_crypt_header) {
+        return refuse(errp, EINVAL, "Missing CRYPTO header for crypt method 2");
+    }
+    if (h->backing_file_offset &&
+        h->backing_file_size > MIN(QCOW2_MAX_BACKING_NAME, h->cluster_size - h->backing_file_offset)) {
+        return refuse(errp, EINVAL, "Backing file name too long");
+    }
+    if (h->size > INT64_MAX) {
+        return refuse(errp, EFBIG, "Could not refresh total sector count: File too large");
+    }
+    return true;
+}
+
+Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp)
+{
+    g_autoptr(Qcow2Image) image = g_new0(Qcow2Image, 1);
+    g_autofree uint8_t *start = read_start(source, HEADER_READ_AHEAD, errp);
+
+    image->source = source;
+    if (!start || !read_header(image, start, HEADER_READ_AHEAD, errp) || !check_l1_and_crypt(&image->header, errp) ||
+        !read_refcount_table(image, errp) || !read_extensions(image, start, HEADER_READ_AHEAD, errp)) {
+        return NULL;
+    }
+    warn_of_stale_bitmaps(image, warn);
+    if (!check_rest(&image->header, &image->extensions, errp)) {
+        return NULL;
+    }
+    return g_steal_pointer(&image);
+}
+
+void qcow2_close(Qcow2Image *image)
+{
+    if (image) {
+        g_free(image->refcount_table.entries);
+        g_free(image);
+    }
+}
+
+/* ---- checking ---- */
+
+typedef struct Check {
+    Qcow2Image *image;
+    Qcow2Snapshots snapshots;
+    Qcow2BitmapDirectory bitmaps;
+    Qcow2Steps steps;
+    Qcow2Counting counting;
+    Qcow2StoredCounts *stored;
+    Qcow2Walk *walk;
+    Qcow2Report report;
+    uint64_t used_end; /* behind the last cluster in use */
+} Check;
+
+static void check_clear(Check *c)
+{
+    g_clear_pointer(&c->walk, qcow2_walk_free);
+    g_clear_pointer(&c->stored, qcow2_stored_counts_free);
+    qcow2_counting_clear(&c->counting);
+    qcow2_steps_clear(&c->steps);
+    qcow2_bitmap_directory_clear(&c->bitmaps);
+    qcow2_snapshots_clear(&c->snapshots);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
+
+static void read_bitmaps(Check *c)
+{
+    const Qcow2Extensions *e = &c->image->extensions;
+    g_autoptr(GError) error = NULL;
+
+    if (e->has_bitmaps && !qcow2_read_bitmap_directory(c->image->source, &c->image->header, e, &c->bitmaps, &error)) {
+        qcow2_report(
+            &c->report,
+            &(Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE, {e->bitmap_directory_offset}, {error->message}});
+        qcow2_report_failure(&c->report, error->code);
+    }
+}
+
+static bool count_references(Check *c, GError **errp)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+
+    qcow2_counting_init(&c->counting, h, c->image->source->length);
+    c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, c->stored, &c->counting);
+    if (!qcow2_steps_count(&c->steps, &c->counting, errp) || !qcow2_walk_count(c->walk, errp)) {
+        return false;
+    }
+    qcow2_counting_finish(&c->counting);
+    return qcow2_walk_finish(c->walk, errp);
+}
+
+static bool report_faults(Check *c, GError **errp)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    const Qcow2RefcountEntries *table = &c->image->refcount_table;
+
+    qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
+    if (!qcow2_count_refcount_blocks(table, &c->counting, &c->report, errp)) {
+        return false;
+    }
+    c->used_end = qcow2_compare_refcounts(h, c->stored, table, c->counting.refs, &c->report);
+    qcow2_walk_report_copied(c->walk, h->l1_table_offset, h->l1_size, &c->report);
+    return true;
+}
+
+static ImageCheck *image_check(const Check *c)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    Qcow2Statistics statistics = qcow2_walk_statistics(c->walk);
+    ImageCheck *check = g_new0(ImageCheck, 1);
+
+    check->check_errors = c->report.check_errors;
+    check->image_end_offset = c->used_end << h->cluster_bits;
+    check->corruptions = c->report.corruptions;
+    check->leaks = c->report.leaks;
+    check->total_clusters = DIV_ROUND_UP(h->size / QCOW2_SECTOR_SIZE * QCOW2_SECTOR_SIZE, h->cluster_size);
+    check->allocated_clusters = statistics.allocated;
+    check->fragmented_clusters = statistics.fragmented;
+    check->compressed_clusters = statistics.compressed;
+    return check;
+}
+
+static char **notes(const Qcow2Image *image)
+{
+    g_autoptr(GPtrArray) lines = g_ptr_array_new();
+
+    if (image->header.incompatible_features & QCOW2_INCOMPAT_DIRTY) {
+        g_ptr_array_add(lines, g_strdup("The image is marked dirty: it was not closed cleanly, and reference counts "
+                                        "may be stale until a program that writes to it has recomputed them."));
+    }
+    if (image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT) {
+        g_ptr_array_add(lines, g_strdup("The image is marked corrupt: programs refuse to write to it until it has "
+                                        "been repaired."));
+    }
+    if (image->extensions.stale_bitmaps) {
+        g_ptr_array_add(lines, g_strdup("The bitmaps extension is stale: its bitmaps were not counted, and their "
+                                        "clusters appear as leaks."));
+    }
+    g_ptr_array_add(lines, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
+}
+
+bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
+{
+    g_auto(Check) c = {.image = image, .report.messages = options->messages};
+
+    *result = (Qcow2CheckResult){0};
+    qcow2_read_snapshots(image->source, &image->header, &c.snapshots, &c.report);
+    read_bitmaps(&c);
+    c.stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, errp);
+    if (!c.stored || !qcow2_steps_init(&c.steps, image, &c.snapshots, &c.bitmaps, errp) ||
+        !count_references(&c, errp) || !report_faults(&c, errp)) {
+        return false;
+    }
+    result->check = image_check(&c);
+    result->failure = c.report.failure;
+    result->notes = notes(image);
+    if (options->viscera) {
+        result->check->viscera = qcow2_viscera(image, &c.snapshots, &c.bitmaps, &c.steps, errp);
+        return result->check->viscera != NULL;
+    }
+    return true;
+}
+
+void qcow2_check_result_clear(Qcow2CheckResult *result)
+{
+    g_clear_pointer(&result->check, qapi_free_ImageCheck);
+    g_clear_pointer(&result->notes, g_strfreev);
+}

@@ -1,0 +1,52 @@
+/*
+ * The qcow2 driver: opening an image for a check, and checking it.
+ *
+ * An image is opened in the tolerant way of a check (spec check-behaviour 2.2): backing file and external data
+ * file are not opened, no key is asked for, and damage that leaves the header readable is no obstacle. The
+ * check never writes. Everything that the image says is bounded by the length of its source.
+ *
+ * Not thread safe: one image belongs to one thread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_H
+#define BLOCK_QCOW2_H
+
+#include <stdio.h>
+
+#include "block/source.h"
+#include "qapi/qapi-types.h"
+
+typedef struct Qcow2Image Qcow2Image;
+
+/*
+ * Reads and validates the header of @source, which the image only borrows: it must outlive the image. NULL and
+ * @errp set when the header cannot be accepted; the message is the stock tool's text (spec check-behaviour
+ * 2.2 and 2.3). @warn gets the texts that are no errors, each complete with its line ends.
+ */
+Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp);
+void qcow2_close(Qcow2Image *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
+
+/* True where the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
+bool qcow2_probe(const void *bytes, size_t size);
+
+typedef struct Qcow2CheckOptions {
+    bool viscera;   /* fill ImageCheck.viscera */
+    FILE *messages; /* one line for each finding, in the stock tool's order and words */
+} Qcow2CheckOptions;
+
+typedef struct Qcow2CheckResult {
+    ImageCheck *check; /* all counts set, 0 included; filename and format are left to the caller */
+    int failure;       /* 0, or the errno value of the first thing that could not be examined */
+    char **notes;      /* NULL-terminated: what the user should know and what counts nowhere; may be empty */
+} Qcow2CheckResult;
+
+/*
+ * Checks @image. What cannot be read or trusted is counted as an error and passed over, and the rest is still
+ * checked: the result is never absent but for lack of memory, which returns false and sets @errp.
+ */
+bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp);
+void qcow2_check_result_clear(Qcow2CheckResult *result);
+
+#endif
