@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Short names for what meson does. Options of the build: ./configure --help
+
+BUILD ?= build
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@./configure --builddir=$(BUILD)
+
+build-asan/build.ninja:
+	@./configure --builddir=build-asan --enable-sanitizers --cc=clang
+
+# Makes an image with snapshots and bitmaps, and shows a check of it.
+demo:
+	@scripts/install-deps build
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(BUILD)/qemu-img
+
+# All tests, twice: as users build it, and by the other compiler with sanitizers.
+check:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja build-asan/build.ninja
+	@scripts/run-tests $(BUILD) build-asan
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) build-asan
+
+.PHONY: all demo check install clean

@@ -1,0 +1,31 @@
+/*
+ * What a check prints on stdout, for people and for programs.
+ *
+ * Nothing here fails: whoever called looks at the error flag of the file at the end.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UI_CHECK_OUTPUT_H
+#define UI_CHECK_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "qapi/qapi-types.h"
+
+/* The verdict and the statistics in the stock tool's words, then @notes, one a line. */
+void print_check_text(FILE *out, const ImageCheck *check, char *const *notes);
+
+/*
+ * The tree of the metadata: offset, size, and what is there. Long lists are folded to their number and extent
+ * unless @unfolded.
+ */
+void print_viscera_text(FILE *out, const Qcow2Metadata *viscera, bool unfolded);
+
+/*
+ * JSON. Members that are 0 are taken out of @check first, as the stock tool leaves them out, unless
+ * @all_fields.
+ */
+void print_check_json(FILE *out, ImageCheck *check, bool all_fields);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * qemu-img: checks qcow2 images, and leaves everything else to the stock program of the same name.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <glib.h>
+
+#include "config.h"
+#include "ui/check-command.h"
+#include "ui/fallback.h"
+#include "util/error-report.h"
+
+/* What the stock tool knows besides `check`; only for telling a missing tool from a misspelt word. */
+static const char *const stock_commands[] = {
+    "amend", "bench", "bitmap",  "commit", "compare", "convert",  "create", "dd",
+    "info",  "map",   "measure", "rebase", "resize",  "snapshot", NULL,
+};
+
+static int print_help(char **argv)
+{
+    g_autoptr(GError) error = NULL;
+
+    fputs("usage: qemu-img [--help | --version] COMMAND [ARGUMENTS]\n"
+          "\n"
+          "  check    check the consistency of an image; see qemu-img check --help\n"
+          "\n"
+          "All other commands, and images that are not qcow2, are handed to the stock qemu-img.\n"
+          "Its help follows.\n"
+          "\n",
+          stdout);
+    fallback_exec(argv, &error);
+    printf("(No stock qemu-img: %s)\n", error->message);
+    return EXIT_SUCCESS;
+}
+
+/* The stock tool's version comes first: programs read it to learn what the other commands can do. */
+static int print_version(char **argv)
+{
+    if (fallback_run(argv, NULL)) {
+        puts("qemu-img check: version " CONFIG_VERSION " of qemu-img-check");
+    } else {
+        puts("qemu-img version " CONFIG_VERSION " (qemu-img-check)");
+    }
+    return EXIT_SUCCESS;
+}
+
+static int run_stock_command(char **argv, const char *command)
+{
+    g_autoptr(GError) error = NULL;
+
+    fallback_exec(argv, &error);
+    if (g_strv_contains(stock_commands, command)) {
+        error_report("'%s' needs the stock qemu-img: %s", command, error->message);
+    } else {
+        error_report_usage("Command not found: %s", command);
+    }
+    return EXIT_FAILURE;
+}
+
+static int run_traced(char **argv)
+{
+    g_autoptr(GError) error = NULL;
+
+    fallback_exec(argv, &error);
+    error_report("--trace needs the stock qemu-img: %s", error->message);
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {"trace", required_argument, NULL, 'T'},
+        {NULL, 0, NULL, 0},
+    };
+    g_autofree char *name = g_path_get_basename(argc > 0 ? argv[0] : "qemu-img");
+    int option;
+
+    g_set_prgname(name);
+    /* The plus sign stops at the first word that is no option: the command. */
+    while ((option = getopt_long(argc, argv, "+:hVT:", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'h':
+            return print_help(argv);
+        case 'V':
+            return print_version(argv);
+        case 'T':
+            return run_traced(argv);
+        case ':':
+            error_report_usage("missing argument for option '%s'", argv[optind - 1]);
+            return EXIT_FAILURE;
+        default:
+            error_report_usage("unrecognized option '%s'", argv[optind - 1]);
+            return EXIT_FAILURE;
+        }
+    }
+    if (optind >= argc) {
+        error_report_usage("Not enough arguments");
+        return EXIT_FAILURE;
+    }
+    if (strcmp(argv[optind], "check") == 0) {
+        return check_command(argc, argv, optind);
+    }
+    return run_stock_command(argv, argv[optind]);
+}

@@ -1,0 +1,111 @@
+/*
+ * Running the stock qemu-img: see ui/fallback.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/fallback.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#define FALLBACK_VARIABLE "QEMU_IMG_FALLBACK"
+#define LOOP_VARIABLE     "QEMU_IMG_FALLBACK_ACTIVE"
+
+static bool is_this_program(const char *path)
+{
+    struct stat self;
+    struct stat other;
+
+    return stat("/proc/self/exe", &self) == 0 && stat(path, &other) == 0 && self.st_dev == other.st_dev &&
+           self.st_ino == other.st_ino;
+}
+
+static bool is_usable(const char *path)
+{
+    return g_file_test(path, G_FILE_TEST_IS_REGULAR) && access(path, X_OK) == 0 && !is_this_program(path);
+}
+
+static char *search_path(void)
+{
+    g_auto(GStrv) folders = g_strsplit(g_getenv("PATH") ? g_getenv("PATH") : "", ":", -1);
+
+    for (size_t i = 0; folders[i]; i++) {
+        g_autofree char *path = g_build_filename(*folders[i] ? folders[i] : ".", "qemu-img", NULL);
+
+        if (is_usable(path)) {
+            return g_steal_pointer(&path);
+        }
+    }
+    return NULL;
+}
+
+/* The path of the stock tool, NULL and @errp set if there is none. */
+static char *find_stock_tool(GError **errp)
+{
+    const char *chosen = g_getenv(FALLBACK_VARIABLE);
+    char *found = NULL;
+
+    if (g_getenv(LOOP_VARIABLE)) {
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_LOOP, "what was found is this program again");
+        return NULL;
+    }
+    if (chosen && *chosen) {
+        if (is_usable(chosen)) {
+            return g_strdup(chosen);
+        }
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+                    FALLBACK_VARIABLE " is '%s', which is no other program that can be run", chosen);
+        return NULL;
+    }
+    found = is_usable(CONFIG_FALLBACK) ? g_strdup(CONFIG_FALLBACK) : search_path();
+    if (!found) {
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+                    "none was found; install it, or set " FALLBACK_VARIABLE " to its path");
+    }
+    return found;
+}
+
+void fallback_exec(char **argv, GError **errp)
+{
+    g_autofree char *path = find_stock_tool(errp);
+
+    if (path) {
+        fflush(NULL);
+        setenv(LOOP_VARIABLE, "1", 1);
+        execv(path, argv);
+        g_set_error(errp, G_FILE_ERROR, g_file_error_from_errno(errno), "could not run '%s': %s", path,
+                    g_strerror(errno));
+        unsetenv(LOOP_VARIABLE);
+    }
+}
+
+gboolean fallback_run(char **argv, GError **errp)
+{
+    g_autofree char *path = find_stock_tool(errp);
+    pid_t child;
+    int status;
+
+    if (!path) {
+        return FALSE;
+    }
+    fflush(NULL);
+    child = fork();
+    if (child == 0) {
+        setenv(LOOP_VARIABLE, "1", 1);
+        execv(path, argv);
+        _exit(127);
+    }
+    if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "could not run '%s'", path);
+        return FALSE;
+    }
+    return TRUE;
+}

@@ -1,0 +1,96 @@
+/*
+ * Image options: see ui/image-options.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/image-options.h"
+
+#include "qapi/json-input.h"
+#include "qapi/keyval.h"
+#include "qapi/qapi-visit.h"
+
+static JsonNode *parse(const char *text, bool json, GError **errp)
+{
+    g_autoptr(JsonNode) root = NULL;
+
+    if (!json) {
+        return keyval_parse(text, "file", errp);
+    }
+    root = qapi_json_parse(text, errp);
+    if (!root) {
+        g_prefix_error(errp, "Could not parse the JSON options: ");
+        return NULL;
+    }
+    if (!JSON_NODE_HOLDS_OBJECT(root)) {
+        g_set_error_literal(errp, QAPI_ERROR, QAPI_ERROR_VALUE, "Invalid JSON object given");
+        return NULL;
+    }
+    return keyval_expand(root, errp);
+}
+
+/*
+ * Options without a driver leave the format to be guessed. They are read like those of a qcow2 image, since
+ * a format that is guessed cannot have been given options of its own. Returns whether there was a driver.
+ */
+static bool complete_driver(JsonNode *root)
+{
+    JsonObject *options = json_node_get_object(root);
+
+    if (json_object_has_member(options, "driver")) {
+        return true;
+    }
+    json_object_set_string_member(options, "driver", BlockdevDriver_str(BLOCKDEV_DRIVER_QCOW2));
+    return false;
+}
+
+static bool take_file(const BlockdevFileRef *ref, ImageTarget *target, GError **errp)
+{
+    const BlockdevFile *file = &ref->u.definition;
+
+    if (ref->kind == QAPI_KIND_STRING) {
+        g_set_error(errp, QAPI_ERROR, QAPI_ERROR_VALUE, "Cannot find device='%s' nor node-name='%s'", ref->u.reference,
+                    ref->u.reference);
+        return false;
+    }
+    target->path = g_strdup(file->filename);
+    target->driver = file->has_driver ? g_strdup(BlockdevProtocol_str(file->driver)) : NULL;
+    target->file.no_locking = file->has_locking && file->locking == BLOCKDEV_LOCKING_OFF;
+    target->file.force_share |= file->force_share;
+    target->file.direct |= file->cache && file->cache->direct;
+    return true;
+}
+
+static bool take_options(const BlockdevOptions *options, ImageTarget *target, GError **errp)
+{
+    bool qcow2 = options->driver == BLOCKDEV_DRIVER_QCOW2;
+
+    target->forbids_share = options->has_force_share && !options->force_share;
+    target->file.force_share |= options->force_share;
+    target->file.direct |= options->cache && options->cache->direct;
+    return take_file(qcow2 ? &options->u.qcow2.file : &options->u.raw.file, target, errp);
+}
+
+bool image_options_read(const char *text, bool json, ImageTarget *target, GError **errp)
+{
+    g_autoptr(JsonNode) root = parse(text, json, errp);
+    g_autoptr(Visitor) visitor = NULL;
+    g_auto(BlockdevOptions) options = {0};
+    bool has_driver;
+
+    if (!root) {
+        return false;
+    }
+    if (json_object_get_size(json_node_get_object(root)) == 0) {
+        g_set_error_literal(errp, QAPI_ERROR, QAPI_ERROR_VALUE, "Must specify either driver or file");
+        return false;
+    }
+    has_driver = complete_driver(root);
+    visitor = keyval_input_visitor_new(root);
+    if (!visit_type_BlockdevOptions(visitor, NULL, &options, errp) || !visit_complete(visitor, errp)) {
+        return false;
+    }
+    if (has_driver) {
+        target->format = g_strdup(BlockdevDriver_str(options.driver));
+    }
+    return take_options(&options, target, errp);
+}
