@@ -162,7 +162,7 @@ Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snap
         !fill_l1_table(&m->active_l1, "L1 active table", h->l1_table_offset, h->l1_size, steps->l1_tables,
                        h->cluster_size, errp) ||
         (e->has_bitmaps && !fill_bitmaps(m, image, bitmaps, steps->bitmap_tables, errp)) ||
-        (snapshots->items->len && !fill_snapshots(m, h, snapshots, steps->l1_tables, errp))) {
+        (h->nb_snapshots && !fill_snapshots(m, h, snapshots, steps->l1_tables, errp))) {
         return NULL;
     }
     return g_steal_pointer(&m);
