@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
-static const uint64_t width_max[] = {[1] = UINT8_MAX, [2] = UINT16_MAX, [8] = UINT64_MAX};
+static const uint64_t width_max[] = {[0] = UINT64_MAX, [1] = UINT8_MAX, [2] = UINT16_MAX, [8] = UINT64_MAX};
 
 static uint8_t width_for(uint64_t value)
 {
@@ -141,6 +141,59 @@ bool counters_add(Counters *c, size_t size, size_t first, size_t n, uint64_t wei
     return true;
 }
 
+bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t n, uint64_t weight)
+{
+    size_t i = 0;
+
+    if (!c->data && !widen(c, size, width_for(c->value))) {
+        return false;
+    }
+    if (c->width == 1 && weight <= UINT8_MAX) {
+        uint8_t *p = c->data;
+
+        while (i < n && p[at[i]] <= UINT8_MAX - weight) {
+            p[at[i++]] += weight;
+        }
+    }
+    for (; i < n; i++) {
+        if (!counters_add(c, size, at[i], 1, weight)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const CounterRun *counters_run(const Counters *c, size_t i)
+{
+    const CounterRun *runs = c->data;
+    size_t low = 0, high = c->n_runs;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (runs[middle].first <= i) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return &runs[low];
+}
+
+size_t counters_stretch(const Counters *c, size_t i, size_t end)
+{
+    const CounterRun *run;
+
+    if (!c->data) {
+        return end - i;
+    }
+    if (c->width) {
+        return 1;
+    }
+    run = counters_run(c, i);
+    return run + 1 < (const CounterRun *)c->data + c->n_runs ? MIN(run[1].first, end) - i : end - i;
+}
+
 bool counters_set(Counters *c, size_t size, const uint64_t *values)
 {
     uint64_t max = 0;
@@ -162,6 +215,52 @@ bool counters_set(Counters *c, size_t size, const uint64_t *values)
     for (size_t i = 0; i < size; i++) {
         set(c->data, c->width, i, values[i]);
     }
+    return true;
+}
+
+static size_t count_runs(const uint8_t *values, size_t size)
+{
+    size_t changes = 0;
+
+    for (size_t i = 1; i < size; i++) {
+        changes += values[i] != values[i - 1];
+    }
+    return changes + 1;
+}
+
+static bool set_runs(Counters *c, size_t size, const uint8_t *values, size_t n)
+{
+    CounterRun *run = g_try_new(CounterRun, n);
+
+    if (!run) {
+        return false;
+    }
+    *c = (Counters){.data = run, .n_runs = n};
+    for (size_t i = 0; i < size; i++) {
+        if (i == 0 || values[i] != values[i - 1]) {
+            *run++ = (CounterRun){.value = values[i], .first = i};
+        }
+    }
+    return true;
+}
+
+bool counters_set_narrow(Counters *c, size_t size, const uint8_t *values)
+{
+    size_t n_runs = count_runs(values, size);
+
+    if (n_runs == 1) {
+        c->value = values[0];
+        return true;
+    }
+    if (n_runs * sizeof(CounterRun) < size / 4) {
+        return set_runs(c, size, values, n_runs);
+    }
+    c->data = g_try_malloc(size);
+    if (!c->data) {
+        return false;
+    }
+    c->width = 1;
+    memcpy(c->data, values, size);
     return true;
 }
 
@@ -206,23 +305,28 @@ static size_t memory_not_equal_to(const uint8_t *p, uint8_t value, size_t n)
     return 0;
 }
 
-size_t counters_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)
+/* The first i < @n for which @c has something else than @value at @first + i, or @n. @c has an array. */
+static size_t array_not_equal_to(const Counters *c, size_t first, uint64_t value, size_t n)
 {
     size_t i = 0;
 
-    if (!a->data && !b->data) {
-        return a->value == b->value ? n : 0;
+    if (c->width == 1) {
+        return value <= UINT8_MAX ? memory_not_equal_to((const uint8_t *)c->data + first, value, n) : 0;
     }
-    if (a->data && b->data && a->width == b->width) {
+    while (i < n && counters_get(c, first + i) == value) {
+        i++;
+    }
+    return i;
+}
+
+static size_t arrays_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)
+{
+    size_t i = 0;
+
+    if (a->width == b->width) {
         return memory_mismatch((const uint8_t *)a->data + a_first * a->width,
                                (const uint8_t *)b->data + b_first * b->width, n * a->width) /
                a->width;
-    }
-    if (a->data && a->width == 1 && !b->data && b->value <= UINT8_MAX) {
-        return memory_not_equal_to((const uint8_t *)a->data + a_first, b->value, n);
-    }
-    if (b->data && b->width == 1 && !a->data && a->value <= UINT8_MAX) {
-        return memory_not_equal_to((const uint8_t *)b->data + b_first, a->value, n);
     }
     while (i < n && counters_get(a, a_first + i) == counters_get(b, b_first + i)) {
         i++;
@@ -230,26 +334,64 @@ size_t counters_mismatch(const Counters *a, size_t a_first, const Counters *b, s
     return i;
 }
 
-size_t counters_used(const Counters *c, size_t first, size_t n)
+static bool has_array(const Counters *c)
 {
-    if (!c->data) {
-        return c->value ? first + n : 0;
+    return c->data && c->width;
+}
+
+size_t counters_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)
+{
+    size_t i = 0;
+
+    if (has_array(a) && has_array(b)) {
+        return arrays_mismatch(a, a_first, b, b_first, n);
     }
-    for (size_t i = first + n; i > first; i--) {
-        if (counters_get(c, i - 1)) {
-            return i;
+    if (has_array(a)) {
+        return counters_mismatch(b, b_first, a, a_first, n);
+    }
+    while (i < n) {
+        uint64_t value = counters_get(a, a_first + i);
+        size_t stretch = counters_stretch(a, a_first + i, a_first + n);
+        size_t equal;
+
+        if (has_array(b)) {
+            equal = array_not_equal_to(b, b_first + i, value, stretch);
+        } else {
+            stretch = MIN(stretch, counters_stretch(b, b_first + i, b_first + n));
+            equal = counters_get(b, b_first + i) == value ? stretch : 0;
+        }
+        i += equal;
+        if (equal < stretch) {
+            break;
         }
     }
-    return 0;
+    return i;
+}
+
+size_t counters_used(const Counters *c, size_t first, size_t n)
+{
+    size_t used = 0;
+
+    if (has_array(c)) {
+        for (used = first + n; used > first && !counters_get(c, used - 1); used--) {
+            continue;
+        }
+        return used > first ? used : 0;
+    }
+    for (size_t i = first; i < first + n;) {
+        size_t end = i + counters_stretch(c, i, first + n);
+
+        used = counters_get(c, i) ? end : used;
+        i = end;
+    }
+    return used;
 }
 
 size_t counters_find_above(const Counters *c, size_t size, size_t first, uint64_t limit)
 {
-    if (!c->data || c->width != 8) {
-        /* whole pieces are mostly far below every limit that there is */
-        if (range_max(c, first, size - first) <= limit) {
-            return size;
-        }
+    /* whole pieces are mostly far below every limit that there is */
+    if ((c->data && width_max[c->width] <= limit) || range_max(c, first, size - first) <= limit) {
+        return size;
     }
     while (first < size && counters_get(c, first) <= limit) {
         first++;

@@ -1,10 +1,11 @@
 /*
- * A piece of reference counters: up to COUNTERS_PER_PIECE counts of neighbouring clusters, as narrow as their
- * values allow.
+ * A piece of reference counters: up to COUNTERS_PER_PIECE counts of neighbouring clusters, in the least memory
+ * that their values allow.
  *
- * Most counts are 0, 1 or a few: a piece in which all are equal takes no memory beside the struct; else each
- * counter takes 1 byte, and 2 or 8 once one of them needs that. Computed and stored counts have the same shape,
- * so comparing them is comparing memory.
+ * Most counts are 0, 1 or a few, and neighbours mostly have the same. A piece in which all are equal takes no
+ * memory beside the struct; one that is set once and never counted in is kept as runs of equal counts where there
+ * are few of them; else each counter takes 1 byte, and 2 or 8 once one of them needs that. Computed and stored
+ * counts have the same shape, so comparing them is comparing memory.
  *
  * A zeroed struct is a piece of zeros. The number of counters in it is known to the owner, and passed as @size.
  * Indexes are below @size. Functions that may allocate return false when memory is short, and change nothing.
@@ -22,13 +23,23 @@
 #define COUNTERS_PER_PIECE_BITS 15
 #define COUNTERS_PER_PIECE      (1u << COUNTERS_PER_PIECE_BITS)
 
+/* Counters from @first to the next run, or to the end, that are all @value. */
+typedef struct CounterRun {
+    uint64_t value;
+    uint16_t first;
+} CounterRun;
+
 typedef struct Counters {
-    void *data;     /* NULL: all are @value */
-    uint64_t value; /* meaningful only without @data */
-    uint8_t width;  /* bytes a counter in @data: 1, 2 or 8 */
+    void *data;      /* NULL: all are @value */
+    uint64_t value;  /* meaningful only without @data */
+    uint16_t n_runs; /* of CounterRun in @data, where @width is 0 */
+    uint8_t width;   /* bytes a counter in @data: 1, 2 or 8; 0: @data has runs */
 } Counters;
 
 void counters_clear(Counters *c);
+
+/* The run that counter @i is in; only where @c has runs. */
+const CounterRun *counters_run(const Counters *c, size_t i);
 
 static inline uint64_t counters_get(const Counters *c, size_t i)
 {
@@ -36,6 +47,8 @@ static inline uint64_t counters_get(const Counters *c, size_t i)
         return c->value;
     }
     switch (c->width) {
+    case 0:
+        return counters_run(c, i)->value;
     case 1:
         return ((const uint8_t *)c->data)[i];
     case 2:
@@ -48,8 +61,20 @@ static inline uint64_t counters_get(const Counters *c, size_t i)
 /* Adds @weight to the @n counters from @first on. A counter never exceeds 2^64 - 1. */
 bool counters_add(Counters *c, size_t size, size_t first, size_t n, uint64_t weight);
 
-/* Makes of @c the narrowest piece with the @size values at @values; @c must be clear. */
+/* The same for the @n counters whose indexes are @at, one after the other. */
+bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t n, uint64_t weight);
+
+/* Makes of @c the smallest piece with the @size values at @values; @c must be clear. It cannot be counted in. */
 bool counters_set(Counters *c, size_t size, const uint64_t *values);
+
+/* The same, for values of no more than a byte. */
+bool counters_set_narrow(Counters *c, size_t size, const uint8_t *values);
+
+/*
+ * For going through a piece by stretches of equal counters: the number of counters from @i on, below @end, that
+ * are known without a look at each to be the same as counter @i; 1 where each has to be looked at.
+ */
+size_t counters_stretch(const Counters *c, size_t i, size_t end);
 
 /* Lowers what exceeds @max to @max. */
 void counters_clamp(Counters *c, size_t size, uint64_t max);

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "block/file-reader.h"
 
 /* O_DIRECT wants offset, length and memory aligned; no device in use asks for more than a page. */
 #define DIRECT_ALIGNMENT 4096
@@ -38,6 +41,7 @@ typedef struct FileSource {
     BlockSource base;
     int fd;
     bool direct;
+    FileReaderKind reader;
 } FileSource;
 
 static ssize_t pread_all_signals(int fd, void *buffer, size_t size, uint64_t offset)
@@ -80,6 +84,24 @@ static ssize_t file_read_at(BlockSource *source, void *buffer, size_t size, uint
                         : pread_all_signals(file->fd, buffer, size, offset);
 }
 
+static BlockReader *file_reader(BlockSource *source)
+{
+    FileSource *file = (FileSource *)source;
+
+    /* io_uring would need aligned buffers here */
+    return file->direct ? thread_reader_new(source) : file_reader_new(source, file->fd, file->reader);
+}
+
+static uint64_t file_next_data(BlockSource *source, uint64_t offset)
+{
+    off_t next = lseek(((FileSource *)source)->fd, offset, SEEK_DATA);
+
+    if (next < 0) {
+        return errno == ENXIO ? source->length : offset; /* holes are not known here: all is data */
+    }
+    return next;
+}
+
 static void file_close(BlockSource *source)
 {
     FileSource *file = (FileSource *)source;
@@ -88,7 +110,12 @@ static void file_close(BlockSource *source)
     g_free(file);
 }
 
-static const BlockSourceOps file_ops = {.read_at = file_read_at, .close = file_close};
+static const BlockSourceOps file_ops = {
+    .read_at = file_read_at,
+    .reader_new = file_reader,
+    .next_data = file_next_data,
+    .close = file_close,
+};
 
 static struct flock lock_of_byte(int byte, short type)
 {
@@ -163,6 +190,22 @@ static int64_t file_length(int fd, const char *path, GError **errp)
     return length;
 }
 
+/* True where the file lies on a disk that spins, as far as the kernel tells. */
+static bool is_rotating(int fd)
+{
+    struct stat st;
+    dev_t device;
+    g_autofree char *path = NULL;
+    g_autofree char *text = NULL;
+
+    if (fstat(fd, &st) < 0) {
+        return false;
+    }
+    device = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+    path = g_strdup_printf("/sys/dev/block/%u:%u/queue/rotational", major(device), minor(device));
+    return g_file_get_contents(path, &text, NULL, NULL) && *text == '1';
+}
+
 BlockSource *block_source_open_file(const char *path, const FileOptions *options, GError **errp)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to files and devices. */
@@ -190,9 +233,10 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
     }
     file = g_new(FileSource, 1);
     *file = (FileSource){
-        .base = {.ops = &file_ops, .length = length},
+        .base = {.ops = &file_ops, .length = length, .one_stream = is_rotating(fd)},
         .fd = fd,
         .direct = options->direct,
+        .reader = options->reader,
     };
     return &file->base;
 }

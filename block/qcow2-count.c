@@ -61,8 +61,11 @@ void qcow2_counting_finish(Qcow2Counting *c)
     uint64_t index = 0;
 
     for (Counters *piece; (piece = refmap_next_piece(c->refs, &index)); index++) {
-        size_t i = 0;
+        size_t i = counters_find_above(piece, COUNTERS_PER_PIECE, 0, c->max);
 
+        if (i == COUNTERS_PER_PIECE) {
+            continue;
+        }
         while ((i = counters_find_above(piece, COUNTERS_PER_PIECE, i, c->max)) < COUNTERS_PER_PIECE) {
             uint64_t *cluster = g_new(uint64_t, 1);
 

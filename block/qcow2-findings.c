@@ -110,7 +110,7 @@ static void write_number(FILE *file, uint64_t value, unsigned base)
 
 static void write_text(FILE *file, const char *text)
 {
-    g_autofree char *safe = text_escape_control(text, strlen(text));
+    g_autofree char *safe = text_escape(text, strlen(text));
 
     fputs(safe, file);
 }

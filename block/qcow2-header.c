@@ -115,15 +115,21 @@ static void append_feature(GString *list, const char *text)
     g_string_append(list, text);
 }
 
-/* Appends the names that one feature-name extension has for the bits of @unknown; returns the bits it has none for. */
+/*
+ * Appends the names that one feature-name extension has for the bits of @unknown; returns the bits that it has none
+ * for. A record without a name ends the table for the stock tool, and one that is cut short counts.
+ */
 static uint64_t name_features(const uint8_t *table, size_t length, uint64_t unknown, GString *list)
 {
-    for (size_t at = 0; at + sizeof(Qcow2DiskFeatureName) <= length; at += sizeof(Qcow2DiskFeatureName)) {
-        Qcow2DiskFeatureName f;
+    for (size_t at = 0; at < length; at += sizeof(Qcow2DiskFeatureName)) {
+        Qcow2DiskFeatureName f = {0};
 
-        memcpy(&f, table + at, sizeof(f));
-        if (f.kind == 0 && f.bit < 64 && (unknown >> f.bit & 1) && f.name[0]) {
-            g_autofree char *name = text_escape_control(f.name, strnlen(f.name, sizeof(f.name)));
+        memcpy(&f, table + at, MIN(sizeof(f), length - at));
+        if (!f.name[0]) {
+            break;
+        }
+        if (f.kind == 0 && f.bit < 64 && (unknown >> f.bit & 1)) {
+            g_autofree char *name = text_escape(f.name, strnlen(f.name, sizeof(f.name)));
 
             append_feature(list, name);
             unknown &= ~(UINT64_C(1) << f.bit);

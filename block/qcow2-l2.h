@@ -41,7 +41,8 @@ typedef struct Qcow2L2Fault {
 } Qcow2L2Fault;
 
 typedef struct Qcow2L2Result {
-    GArray *runs;    /* Qcow2Run */
+    Qcow2Run *runs; /* room for a run in every entry */
+    uint32_t n_runs;
     GArray *extents; /* Qcow2Extent */
     GArray *faults;  /* Qcow2L2Fault */
 
@@ -51,7 +52,7 @@ typedef struct Qcow2L2Result {
     uint32_t fragmented;
 } Qcow2L2Result;
 
-Qcow2L2Result *qcow2_l2_result_new(void);
+Qcow2L2Result *qcow2_l2_result_new(const Qcow2HeaderFields *header); /* NULL when memory is short */
 void qcow2_l2_result_free(Qcow2L2Result *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2L2Result, qcow2_l2_result_free)
 

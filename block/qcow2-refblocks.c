@@ -10,17 +10,21 @@
 #include "block/qcow2-format.h"
 #include "block/source.h"
 
-/* Counts one reference to the block at @cluster; false when memory is short. */
-static bool count_block(uint64_t cluster, uint64_t index, Qcow2Counting *c, Qcow2Report *report)
+/* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
+static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Qcow2Report *report)
 {
+    uint64_t cluster = offset >> c->header->cluster_bits;
     uint64_t references = refmap_get(c->refs, cluster);
 
-    if (references == c->max) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {cluster << c->header->cluster_bits}});
-    } else if (!refmap_add(c->refs, cluster, 1, 1)) {
-        return false;
-    } else {
+    if (qcow2_region_beyond_end(c, offset, c->header->cluster_size)) {
+        /* possible where an unaligned structure has let the map grow by a cluster */
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}});
+    } else if (references == c->max) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}});
+    } else if (refmap_add(c->refs, cluster, 1, 1)) {
         references++;
+    } else {
+        return false;
     }
     if (references != 1) {
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_SHARED, {index, references}});
@@ -40,7 +44,7 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
             qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_UNALIGNED, {i}});
         } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
             qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_OUTSIDE, {i}});
-        } else if (offset && !count_block(offset >> c->header->cluster_bits, i, c, report)) {
+        } else if (offset && !count_block(offset, i, c, report)) {
             g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
             return false;
         }

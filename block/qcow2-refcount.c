@@ -8,21 +8,24 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block/prefetch.h"
 #include "block/qcow2-format.h"
 #include "util/number.h"
 
 typedef struct RefcountBlock {
+    uint64_t offset;
     int error; /* positive errno value: nothing is known of its counts */
     size_t n_pieces;
     Counters pieces[];
 } RefcountBlock;
 
 struct Qcow2StoredCounts {
+    unsigned order;      /* log2 of the bits of a count */
     unsigned block_bits; /* log2 of the counts in a block */
     unsigned piece_bits; /* log2 of the counts in a piece */
     size_t n;
-    RefcountBlock **blocks;       /* by index in the refcount table; NULL = no block, all counts are 0 */
-    GHashTable *blocks_by_offset; /* owns them; keys are offsets */
+    RefcountBlock **blocks; /* by index in the refcount table; NULL = no block, all counts are 0 */
+    GPtrArray *distinct;    /* RefcountBlock, sorted by offset; owns them */
 };
 
 /* What clusters without a block have. */
@@ -60,17 +63,12 @@ unsigned qcow2_refblock_bits(const Qcow2HeaderFields *h)
     return h->cluster_bits + 3 - h->refcount_order;
 }
 
-/* Counts narrower than a byte, lowest bits first (spec qcow2-format 8). */
-static void unpack_bits(const uint8_t *block, unsigned order, size_t first, size_t n, uint64_t *counts)
+/* Count @i of those narrower than a byte, lowest bits first (spec qcow2-format 8). */
+static uint8_t bits_at(const uint8_t *block, unsigned order, size_t i)
 {
-    unsigned width = 1u << order;
-    unsigned mask = (1u << width) - 1;
+    size_t bit = i << order;
 
-    for (size_t i = 0; i < n; i++) {
-        size_t bit = (first + i) << order;
-
-        counts[i] = block[bit / 8] >> (bit % 8) & mask;
-    }
+    return block[bit / 8] >> (bit % 8) & ((1u << (1u << order)) - 1);
 }
 
 void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, size_t n, uint64_t *counts)
@@ -97,7 +95,9 @@ void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, 
         }
         break;
     default:
-        unpack_bits(block, order, first, n, counts);
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = bits_at(block, order, first + i);
+        }
     }
 }
 
@@ -133,90 +133,176 @@ static bool all_counts_equal(const uint8_t *bytes, size_t size, unsigned order, 
     return true;
 }
 
-static bool unpack_block(RefcountBlock *block, const uint8_t *bytes, unsigned order, unsigned piece_bits,
-                         uint64_t *scratch)
+/* Unpacks counts into a byte each; false when one of them needs more. */
+static bool unpack_narrow(const uint8_t *bytes, unsigned order, size_t n, uint8_t *counts)
 {
-    size_t counts = (size_t)1 << piece_bits;
-    size_t piece_bytes = (counts << order) / 8;
+    unsigned width = order > 3 ? 1u << (order - 3) : 1; /* bytes */
+    uint8_t high = 0;
 
-    for (size_t i = 0; i < block->n_pieces; i++) {
-        if (!all_counts_equal(bytes + i * piece_bytes, piece_bytes, order, &block->pieces[i].value)) {
-            block->pieces[i].value = 0;
-            qcow2_unpack_refcounts(bytes, order, i * counts, counts, scratch);
-            if (!counters_set(&block->pieces[i], counts, scratch)) {
-                return false;
-            }
+    if (order < 3) {
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = bits_at(bytes, order, i);
+        }
+        return true;
+    }
+    for (size_t i = 0; i < n; i++, bytes += width) {
+        for (unsigned k = 0; k + 1 < width; k++) {
+            high |= bytes[k];
+        }
+        counts[i] = bytes[width - 1];
+    }
+    return !high;
+}
+
+/* Counts of more than a byte. */
+static bool unpack_wide(Counters *piece, const uint8_t *bytes, unsigned order, size_t n)
+{
+    g_autofree uint64_t *counts = g_try_new(uint64_t, n);
+
+    if (!counts) {
+        return false;
+    }
+    qcow2_unpack_refcounts(bytes, order, 0, n, counts);
+    return counters_set(piece, n, counts);
+}
+
+static bool unpack_piece(Counters *piece, const uint8_t *bytes, unsigned order, size_t n)
+{
+    uint8_t narrow[COUNTERS_PER_PIECE];
+    uint64_t count;
+
+    if (all_counts_equal(bytes, (n << order) / 8, order, &count)) {
+        piece->value = count;
+        return true;
+    }
+    if (unpack_narrow(bytes, order, n, narrow)) {
+        return counters_set_narrow(piece, n, narrow);
+    }
+    return unpack_wide(piece, bytes, order, n);
+}
+
+static bool load_block(void *opaque, size_t i, const uint8_t *bytes, int error)
+{
+    Qcow2StoredCounts *s = opaque;
+    RefcountBlock *block = g_ptr_array_index(s->distinct, i);
+    size_t counts = (size_t)1 << s->piece_bits;
+
+    block->error = -error;
+    for (size_t k = 0; !error && k < block->n_pieces; k++) {
+        if (!unpack_piece(&block->pieces[k], bytes + k * ((counts << s->order) / 8), s->order, counts)) {
+            return false;
         }
     }
     return true;
 }
 
-typedef struct Loader {
-    BlockSource *source;
-    const Qcow2HeaderFields *header;
-    uint8_t *bytes;    /* one block */
-    uint64_t *scratch; /* the counts of one piece */
-} Loader;
-
-/* NULL when memory is short. */
-static RefcountBlock *load_block(const Qcow2StoredCounts *s, const Loader *loader, uint64_t offset)
+static RefcountBlock *new_block(const Qcow2StoredCounts *s, uint64_t offset)
 {
     size_t n_pieces = (size_t)1 << (s->block_bits - s->piece_bits);
     RefcountBlock *block = g_try_malloc0(sizeof(*block) + n_pieces * sizeof(Counters));
-    uint64_t size = loader->header->cluster_size;
 
-    if (!block) {
-        return NULL;
-    }
-    block->n_pieces = n_pieces;
-    if (offset % size) {
-        block->error = EIO;
-        return block;
-    }
-    if (offset >= loader->source->length && offset <= BLOCK_SOURCE_MAX_LENGTH - size) {
-        return block; /* beyond the end: zeros */
-    }
-    block->error = -block_source_read(loader->source, loader->bytes, size, offset);
-    if (!block->error &&
-        !unpack_block(block, loader->bytes, loader->header->refcount_order, s->piece_bits, loader->scratch)) {
-        free_block(block);
-        return NULL;
+    if (block) {
+        block->offset = offset;
+        block->n_pieces = n_pieces;
     }
     return block;
 }
 
-static bool load_blocks(Qcow2StoredCounts *s, const Loader *loader, const Qcow2RefcountEntries *table)
+/* Finds the distinct blocks of @table; false when memory is short. */
+static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *table)
 {
+    g_autoptr(GHashTable) by_offset = g_hash_table_new(g_int64_hash, g_int64_equal);
+
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
-        RefcountBlock *block = offset ? g_hash_table_lookup(s->blocks_by_offset, &offset) : NULL;
+        RefcountBlock *block = offset ? g_hash_table_lookup(by_offset, &offset) : NULL;
 
         if (offset && !block) {
-            block = load_block(s, loader, offset);
+            block = new_block(s, offset);
             if (!block) {
                 return false;
             }
-            g_hash_table_insert(s->blocks_by_offset, g_memdup2(&offset, sizeof(offset)), block);
+            g_hash_table_insert(by_offset, &block->offset, block);
+            g_ptr_array_add(s->distinct, block);
         }
         s->blocks[i] = block;
     }
     return true;
 }
 
+static int compare_blocks(const void *a, const void *b)
+{
+    const RefcountBlock *x = *(RefcountBlock *const *)a, *y = *(RefcountBlock *const *)b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static BlockRange block_range(const void *opaque, size_t i)
+{
+    const Qcow2StoredCounts *s = opaque;
+    const RefcountBlock *block = g_ptr_array_index(s->distinct, i);
+
+    return (BlockRange){.offset = block->offset, .size = (UINT64_C(1) << s->block_bits << s->order) / 8};
+}
+
+/* Blocks at odd offsets are not read: nothing is known of their counts (spec check-behaviour 4.1). */
+static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t cluster_size)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->distinct->len; i++) {
+        RefcountBlock *block = g_ptr_array_index(s->distinct, i);
+
+        if (block->offset % cluster_size) {
+            block->error = EIO;
+            g_ptr_array_add(aside, block);
+        } else {
+            s->distinct->pdata[kept++] = block;
+        }
+    }
+    s->distinct->len = kept;
+}
+
+static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const Qcow2CheckOptions *options)
+{
+    void *states[BLOCK_MAX_WORKERS];
+    BlockPrefetch prefetch = {
+        .source = source,
+        .progress = options->progress,
+        .workers = CLAMP(options->workers, 1, BLOCK_MAX_WORKERS),
+        .n = s->distinct->len,
+        .range = block_range,
+        .opaque = s,
+        .examine = load_block,
+        .states = states,
+    };
+
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        states[i] = s; /* each block is its own: workers share nothing that they write */
+    }
+    return block_prefetch(&prefetch);
+}
+
 Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *h,
-                                            const Qcow2RefcountEntries *table, GError **errp)
+                                            const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
+                                            GError **errp)
 {
     g_autoptr(Qcow2StoredCounts) s = g_new0(Qcow2StoredCounts, 1);
-    g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
-    g_autofree uint64_t *scratch = g_new(uint64_t, COUNTERS_PER_PIECE);
-    Loader loader = {.source = source, .header = h, .bytes = bytes, .scratch = scratch};
+    g_autoptr(GPtrArray) unaligned = g_ptr_array_new();
+    bool ok;
 
+    s->order = h->refcount_order;
     s->block_bits = qcow2_refblock_bits(h);
     s->piece_bits = MIN(s->block_bits, COUNTERS_PER_PIECE_BITS);
     s->n = table->n;
     s->blocks = g_try_new0(RefcountBlock *, table->n);
-    s->blocks_by_offset = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_block);
-    if ((s->n && !s->blocks) || !load_blocks(s, &loader, table)) {
+    s->distinct = g_ptr_array_new_with_free_func(free_block);
+    ok = (s->blocks || !s->n) && collect_blocks(s, table);
+    g_ptr_array_sort(s->distinct, compare_blocks);
+    set_unaligned_aside(s, unaligned, h->cluster_size);
+    ok = ok && load_blocks(s, source, options);
+    g_ptr_array_extend_and_steal(s->distinct, g_steal_pointer(&unaligned));
+    if (!ok) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the reference counts");
         return NULL;
     }
@@ -227,7 +313,7 @@ void qcow2_stored_counts_free(Qcow2StoredCounts *s)
 {
     if (s) {
         g_free(s->blocks);
-        g_clear_pointer(&s->blocks_by_offset, g_hash_table_destroy);
+        g_clear_pointer(&s->distinct, g_ptr_array_unref);
         g_free(s);
     }
 }
@@ -288,11 +374,8 @@ int qcow2_stored_counts_error(const Qcow2StoredCounts *s, uint64_t cluster)
 /* The first i in [i, end) for which (counter == 1) is not @copied, or @end. */
 static size_t piece_copied_mismatch(const Counters *piece, size_t i, size_t end, bool copied)
 {
-    if (!piece->data) {
-        return (piece->value == 1) == copied ? end : i;
-    }
     while (i < end && (counters_get(piece, i) == 1) == copied) {
-        i++;
+        i += counters_stretch(piece, i, end);
     }
     return i;
 }

@@ -4,7 +4,7 @@
  * Every block is read once, when the counts are loaded, and kept as narrow counters (counters.h); entries of the
  * table that share a block share its counters. Memory is bounded by the blocks that the file really holds.
  *
- * Not thread safe while loading; after that, any number of threads may look.
+ * Any number of threads may look at once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,7 +17,7 @@
 
 #include "block/counters.h"
 #include "block/qcow2-header.h"
-#include "block/source.h"
+#include "block/qcow2.h"
 
 /* The refcount table as far as the file holds it: host byte order; entries behind @n are zeros. */
 typedef struct Qcow2RefcountEntries {
@@ -41,7 +41,8 @@ typedef struct Qcow2StoredCounts Qcow2StoredCounts;
 
 /* Reads all blocks of @table. NULL and @errp set when memory is short; a block that cannot be read is remembered. */
 Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *header,
-                                            const Qcow2RefcountEntries *table, GError **errp);
+                                            const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
+                                            GError **errp);
 void qcow2_stored_counts_free(Qcow2StoredCounts *counts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2StoredCounts, qcow2_stored_counts_free)
 

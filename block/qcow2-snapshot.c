@@ -130,6 +130,9 @@ static bool read_entry(TableReader *r, uint32_t i)
         }
         return false;
     }
+    if (s.extra_data_size > QCOW2_MAX_SNAPSHOT_EXTRA && end > r->source->length) {
+        return false; /* nothing behind the fixed part makes sense */
+    }
     if (!read_strings(r, strings, GUINT16_FROM_BE(d.id_size), GUINT16_FROM_BE(d.name_size), &s)) {
         return false;
     }

@@ -112,7 +112,7 @@ static void add_bitmaps(Qcow2Steps *s, const Qcow2BitmapDirectory *bitmaps)
 }
 
 bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                      const Qcow2BitmapDirectory *bitmaps, GError **errp)
+                      const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp)
 {
     const Qcow2HeaderFields *h = &image->header;
 
@@ -133,8 +133,8 @@ bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapsho
     if (image->extensions.has_bitmaps) {
         add_bitmaps(s, bitmaps);
     }
-    return qcow2_tables_load(s->l1_tables, image->source, errp) &&
-           qcow2_tables_load(s->bitmap_tables, image->source, errp);
+    return qcow2_tables_load(s->l1_tables, image->source, options, errp) &&
+           qcow2_tables_load(s->bitmap_tables, image->source, options, errp);
 }
 
 void qcow2_steps_clear(Qcow2Steps *s)

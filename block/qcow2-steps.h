@@ -23,7 +23,7 @@ typedef struct Qcow2Steps {
 
 /* Lists the steps for @image and reads the tables. All that is passed is borrowed. False when memory is short. */
 bool qcow2_steps_init(Qcow2Steps *steps, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                      const Qcow2BitmapDirectory *bitmaps, GError **errp);
+                      const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp);
 void qcow2_steps_clear(Qcow2Steps *steps);
 
 /* Counts every region, but for what the trees below the L1 tables refer to. False when memory is short. */

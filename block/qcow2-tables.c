@@ -7,7 +7,10 @@
 
 #include <errno.h>
 
+#include "block/prefetch.h"
 #include "util/number.h"
+
+#define SPAN_BYTES (UINT64_C(1) << 20) /* the longest span: it is read at once, and takes no memory when all zeros */
 
 /* Where one or more tables begin or end. */
 typedef struct Edge {
@@ -75,9 +78,10 @@ static void make_spans(Qcow2Tables *t, uint64_t end)
         const Edge *edge = &g_array_index(t->edges, Edge, i);
         uint64_t to = MIN(edge->offset, end);
 
-        if (to > span.offset && span.weight) {
-            span.n = (to - span.offset) / 8;
+        while (to > span.offset && span.weight) {
+            span.n = MIN(to - span.offset, SPAN_BYTES) / 8;
             g_array_append_val(t->spans, span);
+            span.offset += span.n * 8;
         }
         span.offset = to;
         span.weight += edge->weight;
@@ -85,37 +89,54 @@ static void make_spans(Qcow2Tables *t, uint64_t end)
     }
 }
 
-static bool load_span(Qcow2TableSpan *span, BlockSource *source, GError **errp)
+static BlockRange span_range(const void *opaque, size_t i)
 {
-    span->slots = g_try_new(uint64_t, span->n);
-    if (!span->slots) {
-        g_set_error(errp, BLOCK_ERROR, ENOMEM, "No memory for a table of %" PRIu64 " entries at offset %" PRIu64,
-                    span->n, span->offset);
-        return false;
-    }
-    span->error = block_source_read(source, span->slots, span->n * 8, span->offset);
-    if (span->error) {
-        g_clear_pointer(&span->slots, g_free);
-        return true;
-    }
-    for (uint64_t i = 0; i < span->n; i++) {
-        span->slots[i] = GUINT64_FROM_BE(span->slots[i]);
-    }
-    return true;
+    const Qcow2TableSpan *span = span_at(opaque, i);
+
+    return (BlockRange){.offset = span->offset, .size = span->n * 8};
 }
 
-bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, GError **errp)
+static bool load_span(void *opaque, size_t i, const uint8_t *bytes, int error)
 {
+    Qcow2TableSpan *span = span_at(opaque, i);
+    bool zeros = !error && bytes[0] == 0 && !memcmp(bytes, bytes + 1, span->n * 8 - 1);
+
+    span->error = error;
+    if (error || zeros) {
+        return true;
+    }
+    span->slots = g_try_new(uint64_t, span->n);
+    for (uint64_t k = 0; span->slots && k < span->n; k++) {
+        span->slots[k] = load_be64(bytes + k * 8);
+    }
+    return span->slots != NULL;
+}
+
+bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const Qcow2CheckOptions *options, GError **errp)
+{
+    void *states[BLOCK_MAX_WORKERS];
+    BlockPrefetch prefetch = {
+        .source = source,
+        .progress = options->progress,
+        .workers = CLAMP(options->workers, 1, BLOCK_MAX_WORKERS),
+        .range = span_range,
+        .opaque = t,
+        .examine = load_span,
+        .states = states,
+    };
     uint64_t end;
 
     if (!align_up_u64(source->length, 8, &end)) {
         end = source->length & ~UINT64_C(7);
     }
     make_spans(t, end);
-    for (size_t i = 0; i < t->spans->len; i++) {
-        if (!load_span(span_at(t, i), source, errp)) {
-            return false;
-        }
+    prefetch.n = t->spans->len;
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        states[i] = t; /* each span is its own: workers share nothing that they write */
+    }
+    if (!block_prefetch(&prefetch)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the tables");
+        return false;
     }
     return true;
 }

@@ -15,14 +15,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/source.h"
+#include "block/qcow2.h"
 
 typedef struct Qcow2TableSpan {
     uint64_t offset; /* of the first slot in the file, bytes; a multiple of 8 */
     uint64_t n;      /* slots */
     uint64_t weight; /* tables that have these slots */
     uint64_t active; /* how many of those are the active one */
-    uint64_t *slots; /* n values in host byte order; NULL where reading failed */
+    uint64_t *slots; /* n values in host byte order; NULL where all are zeros, or reading failed */
     int error;       /* negative errno value then, else 0 */
 } Qcow2TableSpan;
 
@@ -36,7 +36,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Tables, qcow2_tables_free)
 void qcow2_tables_add(Qcow2Tables *tables, uint64_t offset, uint64_t entries, bool active);
 
 /* Reads all tables that were added. Once. False and @errp set when memory is short; errors of reading are per span. */
-bool qcow2_tables_load(Qcow2Tables *tables, BlockSource *source, GError **errp);
+bool qcow2_tables_load(Qcow2Tables *tables, BlockSource *source, const Qcow2CheckOptions *options, GError **errp);
 
 /* The spans, sorted by offset, not overlapping. */
 const Qcow2TableSpan *qcow2_tables_spans(const Qcow2Tables *tables, size_t *n);

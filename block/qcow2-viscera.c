@@ -6,6 +6,7 @@
 #include "block/qcow2-viscera.h"
 
 #include "block/qcow2-format.h"
+#include "util/number.h"
 
 static Qcow2Allocation allocation(uint64_t offset, uint64_t size)
 {
@@ -80,23 +81,39 @@ static bool fill_bitmap_table_entry(Qcow2BitmapTblEntryList *list, uint64_t valu
     return true;
 }
 
-static bool fill_bitmap(Qcow2BitmapDirectoryEntry *entry, const Qcow2Bitmap *b, const Qcow2Tables *tables,
-                        uint64_t cluster_size, GError **errp)
+/* Fills the entries of @b's table as far as the file of @length bytes reaches; those that are not held are zeros. */
+static bool fill_bitmap_table(Qcow2BitmapTblEntryList *list, const Qcow2Bitmap *b, const Qcow2Tables *tables,
+                              uint64_t length, uint64_t cluster_size, GError **errp)
 {
-    uint64_t first = 0, n;
-    const uint64_t *slots;
+    uint64_t inside = length > b->table_offset ? DIV_ROUND_UP(length - b->table_offset, 8) : 0;
+    uint64_t end = MIN(b->table_size, inside);
 
-    entry->bitmap_name = g_strdup(b->name);
-    entry->bitmap_table.location = allocation(b->table_offset, UINT64_C(8) * b->table_size);
-    while (b->table_valid && (n = qcow2_tables_part(tables, b->table_offset, b->table_size, &first, &slots))) {
-        for (uint64_t i = 0; i < n; i++) {
-            if (!fill_bitmap_table_entry(&entry->bitmap_table.table_entries, slots[i], cluster_size, errp)) {
+    for (uint64_t done = 0; done < end;) {
+        uint64_t first = done;
+        const uint64_t *slots = NULL;
+        uint64_t n = qcow2_tables_part(tables, b->table_offset, end, &first, &slots);
+        uint64_t next = n ? first + n : end;
+
+        for (; done < next; done++) {
+            uint64_t value = n && done >= first ? slots[done - first] : 0;
+
+            if (!fill_bitmap_table_entry(list, value, cluster_size, errp)) {
                 return false;
             }
         }
-        first += n;
     }
     return true;
+}
+
+static bool fill_bitmap(Qcow2BitmapDirectoryEntry *entry, const Qcow2Bitmap *b, const Qcow2Tables *tables,
+                        const Qcow2Image *image, GError **errp)
+{
+    Qcow2BitmapTbl *table = &entry->bitmap_table;
+
+    entry->bitmap_name = g_strdup(b->name);
+    table->location = allocation(b->table_offset, UINT64_C(8) * b->table_size);
+    return !b->table_valid ||
+           fill_bitmap_table(&table->table_entries, b, tables, image->source->length, image->header.cluster_size, errp);
 }
 
 static bool fill_bitmaps(Qcow2Metadata *m, const Qcow2Image *image, const Qcow2BitmapDirectory *bitmaps,
@@ -115,8 +132,7 @@ static bool fill_bitmaps(Qcow2Metadata *m, const Qcow2Image *image, const Qcow2B
         if (!entry) {
             return qapi_set_out_of_memory(errp);
         }
-        if (!fill_bitmap(entry, &g_array_index(bitmaps->items, Qcow2Bitmap, i), tables, image->header.cluster_size,
-                         errp)) {
+        if (!fill_bitmap(entry, &g_array_index(bitmaps->items, Qcow2Bitmap, i), tables, image, errp)) {
             return false;
         }
     }

@@ -19,21 +19,15 @@
 #include "block/qcow2-count.h"
 #include "block/qcow2-findings.h"
 #include "block/qcow2-refcount.h"
+#include "block/qcow2-table-count.h"
 #include "block/qcow2-tables.h"
-#include "block/source.h"
-
-/* Guest clusters of the active tree. */
-typedef struct Qcow2Statistics {
-    uint64_t allocated;
-    uint64_t compressed;
-    uint64_t fragmented;
-} Qcow2Statistics;
+#include "block/qcow2.h"
 
 typedef struct Qcow2Walk Qcow2Walk;
 
 /* A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed. */
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
-                          Qcow2Counting *counting);
+                          Qcow2Counting *counting, const Qcow2CheckOptions *options);
 void qcow2_walk_free(Qcow2Walk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
 

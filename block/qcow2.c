@@ -168,6 +168,7 @@ void qcow2_close(Qcow2Image *image)
 
 typedef struct Check {
     Qcow2Image *image;
+    const Qcow2CheckOptions *options;
     Qcow2Snapshots snapshots;
     Qcow2BitmapDirectory bitmaps;
     Qcow2Steps steps;
@@ -190,6 +191,13 @@ static void check_clear(Check *c)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
 
+static void enter_phase(const Check *c, CheckPhase phase)
+{
+    if (c->options->progress) {
+        __atomic_store_n(&c->options->progress->phase, phase, __ATOMIC_RELAXED);
+    }
+}
+
 static void read_bitmaps(Check *c)
 {
     const Qcow2Extensions *e = &c->image->extensions;
@@ -207,8 +215,9 @@ static bool count_references(Check *c, GError **errp)
 {
     const Qcow2HeaderFields *h = &c->image->header;
 
+    enter_phase(c, CHECK_PHASE_TABLES);
     qcow2_counting_init(&c->counting, h, c->image->source->length);
-    c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, c->stored, &c->counting);
+    c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, c->stored, &c->counting, c->options);
     if (!qcow2_steps_count(&c->steps, &c->counting, errp) || !qcow2_walk_count(c->walk, errp)) {
         return false;
     }
@@ -221,6 +230,7 @@ static bool report_faults(Check *c, GError **errp)
     const Qcow2HeaderFields *h = &c->image->header;
     const Qcow2RefcountEntries *table = &c->image->refcount_table;
 
+    enter_phase(c, CHECK_PHASE_COMPARING);
     qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
     if (!qcow2_count_refcount_blocks(table, &c->counting, &c->report, errp)) {
         return false;
@@ -269,13 +279,14 @@ static char **notes(const Qcow2Image *image)
 
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
-    g_auto(Check) c = {.image = image, .report.messages = options->messages};
+    g_auto(Check) c = {.image = image, .options = options, .report.messages = options->messages};
 
     *result = (Qcow2CheckResult){0};
     qcow2_read_snapshots(image->source, &image->header, &c.snapshots, &c.report);
     read_bitmaps(&c);
-    c.stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, errp);
-    if (!c.stored || !qcow2_steps_init(&c.steps, image, &c.snapshots, &c.bitmaps, errp) ||
+    enter_phase(&c, CHECK_PHASE_REFCOUNTS);
+    c.stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, options, errp);
+    if (!c.stored || !qcow2_steps_init(&c.steps, image, &c.snapshots, &c.bitmaps, options, errp) ||
         !count_references(&c, errp) || !report_faults(&c, errp)) {
         return false;
     }

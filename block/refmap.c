@@ -12,17 +12,18 @@
 
 /* A node of the directory: of nodes, and at the lowest level of pieces. */
 typedef struct Node {
-    void *slots[NODE_SLOTS];
+    void *slots[NODE_SLOTS]; /* set once, atomically */
 } Node;
 
-struct RefMap {
-    uint64_t clusters;
-    unsigned levels; /* of nodes above the pieces, at least 1 */
-    Node *root;
+typedef struct Piece {
+    Counters counters;
+    gint lock; /* bit 0: somebody is counting */
+} Piece;
 
-    /* The piece that was used last: neighbours follow one another. */
-    uint64_t last_index;
-    Counters *last_piece;
+struct RefMap {
+    uint64_t clusters; /* atomic */
+    unsigned levels;   /* of nodes above the pieces, at least 1 */
+    void *root;        /* Node; set once, atomically */
 };
 
 RefMap *refmap_new(uint64_t clusters)
@@ -47,7 +48,7 @@ static void free_node(Node *node, unsigned levels)
         if (levels > 1) {
             free_node(node->slots[i], levels - 1);
         } else if (node->slots[i]) {
-            counters_clear(node->slots[i]);
+            counters_clear(&((Piece *)node->slots[i])->counters);
             g_free(node->slots[i]);
         }
     }
@@ -67,12 +68,23 @@ uint64_t refmap_clusters(const RefMap *map)
     return map->clusters;
 }
 
+/* Makes sure that cluster @end - 1 is in the map. */
+static void grow(RefMap *map, uint64_t end)
+{
+    uint64_t clusters = __atomic_load_n(&map->clusters, __ATOMIC_RELAXED);
+
+    while (end > clusters &&
+           !__atomic_compare_exchange_n(&map->clusters, &clusters, end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        continue;
+    }
+}
+
 static unsigned slot_at(uint64_t index, unsigned level)
 {
     return index >> (level * NODE_BITS) & (NODE_SLOTS - 1);
 }
 
-static Counters *find_piece(const RefMap *map, uint64_t index)
+static Piece *find_piece(const RefMap *map, uint64_t index)
 {
     void *at = map->root;
 
@@ -82,37 +94,52 @@ static Counters *find_piece(const RefMap *map, uint64_t index)
     return at;
 }
 
-/* The piece at @index, made when it is missing; NULL when memory is short. */
-static Counters *need_piece(RefMap *map, uint64_t index)
+/* What *@slot has, made of @size zeroed bytes when it has nothing; NULL when memory is short. */
+static void *need(void **slot, size_t size)
 {
-    void **at = (void **)&map->root;
+    void *have = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    void *made = have ? NULL : g_try_malloc0(size);
 
-    if (map->last_piece && map->last_index == index) {
-        return map->last_piece;
+    if (made) {
+        if (__atomic_compare_exchange_n(slot, &have, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            return made;
+        }
+        g_free(made); /* another thread was faster */
     }
+    return have;
+}
+
+static Piece *need_piece(RefMap *map, uint64_t index)
+{
+    void **at = &map->root;
+
     for (unsigned level = map->levels; level-- > 0;) {
-        if (!*at && !(*at = g_try_new0(Node, 1))) {
+        Node *node = need(at, sizeof(Node));
+
+        if (!node) {
             return NULL;
         }
-        at = &((Node *)*at)->slots[slot_at(index, level)];
+        at = &node->slots[slot_at(index, level)];
     }
-    if (!*at && !(*at = g_try_new0(Counters, 1))) {
-        return NULL;
-    }
-    map->last_index = index;
-    map->last_piece = *at;
-    return *at;
+    return need(at, sizeof(Piece));
 }
 
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
 {
-    map->clusters = MAX(map->clusters, first + n);
+    grow(map, first + n);
     while (n > 0) {
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
         size_t step = MIN(n, COUNTERS_PER_PIECE - in_piece);
-        Counters *piece = need_piece(map, first >> COUNTERS_PER_PIECE_BITS);
+        Piece *piece = need_piece(map, first >> COUNTERS_PER_PIECE_BITS);
+        bool ok;
 
-        if (!piece || !counters_add(piece, COUNTERS_PER_PIECE, in_piece, step, weight)) {
+        if (!piece) {
+            return false;
+        }
+        g_bit_lock(&piece->lock, 0);
+        ok = counters_add(&piece->counters, COUNTERS_PER_PIECE, in_piece, step, weight);
+        g_bit_unlock(&piece->lock, 0);
+        if (!ok) {
             return false;
         }
         first += step;
@@ -121,21 +148,40 @@ bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
     return true;
 }
 
+bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_t n, uint64_t weight)
+{
+    Piece *piece = need_piece(map, index);
+    uint16_t last = 0;
+    bool ok;
+
+    if (!piece) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        last = MAX(last, at[i]);
+    }
+    grow(map, (index << COUNTERS_PER_PIECE_BITS) + last + 1);
+    g_bit_lock(&piece->lock, 0);
+    ok = counters_add_scattered(&piece->counters, COUNTERS_PER_PIECE, at, n, weight);
+    g_bit_unlock(&piece->lock, 0);
+    return ok;
+}
+
 uint64_t refmap_get(const RefMap *map, uint64_t cluster)
 {
-    const Counters *piece = find_piece(map, cluster >> COUNTERS_PER_PIECE_BITS);
+    const Piece *piece = find_piece(map, cluster >> COUNTERS_PER_PIECE_BITS);
 
-    return piece ? counters_get(piece, cluster & (COUNTERS_PER_PIECE - 1)) : 0;
+    return piece ? counters_get(&piece->counters, cluster & (COUNTERS_PER_PIECE - 1)) : 0;
 }
 
 /* The first piece below @node at or behind *index, which is relative to @node. */
-static Counters *next_below(const Node *node, unsigned level, uint64_t *index)
+static Piece *next_below(const Node *node, unsigned level, uint64_t *index)
 {
     uint64_t span = UINT64_C(1) << (level * NODE_BITS); /* pieces behind one slot */
 
     for (uint64_t slot = *index / span; slot < NODE_SLOTS; slot++) {
         uint64_t inside = *index > slot * span ? *index - slot * span : 0;
-        Counters *piece = node->slots[slot];
+        Piece *piece = node->slots[slot];
 
         if (piece && level > 0) {
             piece = next_below(node->slots[slot], level - 1, &inside);
@@ -150,5 +196,7 @@ static Counters *next_below(const Node *node, unsigned level, uint64_t *index)
 
 Counters *refmap_next_piece(const RefMap *map, uint64_t *index)
 {
-    return map->root ? next_below(map->root, map->levels - 1, index) : NULL;
+    Piece *piece = map->root ? next_below(map->root, map->levels - 1, index) : NULL;
+
+    return piece ? &piece->counters : NULL;
 }

@@ -4,7 +4,8 @@
  * Counters live in pieces (counters.h) that exist once something in them is counted, below a directory that is
  * a radix tree: memory follows what is counted, not the length of the file, which may be all holes.
  *
- * Functions that may allocate return false when memory is short. Not thread safe.
+ * Any number of threads may count at once, with refmap_add() or with a writer each; everything else is for one
+ * thread when counting is over. Functions that may allocate return false when memory is short.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,6 +34,9 @@ uint64_t refmap_clusters(const RefMap *map);
 /* Counts @weight references to each of the @n clusters from @first on; they lie in the file or one behind it. */
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight);
 
+/* Counts @weight references to each of the @n counters @at in piece @index; a counter may be there twice. */
+bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_t n, uint64_t weight);
+
 uint64_t refmap_get(const RefMap *map, uint64_t cluster);
 
 /*
@@ -40,5 +44,19 @@ uint64_t refmap_get(const RefMap *map, uint64_t cluster);
  * the counters of the clusters from i * COUNTERS_PER_PIECE on, COUNTERS_PER_PIECE of them.
  */
 Counters *refmap_next_piece(const RefMap *map, uint64_t *index);
+
+/*
+ * Counts for one thread, and collects single clusters by piece before it counts them: a fragmented image costs
+ * a lock and a walk through the directory for many clusters, not for each, and the counters of a piece are near
+ * when they are needed.
+ */
+typedef struct RefMapWriter RefMapWriter;
+
+RefMapWriter *refmap_writer_new(RefMap *map);
+void refmap_writer_free(RefMapWriter *writer);
+
+/* As refmap_add(), but counted for certain only after refmap_writer_flush(). */
+bool refmap_writer_add(RefMapWriter *writer, uint64_t first, uint64_t n, uint64_t weight);
+bool refmap_writer_flush(RefMapWriter *writer);
 
 #endif

@@ -13,14 +13,15 @@
 
 G_DEFINE_QUARK(block - error - quark, block_error)
 
-int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+static void account(BlockSource *source, size_t bytes)
 {
-    char *to = buffer;
-    uint64_t end;
+    __atomic_fetch_add(&source->bytes_read, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&source->requests, 1, __ATOMIC_RELAXED);
+}
 
-    if (__builtin_add_overflow(offset, size, &end) || end > BLOCK_SOURCE_MAX_LENGTH) {
-        return -EIO;
-    }
+/* Reads all of it; what lies beyond the end is zeros. */
+static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
+{
     while (size > 0 && offset < source->length) {
         uint64_t below_end = MIN(size, source->length - offset);
         ssize_t n = source->ops->read_at(source, to, MIN(below_end, MAX_REQUEST), offset);
@@ -37,6 +38,74 @@ int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t o
     }
     memset(to, 0, size);
     return 0;
+}
+
+int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    uint64_t end;
+
+    if (__builtin_add_overflow(offset, size, &end) || end > BLOCK_SOURCE_MAX_LENGTH) {
+        return -EIO;
+    }
+    account(source, offset < source->length ? MIN(size, source->length - offset) : 0);
+    return read_all(source, buffer, size, offset);
+}
+
+/* ---- readers ---- */
+
+/* Reads when submitting: for sources that have no readers of their own. */
+static bool plain_submit(BlockReader *reader, BlockRequest *request)
+{
+    request->error = block_source_read(reader->source, request->buffer, request->size, request->offset);
+    return true;
+}
+
+static void plain_close(BlockReader *reader)
+{
+    g_free(reader);
+}
+
+static const BlockReaderOps plain_ops = {.submit = plain_submit, .close = plain_close};
+
+BlockReader *block_reader_new(BlockSource *source)
+{
+    BlockReader *reader = source->ops->reader_new ? source->ops->reader_new(source) : NULL;
+
+    if (!reader) {
+        reader = g_new0(BlockReader, 1);
+        *reader = (BlockReader){.ops = &plain_ops, .source = source, .max_in_flight = 1};
+    }
+    return reader;
+}
+
+bool block_reader_submit(BlockReader *reader, BlockRequest *request)
+{
+    BlockSource *source = reader->source;
+    uint64_t end = request->offset + request->size;
+
+    if (end > source->length || reader->ops == &plain_ops) {
+        /* the end of the file is rare: it may be read at once */
+        return plain_submit(reader, request);
+    }
+    account(source, request->size);
+    return reader->ops->submit(reader, request);
+}
+
+void block_request_finish(BlockSource *source, BlockRequest *request, size_t done)
+{
+    request->error = read_all(source, (char *)request->buffer + done, request->size - done, request->offset + done);
+}
+
+BlockRequest *block_reader_wait(BlockReader *reader)
+{
+    return reader->ops->wait(reader);
+}
+
+void block_reader_free(BlockReader *reader)
+{
+    if (reader) {
+        reader->ops->close(reader);
+    }
 }
 
 void block_source_close(BlockSource *source)

@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 
+#include "block/progress.h"
 #include "block/source.h"
 #include "qapi/qapi-types.h"
 
@@ -32,8 +33,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 bool qcow2_probe(const void *bytes, size_t size);
 
 typedef struct Qcow2CheckOptions {
-    bool viscera;   /* fill ImageCheck.viscera */
-    FILE *messages; /* one line for each finding, in the stock tool's order and words */
+    bool viscera;            /* fill ImageCheck.viscera */
+    FILE *messages;          /* one line for each finding, in the stock tool's order and words */
+    unsigned workers;        /* threads that read and count, 1 .. 16 */
+    CheckProgress *progress; /* NULL: nobody looks */
 } Qcow2CheckOptions;
 
 typedef struct Qcow2CheckResult {

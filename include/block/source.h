@@ -1,12 +1,13 @@
 /*
  * Block sources: where the bytes of an image come from.
  *
- * A format driver sees nothing of files, devices or servers but this table of operations. Offsets and lengths
- * are bytes. Reading beyond the end gives zeros, as the stock tool has it (spec check-behaviour 2.7), so that a
- * table which sticks out of a file needs no special case in any reader.
+ * A format driver sees nothing of files, devices or servers but this. Offsets and lengths are bytes. Reading
+ * beyond the end gives zeros, as the stock tool has it (spec check-behaviour 2.7), so that a table which sticks
+ * out of a file needs no special case in any reader.
  *
  * A source is opened by the function of its kind and closed with block_source_close(). Reads may be issued from
- * any number of threads at once; nothing else may.
+ * any number of threads at once; nothing else may. Who wants many reads in flight makes a reader, one for each
+ * thread that reads.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,6 +20,15 @@
 #include <stdint.h>
 
 typedef struct BlockSource BlockSource;
+typedef struct BlockReader BlockReader;
+
+/* One read. The caller keeps it, and the buffer, until it is complete. */
+typedef struct BlockRequest {
+    uint64_t offset;
+    size_t size; /* 1 .. 2^30 */
+    void *buffer;
+    int error; /* once complete: 0, all bytes being there, or a negative errno value */
+} BlockRequest;
 
 typedef struct BlockSourceOps {
     /*
@@ -27,6 +37,18 @@ typedef struct BlockSourceOps {
      */
     ssize_t (*read_at)(BlockSource *source, void *buffer, size_t size, uint64_t offset);
 
+    /*
+     * Makes a reader for the calling thread, or returns NULL where that is not possible (now); reads then go
+     * through read_at one by one. NULL: always so.
+     */
+    BlockReader *(*reader_new)(BlockSource *source);
+
+    /*
+     * The first offset at or behind @offset where the file has data rather than a hole, the length where there is
+     * none. NULL: holes are not known.
+     */
+    uint64_t (*next_data)(BlockSource *source, uint64_t offset);
+
     /* Frees what the kind of source allocated, the BlockSource included. */
     void (*close)(BlockSource *source);
 } BlockSourceOps;
@@ -34,12 +56,58 @@ typedef struct BlockSourceOps {
 struct BlockSource {
     const BlockSourceOps *ops;
     uint64_t length; /* bytes, as found when the source was opened */
+    bool one_stream; /* a single stream of ascending reads is fastest: rotating media */
+
+    /* What was done so far; kept by the functions below, atomically. */
+    uint64_t bytes_read;
+    uint64_t requests;
 };
+
+/* What a kind of source does for a reader; requests handed to it lie wholly below the length. */
+typedef struct BlockReaderOps {
+    /* Starts @request. True when it is complete already; else wait() returns it some time. Does not block long. */
+    bool (*submit)(BlockReader *reader, BlockRequest *request);
+
+    /* Returns a request that was submitted and is now complete; blocks until there is one. At least one is in flight.
+     */
+    BlockRequest *(*wait)(BlockReader *reader);
+
+    /* Frees the reader. Nothing is in flight. */
+    void (*close)(BlockReader *reader);
+} BlockReaderOps;
+
+struct BlockReader {
+    const BlockReaderOps *ops;
+    BlockSource *source;
+    unsigned max_in_flight; /* no more requests than this may be in flight at once; at least 1 */
+};
+
+/* Never fails: where the source has no readers of its own, one that reads when submitting. */
+BlockReader *block_reader_new(BlockSource *source);
+
+/* As BlockReaderOps, for any request below BLOCK_SOURCE_MAX_LENGTH: what lies beyond the end is zeros. */
+bool block_reader_submit(BlockReader *reader, BlockRequest *request);
+BlockRequest *block_reader_wait(BlockReader *reader);
+
+/* For kinds of readers: reads with read_at what is missing of @request behind its first @done bytes. May block. */
+void block_request_finish(BlockSource *source, BlockRequest *request, size_t done);
+
+void block_reader_free(BlockReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockReader, block_reader_free)
+
+/* How a file is read when more than one read is to be in flight. */
+typedef enum FileReaderKind {
+    FILE_READER_AUTO,     /* io_uring, or threads where that cannot be had */
+    FILE_READER_IO_URING, /* no reads in flight where it cannot be had */
+    FILE_READER_THREADS,
+    FILE_READER_INLINE, /* one read after the other */
+} FileReaderKind;
 
 typedef struct FileOptions {
     bool force_share; /* share the image with writers; -U */
     bool no_locking;  /* take no locks at all; file.locking=off */
     bool direct;      /* O_DIRECT; -T none and -T directsync */
+    FileReaderKind reader;
 } FileOptions;
 
 /*

@@ -6,13 +6,18 @@
 #ifndef UTIL_TEXT_H
 #define UTIL_TEXT_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * A copy of the @size bytes at @text that is safe to show on a terminal: control characters and bytes that are
- * not valid UTF-8 become \xNN, everything else stays as it is. The caller frees it.
+ * Appends the character at @at, of which @left bytes (at least 1) are there, so that it is safe to show on a
+ * terminal: controls, direction marks and the like, and what is no UTF-8, become escape sequences; with @quoted
+ * so do double quotes and backslashes. Returns the bytes that it took of @at.
  */
-char *text_escape_control(const char *text, size_t size);
+size_t text_append_escaped(GString *out, const char *at, size_t left, bool quoted);
+
+/* A copy of the @size bytes at @text, escaped in this way, unquoted. The caller frees it. */
+char *text_escape(const char *text, size_t size);
 
 #endif

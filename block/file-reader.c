@@ -1,0 +1,156 @@
+/*
+ * A reader for files, over io_uring.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/file-reader.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "config.h"
+
+#ifdef CONFIG_LIBURING
+#include <liburing.h>
+#endif
+
+#define RING_ENTRIES 64
+
+typedef struct FileReader {
+    BlockReader base;
+    int fd;
+    bool try_cache;       /* the kernel can tell what the page cache has */
+    FileReaderKind how;   /* for what the cache does not have */
+    BlockReader *threads; /* made when first needed */
+#ifdef CONFIG_LIBURING
+    struct io_uring ring;
+    bool has_ring; /* likewise */
+#endif
+} FileReader;
+
+/* Reads what the page cache has of @request, without waiting for a device; returns the bytes, 0 where it has none. */
+static size_t read_cached(FileReader *r, const BlockRequest *request)
+{
+    struct iovec iov = {.iov_base = request->buffer, .iov_len = request->size};
+    ssize_t n = r->try_cache ? preadv2(r->fd, &iov, 1, request->offset, RWF_NOWAIT) : 0;
+
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        r->try_cache = false; /* not on this file system */
+    }
+    return n > 0 ? n : 0;
+}
+
+#ifdef CONFIG_LIBURING
+static bool need_ring(FileReader *r)
+{
+    if (!r->has_ring) {
+        r->has_ring = io_uring_queue_init(RING_ENTRIES, &r->ring, 0) == 0;
+    }
+    return r->has_ring;
+}
+
+static bool ring_submit(FileReader *r, BlockRequest *request)
+{
+    struct io_uring_sqe *sqe = need_ring(r) ? io_uring_get_sqe(&r->ring) : NULL;
+
+    if (!sqe) {
+        return false;
+    }
+    io_uring_prep_read(sqe, r->fd, request->buffer, request->size, request->offset);
+    io_uring_sqe_set_data(sqe, request);
+    /* not submitted is not lost: the next call takes it along, or wait does */
+    io_uring_submit(&r->ring);
+    return true;
+}
+
+static BlockRequest *ring_wait(FileReader *r)
+{
+    struct io_uring_cqe *cqe;
+    BlockRequest *request;
+    int error;
+
+    do {
+        error = io_uring_submit_and_wait(&r->ring, 1);
+        if (error >= 0) {
+            error = io_uring_wait_cqe(&r->ring, &cqe);
+        }
+    } while (error < 0);
+    request = io_uring_cqe_get_data(cqe);
+    if (cqe->res < 0) {
+        request->error = cqe->res;
+    } else {
+        block_request_finish(r->base.source, request, cqe->res); /* short reads happen */
+    }
+    io_uring_cqe_seen(&r->ring, cqe);
+    return request;
+}
+#endif
+
+static bool file_submit(BlockReader *base, BlockRequest *request)
+{
+    FileReader *r = (FileReader *)base;
+    size_t cached = read_cached(r, request);
+
+    if (cached || r->how == FILE_READER_INLINE) {
+        /* the rest of what is partly cached will be there soon: readahead has begun */
+        block_request_finish(base->source, request, cached);
+        return true;
+    }
+#ifdef CONFIG_LIBURING
+    if (r->how != FILE_READER_THREADS && ring_submit(r, request)) {
+        return false;
+    }
+#endif
+    if (r->how != FILE_READER_IO_URING && !r->threads) {
+        r->threads = thread_reader_new(base->source);
+    }
+    if (r->threads) {
+        r->how = FILE_READER_THREADS;
+        return r->threads->ops->submit(r->threads, request);
+    }
+    r->how = FILE_READER_INLINE;
+    block_request_finish(base->source, request, 0);
+    return true;
+}
+
+static BlockRequest *file_wait(BlockReader *base)
+{
+    FileReader *r = (FileReader *)base;
+
+#ifdef CONFIG_LIBURING
+    if (!r->threads) {
+        return ring_wait(r);
+    }
+#endif
+    return r->threads->ops->wait(r->threads);
+}
+
+static void file_reader_close(BlockReader *base)
+{
+    FileReader *r = (FileReader *)base;
+
+#ifdef CONFIG_LIBURING
+    if (r->has_ring) {
+        io_uring_queue_exit(&r->ring);
+    }
+#endif
+    block_reader_free(r->threads);
+    g_free(r);
+}
+
+static const BlockReaderOps file_reader_ops = {
+    .submit = file_submit,
+    .wait = file_wait,
+    .close = file_reader_close,
+};
+
+BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how)
+{
+    FileReader *r = g_new0(FileReader, 1);
+
+    r->base = (BlockReader){.ops = &file_reader_ops, .source = source, .max_in_flight = RING_ENTRIES / 2};
+    r->fd = fd;
+    r->try_cache = true;
+    r->how = how;
+    return &r->base;
+}

@@ -1,0 +1,40 @@
+/*
+ * What is wrong in L2 tables, kept by table until it is reported.
+ *
+ * Each thread that decodes tables keeps faults of its own; since a table is decoded once, they are merged without
+ * a conflict. Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_FAULTS_H
+#define BLOCK_QCOW2_FAULTS_H
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "block/qcow2-l2.h"
+
+typedef struct Qcow2TableFaults {
+    GArray *faults; /* Qcow2L2Fault, in stock order: reported for every reference to the table */
+    GArray *copied; /* Qcow2L2Fault: wrong COPIED flags, reported for references from the active L1 table only */
+} Qcow2TableFaults;
+
+typedef struct Qcow2Faults Qcow2Faults;
+
+Qcow2Faults *qcow2_faults_new(void);
+void qcow2_faults_free(Qcow2Faults *faults);
+
+/* Adds a fault to the table at @table. Faults of one entry stay in the order in which they are added. */
+void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);
+void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);
+
+/* Puts the faults of the table at @table into the order of its entries, when all are added. */
+void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table);
+
+/* Moves all faults of @from to @to. A table that both have keeps the order of its entries, those of @to first. */
+void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from);
+
+/* NULL where nothing is wrong. */
+const Qcow2TableFaults *qcow2_faults_of(const Qcow2Faults *faults, uint64_t table);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * Counting what one L2 table refers to.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-table-count.h"
+
+#include "block/qcow2-format.h"
+#include "util/number.h"
+
+Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting)
+{
+    Qcow2TableCounter *c = g_new(Qcow2TableCounter, 1);
+
+    *c = (Qcow2TableCounter){
+        .header = counting->header,
+        .stored = stored,
+        .counting = counting,
+        .writer = refmap_writer_new(counting->refs),
+        .result = qcow2_l2_result_new(counting->header),
+        .faults = qcow2_faults_new(),
+    };
+    if (!c->result) {
+        g_clear_pointer(&c, qcow2_table_counter_free);
+    }
+    return c;
+}
+
+void qcow2_table_counter_free(Qcow2TableCounter *c)
+{
+    if (c) {
+        refmap_writer_free(c->writer);
+        qcow2_l2_result_free(c->result);
+        qcow2_faults_free(c->faults);
+        g_free(c);
+    }
+}
+
+/* Clusters of @run that begin below the end of the file, and so can be counted. */
+static uint32_t clusters_inside(const Qcow2TableCounter *c, const Qcow2Run *run)
+{
+    uint64_t end = c->counting->file_end;
+
+    if (run->offset >= end) {
+        return 0;
+    }
+    return MIN(run->n, DIV_ROUND_UP(end - run->offset, c->header->cluster_size));
+}
+
+static void add_region_fault(Qcow2TableCounter *c, uint64_t table, uint32_t index, Qcow2FindingKind kind,
+                             uint64_t offset, uint64_t size)
+{
+    Qcow2L2Fault fault = {.index = index, .kind = kind, .values = {offset, size}};
+
+    qcow2_faults_add(c->faults, table, &fault);
+}
+
+static bool count_runs(Qcow2TableCounter *c, const Qcow2TableRef *table)
+{
+    for (size_t i = 0; i < c->result->n_runs; i++) {
+        const Qcow2Run *run = &c->result->runs[i];
+        uint32_t inside = clusters_inside(c, run);
+
+        if (inside && !refmap_writer_add(c->writer, run->offset >> c->header->cluster_bits, inside, table->weight)) {
+            return false;
+        }
+        for (uint32_t k = inside; k < run->n; k++) {
+            add_region_fault(c, table->offset, run->index + k, QCOW2_FINDING_REGION_BEYOND_END,
+                             run->offset + ((uint64_t)k << c->header->cluster_bits), c->header->cluster_size);
+        }
+    }
+    return true;
+}
+
+static bool count_extents(Qcow2TableCounter *c, const Qcow2TableRef *table)
+{
+    for (size_t i = 0; i < c->result->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(c->result->extents, Qcow2Extent, i);
+
+        if (qcow2_region_beyond_end(c->counting, e->offset, e->length)) {
+            add_region_fault(c, table->offset, e->index, QCOW2_FINDING_REGION_BEYOND_END, e->offset, e->length);
+        } else if (!qcow2_count_region(c->counting, e->offset, e->length, table->weight)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_copied_fault(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes, uint32_t index,
+                             uint64_t count)
+{
+    uint64_t entry = load_be64(bytes + (size_t)index * qcow2_l2_entry_size(c->header));
+    Qcow2L2Fault fault = {.index = index, .kind = QCOW2_FINDING_L2_COPIED_WRONG, .values = {entry, count}};
+
+    qcow2_faults_add_copied(c->faults, table->offset, &fault);
+}
+
+static void check_copied_run(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes,
+                             const Qcow2Run *run)
+{
+    uint64_t first = run->offset >> c->header->cluster_bits;
+    uint64_t i = 0;
+
+    while ((i += qcow2_stored_counts_copied_mismatch(c->stored, first + i, run->n - i, run->copied)) < run->n) {
+        uint64_t count;
+
+        if (qcow2_stored_count(c->stored, first + i, &count)) {
+            add_copied_fault(c, table, bytes, run->index + i, count);
+        }
+        i++;
+    }
+}
+
+/* With an external data file, every cluster counts as used once. */
+static void check_copied_run_in_data_file(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes,
+                                          const Qcow2Run *run)
+{
+    for (uint32_t i = 0; !run->copied && i < run->n; i++) {
+        add_copied_fault(c, table, bytes, run->index + i, 1);
+    }
+}
+
+static void check_copied_extent(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes,
+                                const Qcow2Extent *e)
+{
+    bool copied = bytes[(size_t)e->index * qcow2_l2_entry_size(c->header)] & 0x80;
+    uint64_t count = 1;
+    bool known =
+        qcow2_has_data_file(c->header) || qcow2_stored_count(c->stored, e->offset >> c->header->cluster_bits, &count);
+
+    if (!e->compressed && known && (count == 1) != copied) {
+        add_copied_fault(c, table, bytes, e->index, count);
+    }
+}
+
+static void check_copied(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    const Qcow2L2Result *r = c->result;
+
+    for (size_t i = 0; i < r->n_runs; i++) {
+        const Qcow2Run *run = &r->runs[i];
+
+        if (qcow2_has_data_file(c->header)) {
+            check_copied_run_in_data_file(c, table, bytes, run);
+        } else {
+            check_copied_run(c, table, bytes, run);
+        }
+    }
+    for (size_t i = 0; i < r->extents->len; i++) {
+        check_copied_extent(c, table, bytes, &g_array_index(r->extents, Qcow2Extent, i));
+    }
+}
+
+bool qcow2_count_table(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    qcow2_l2_decode(c->header, bytes, c->result);
+    for (size_t i = 0; i < c->result->faults->len; i++) {
+        qcow2_faults_add(c->faults, table->offset, &g_array_index(c->result->faults, Qcow2L2Fault, i));
+    }
+    if (!qcow2_has_data_file(c->header) && (!count_runs(c, table) || !count_extents(c, table))) {
+        return false;
+    }
+    if (table->active) {
+        c->statistics.allocated += c->result->allocated * table->active;
+        c->statistics.compressed += c->result->compressed * table->active;
+        c->statistics.fragmented += c->result->fragmented * table->active;
+        check_copied(c, table, bytes);
+    }
+    qcow2_faults_sort(c->faults, table->offset);
+    return true;
+}
+
+static void add_overflow_faults(Qcow2TableCounter *c, const Qcow2TableRef *table, uint32_t index, uint64_t offset,
+                                uint64_t size)
+{
+    if (!qcow2_region_beyond_end(c->counting, offset, size) && qcow2_region_noisy(c->counting, offset, size)) {
+        add_region_fault(c, table->offset, index, QCOW2_FINDING_REFCOUNT_OVERFLOW, offset, size);
+    }
+}
+
+void qcow2_find_table_overflows(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    const Qcow2L2Result *r = c->result;
+
+    qcow2_l2_decode(c->header, bytes, c->result);
+    for (size_t i = 0; i < r->n_runs; i++) {
+        const Qcow2Run *run = &r->runs[i];
+
+        for (uint32_t k = 0; k < run->n; k++) {
+            add_overflow_faults(c, table, run->index + k, run->offset + ((uint64_t)k << c->header->cluster_bits),
+                                c->header->cluster_size);
+        }
+    }
+    for (size_t i = 0; i < r->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(r->extents, Qcow2Extent, i);
+
+        add_overflow_faults(c, table, e->index, e->offset, e->length);
+    }
+    qcow2_faults_sort(c->faults, table->offset);
+}
