@@ -8,7 +8,9 @@
 #include <glib.h>
 #include <string.h>
 
-static const uint64_t width_max[] = {[0] = UINT64_MAX, [1] = UINT8_MAX, [2] = UINT16_MAX, [8] = UINT64_MAX};
+#define MAX_RUNS 64 /* in a piece that is counted in: an insertion moves them about */
+
+static const uint64_t width_max[] = {[1] = UINT8_MAX, [2] = UINT16_MAX, [8] = UINT64_MAX};
 
 static uint8_t width_for(uint64_t value)
 {
@@ -35,21 +37,40 @@ void counters_clear(Counters *c)
     *c = (Counters){0};
 }
 
-/* Gives @c data of @width, which is not narrower than what it has. */
+static uint64_t load(const void *values, unsigned width, size_t i)
+{
+    return width == 1 ? ((const uint8_t *)values)[i] : ((const uint64_t *)values)[i];
+}
+
+static bool has_array(const Counters *c)
+{
+    return c->data && c->width;
+}
+
+static uint64_t saturating_sum(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* Gives @c an array of counters of @width, which is not narrower than what it has. */
 static bool widen(Counters *c, size_t size, uint8_t width)
 {
     void *data;
 
-    if (c->data && c->width >= width) {
+    if (has_array(c) && c->width >= width) {
         return true;
     }
-    data = c->value || c->data ? g_try_malloc(size * width) : g_try_malloc0(size * width);
+    data = g_try_malloc(size * width);
     if (!data) {
         return false;
     }
-    if (c->value || c->data) {
-        for (size_t i = 0; i < size; i++) {
-            set(data, width, i, counters_get(c, i));
+    for (size_t i = 0; i < size;) {
+        uint64_t value = counters_get(c, i);
+
+        for (size_t end = i + counters_stretch(c, i, size); i < end; i++) {
+            set(data, width, i, value);
         }
     }
     g_free(c->data);
@@ -57,111 +78,7 @@ static bool widen(Counters *c, size_t size, uint8_t width)
     return true;
 }
 
-/* For each width: the greatest of a range, and addition to one in which nothing overflows. Compilers vectorise both. */
-#define DEFINE_RANGE_FUNCTIONS(type)                                                                                   \
-    static type range_max_##type(const type *p, size_t n)                                                              \
-    {                                                                                                                  \
-        type max = 0;                                                                                                  \
-                                                                                                                       \
-        for (size_t i = 0; i < n; i++) {                                                                               \
-            max = p[i] > max ? p[i] : max;                                                                             \
-        }                                                                                                              \
-        return max;                                                                                                    \
-    }                                                                                                                  \
-                                                                                                                       \
-    static void range_add_##type(type *p, size_t n, type weight)                                                       \
-    {                                                                                                                  \
-        for (size_t i = 0; i < n; i++) {                                                                               \
-            p[i] += weight;                                                                                            \
-        }                                                                                                              \
-    }
-
-DEFINE_RANGE_FUNCTIONS(uint8_t)
-DEFINE_RANGE_FUNCTIONS(uint16_t)
-DEFINE_RANGE_FUNCTIONS(uint64_t)
-
-static uint64_t range_max(const Counters *c, size_t first, size_t n)
-{
-    if (!c->data) {
-        return c->value;
-    }
-    switch (c->width) {
-    case 1:
-        return range_max_uint8_t((const uint8_t *)c->data + first, n);
-    case 2:
-        return range_max_uint16_t((const uint16_t *)c->data + first, n);
-    default:
-        return range_max_uint64_t((const uint64_t *)c->data + first, n);
-    }
-}
-
-/* Counters stop at 2^64 - 1; every other overflow is one of the width, and was prevented. */
-static void add_saturating(uint64_t *p, size_t n, uint64_t weight)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (__builtin_add_overflow(p[i], weight, &p[i])) {
-            p[i] = UINT64_MAX;
-        }
-    }
-}
-
-bool counters_add(Counters *c, size_t size, size_t first, size_t n, uint64_t weight)
-{
-    uint64_t max = range_max(c, first, n);
-    uint64_t sum;
-
-    if (__builtin_add_overflow(max, weight, &sum)) {
-        sum = UINT64_MAX;
-    }
-    if (n == size && !c->data && sum != UINT64_MAX) {
-        c->value = sum;
-        return true;
-    }
-    if (!c->data || sum > width_max[c->width]) {
-        uint64_t needed = !c->data && c->value > sum ? c->value : sum;
-
-        if (!widen(c, size, width_for(needed))) {
-            return false;
-        }
-    }
-    switch (c->width) {
-    case 1:
-        range_add_uint8_t((uint8_t *)c->data + first, n, weight);
-        break;
-    case 2:
-        range_add_uint16_t((uint16_t *)c->data + first, n, weight);
-        break;
-    default:
-        if (sum == UINT64_MAX) {
-            add_saturating((uint64_t *)c->data + first, n, weight);
-        } else {
-            range_add_uint64_t((uint64_t *)c->data + first, n, weight);
-        }
-    }
-    return true;
-}
-
-bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t n, uint64_t weight)
-{
-    size_t i = 0;
-
-    if (!c->data && !widen(c, size, width_for(c->value))) {
-        return false;
-    }
-    if (c->width == 1 && weight <= UINT8_MAX) {
-        uint8_t *p = c->data;
-
-        while (i < n && p[at[i]] <= UINT8_MAX - weight) {
-            p[at[i++]] += weight;
-        }
-    }
-    for (; i < n; i++) {
-        if (!counters_add(c, size, at[i], 1, weight)) {
-            return false;
-        }
-    }
-    return true;
-}
+/* ---- runs ---- */
 
 const CounterRun *counters_run(const Counters *c, size_t i)
 {
@@ -194,18 +111,223 @@ size_t counters_stretch(const Counters *c, size_t i, size_t end)
     return run + 1 < (const CounterRun *)c->data + c->n_runs ? MIN(run[1].first, end) - i : end - i;
 }
 
-bool counters_set(Counters *c, size_t size, const uint64_t *values)
+/* Makes counter @i the first of its run, and returns the run's index. There is room for one more run. */
+static size_t split_run(Counters *c, size_t i)
+{
+    CounterRun *runs = c->data;
+    size_t k = counters_run(c, i) - runs;
+
+    if (runs[k].first == i) {
+        return k;
+    }
+    memmove(&runs[k + 2], &runs[k + 1], (c->n_runs - k - 1) * sizeof(*runs));
+    runs[k + 1] = (CounterRun){.value = runs[k].value, .first = i};
+    c->n_runs++;
+    return k + 1;
+}
+
+/* True where the piece has runs, and two more of them fit. */
+static bool room_for_runs(Counters *c)
+{
+    CounterRun *runs;
+
+    if (c->data) {
+        return !c->width && c->n_runs + 2 <= MAX_RUNS;
+    }
+    runs = g_try_new(CounterRun, MAX_RUNS);
+    if (runs) {
+        runs[0] = (CounterRun){.value = c->value};
+        *c = (Counters){.data = runs, .n_runs = 1};
+    }
+    return runs != NULL;
+}
+
+static void add_to_runs(Counters *c, size_t size, size_t first, size_t n, uint64_t weight)
+{
+    size_t k = split_run(c, first);
+    size_t end = first + n < size ? split_run(c, first + n) : c->n_runs;
+    CounterRun *runs = c->data;
+
+    for (size_t i = k; i < end; i++) {
+        runs[i].value = saturating_sum(runs[i].value, weight);
+    }
+    /* neighbours that have become equal are one run again */
+    if (end < c->n_runs && runs[end].value == runs[end - 1].value) {
+        memmove(&runs[end], &runs[end + 1], (--c->n_runs - end) * sizeof(*runs));
+    }
+    if (k > 0 && runs[k].value == runs[k - 1].value) {
+        memmove(&runs[k], &runs[k + 1], (--c->n_runs - k) * sizeof(*runs));
+    }
+}
+
+/* ---- arrays ---- */
+
+/* For each width: the greatest of a range, and addition to one in which nothing overflows. Compilers vectorise both. */
+#define DEFINE_RANGE_FUNCTIONS(type)                                                                                   \
+    static type range_max_##type(const type *p, size_t n)                                                              \
+    {                                                                                                                  \
+        type max = 0;                                                                                                  \
+                                                                                                                       \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            max = p[i] > max ? p[i] : max;                                                                             \
+        }                                                                                                              \
+        return max;                                                                                                    \
+    }                                                                                                                  \
+                                                                                                                       \
+    static void range_add_##type(type *p, size_t n, type weight)                                                       \
+    {                                                                                                                  \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            p[i] += weight;                                                                                            \
+        }                                                                                                              \
+    }
+
+DEFINE_RANGE_FUNCTIONS(uint8_t)
+DEFINE_RANGE_FUNCTIONS(uint16_t)
+DEFINE_RANGE_FUNCTIONS(uint64_t)
+
+static uint64_t range_max(const Counters *c, size_t first, size_t n)
 {
     uint64_t max = 0;
-    uint64_t differing = 0;
 
-    for (size_t i = 0; i < size; i++) {
-        max = values[i] > max ? values[i] : max;
-        differing |= values[i] ^ values[0];
+    if (has_array(c)) {
+        switch (c->width) {
+        case 1:
+            return range_max_uint8_t((const uint8_t *)c->data + first, n);
+        case 2:
+            return range_max_uint16_t((const uint16_t *)c->data + first, n);
+        default:
+            return range_max_uint64_t((const uint64_t *)c->data + first, n);
+        }
     }
-    if (!differing) {
-        c->value = values[0];
+    for (size_t i = first; i < first + n; i += counters_stretch(c, i, first + n)) {
+        max = MAX(max, counters_get(c, i));
+    }
+    return max;
+}
+
+/* Counters stop at 2^64 - 1; every other overflow is one of the width, and was prevented. */
+static void add_saturating(uint64_t *p, size_t n, uint64_t weight)
+{
+    for (size_t i = 0; i < n; i++) {
+        p[i] = saturating_sum(p[i], weight);
+    }
+}
+
+static bool add_to_array(Counters *c, size_t size, size_t first, size_t n, uint64_t weight)
+{
+    uint64_t sum = saturating_sum(range_max(c, first, n), weight);
+
+    if (!has_array(c) || sum > width_max[c->width]) {
+        uint64_t needed = has_array(c) ? sum : MAX(sum, range_max(c, 0, size));
+
+        if (!widen(c, size, width_for(needed))) {
+            return false;
+        }
+    }
+    switch (c->width) {
+    case 1:
+        range_add_uint8_t((uint8_t *)c->data + first, n, weight);
+        break;
+    case 2:
+        range_add_uint16_t((uint16_t *)c->data + first, n, weight);
+        break;
+    default:
+        if (sum == UINT64_MAX) {
+            add_saturating((uint64_t *)c->data + first, n, weight);
+        } else {
+            range_add_uint64_t((uint64_t *)c->data + first, n, weight);
+        }
+    }
+    return true;
+}
+
+/* ---- counting ---- */
+
+bool counters_add(Counters *c, size_t size, size_t first, size_t n, uint64_t weight)
+{
+    if (n == size && !c->data) {
+        c->value = saturating_sum(c->value, weight);
         return true;
+    }
+    if (room_for_runs(c)) {
+        add_to_runs(c, size, first, n, weight);
+        return true;
+    }
+    return add_to_array(c, size, first, n, weight);
+}
+
+bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t n, uint64_t weight)
+{
+    size_t i = 0;
+
+    if (!has_array(c) && n > MAX_RUNS / 4 && !widen(c, size, width_for(range_max(c, 0, size)))) {
+        return false;
+    }
+    if (has_array(c) && c->width == 1 && weight <= UINT8_MAX) {
+        uint8_t *p = c->data;
+
+        while (i < n && p[at[i]] <= UINT8_MAX - weight) {
+            p[at[i++]] += weight;
+        }
+    }
+    for (; i < n; i++) {
+        if (!counters_add(c, size, at[i], 1, weight)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t count_runs(const void *values, unsigned width, size_t size)
+{
+    const uint8_t *bytes = values;
+    size_t changes = 0;
+
+    if (width == 1) {
+        for (size_t i = 1; i < size; i++) {
+            changes += bytes[i] != bytes[i - 1];
+        }
+        return changes + 1;
+    }
+    for (size_t i = 1; i < size; i++) {
+        changes += load(values, width, i) != load(values, width, i - 1);
+    }
+    return changes + 1;
+}
+
+static bool set_runs(Counters *c, size_t size, const void *values, unsigned width, size_t n)
+{
+    /* room for all that may be inserted later */
+    CounterRun *run = g_try_new(CounterRun, MAX(n, MAX_RUNS));
+
+    if (!run) {
+        return false;
+    }
+    *c = (Counters){.data = run, .n_runs = n};
+    for (size_t i = 0; i < size; i++) {
+        uint64_t value = load(values, width, i);
+
+        if (i == 0 || value != load(values, width, i - 1)) {
+            *run++ = (CounterRun){.value = value, .first = i};
+        }
+    }
+    return true;
+}
+
+bool counters_set(Counters *c, size_t size, const void *values, unsigned width)
+{
+    size_t n_runs = count_runs(values, width, size);
+    uint64_t max = 0;
+
+    if (n_runs == 1) {
+        c->value = load(values, width, 0);
+        return true;
+    }
+    if (n_runs * sizeof(CounterRun) < size / 4) {
+        return set_runs(c, size, values, width, n_runs);
+    }
+    for (size_t i = 0; i < size; i++) {
+        max = MAX(max, load(values, width, i));
     }
     c->width = width_for(max);
     c->data = g_try_malloc(size * c->width);
@@ -213,54 +335,8 @@ bool counters_set(Counters *c, size_t size, const uint64_t *values)
         return false;
     }
     for (size_t i = 0; i < size; i++) {
-        set(c->data, c->width, i, values[i]);
+        set(c->data, c->width, i, load(values, width, i));
     }
-    return true;
-}
-
-static size_t count_runs(const uint8_t *values, size_t size)
-{
-    size_t changes = 0;
-
-    for (size_t i = 1; i < size; i++) {
-        changes += values[i] != values[i - 1];
-    }
-    return changes + 1;
-}
-
-static bool set_runs(Counters *c, size_t size, const uint8_t *values, size_t n)
-{
-    CounterRun *run = g_try_new(CounterRun, n);
-
-    if (!run) {
-        return false;
-    }
-    *c = (Counters){.data = run, .n_runs = n};
-    for (size_t i = 0; i < size; i++) {
-        if (i == 0 || values[i] != values[i - 1]) {
-            *run++ = (CounterRun){.value = values[i], .first = i};
-        }
-    }
-    return true;
-}
-
-bool counters_set_narrow(Counters *c, size_t size, const uint8_t *values)
-{
-    size_t n_runs = count_runs(values, size);
-
-    if (n_runs == 1) {
-        c->value = values[0];
-        return true;
-    }
-    if (n_runs * sizeof(CounterRun) < size / 4) {
-        return set_runs(c, size, values, n_runs);
-    }
-    c->data = g_try_malloc(size);
-    if (!c->data) {
-        return false;
-    }
-    c->width = 1;
-    memcpy(c->data, values, size);
     return true;
 }
 
@@ -268,14 +344,20 @@ void counters_clamp(Counters *c, size_t size, uint64_t max)
 {
     if (!c->data) {
         c->value = MIN(c->value, max);
-        return;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (counters_get(c, i) > max) {
-            set(c->data, c->width, i, max);
+    } else if (!c->width) {
+        for (size_t i = 0; i < c->n_runs; i++) {
+            CounterRun *run = (CounterRun *)c->data + i;
+
+            run->value = MIN(run->value, max);
+        }
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            set(c->data, c->width, i, MIN(counters_get(c, i), max));
         }
     }
 }
+
+/* ---- comparing ---- */
 
 static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
 {
@@ -334,11 +416,6 @@ static size_t arrays_mismatch(const Counters *a, size_t a_first, const Counters 
     return i;
 }
 
-static bool has_array(const Counters *c)
-{
-    return c->data && c->width;
-}
-
 size_t counters_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)
 {
     size_t i = 0;
@@ -390,11 +467,11 @@ size_t counters_used(const Counters *c, size_t first, size_t n)
 size_t counters_find_above(const Counters *c, size_t size, size_t first, uint64_t limit)
 {
     /* whole pieces are mostly far below every limit that there is */
-    if ((c->data && width_max[c->width] <= limit) || range_max(c, first, size - first) <= limit) {
+    if ((has_array(c) && width_max[c->width] <= limit) || range_max(c, first, size - first) <= limit) {
         return size;
     }
     while (first < size && counters_get(c, first) <= limit) {
-        first++;
+        first += counters_stretch(c, first, size);
     }
     return first;
 }

@@ -2,13 +2,13 @@
  * A piece of reference counters: up to COUNTERS_PER_PIECE counts of neighbouring clusters, in the least memory
  * that their values allow.
  *
- * Most counts are 0, 1 or a few, and neighbours mostly have the same. A piece in which all are equal takes no
- * memory beside the struct; one that is set once and never counted in is kept as runs of equal counts where there
- * are few of them; else each counter takes 1 byte, and 2 or 8 once one of them needs that. Computed and stored
- * counts have the same shape, so comparing them is comparing memory.
+ * Neighbours mostly have the same count, and most counts are small. So a piece is kept as runs of equal counters
+ * while it has few of them; one run takes no memory beside the struct. Else each counter takes 1 byte, and 2 or 8
+ * once one of them needs that. Computed and stored counts have the same shape, so comparing them is comparing runs,
+ * or memory.
  *
- * A zeroed struct is a piece of zeros. The number of counters in it is known to the owner, and passed as @size.
- * Indexes are below @size. Functions that may allocate return false when memory is short, and change nothing.
+ * A zeroed struct is a piece of zeros. The number of counters in it is known to the owner, and passed as @size;
+ * indexes are below it. Functions that may allocate return false when memory is short; the counts are lost then.
  * Not thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -58,26 +58,23 @@ static inline uint64_t counters_get(const Counters *c, size_t i)
     }
 }
 
-/* Adds @weight to the @n counters from @first on. A counter never exceeds 2^64 - 1. */
+/* Adds @weight to the @n counters from @first on. A counter stops at 2^64 - 1. */
 bool counters_add(Counters *c, size_t size, size_t first, size_t n, uint64_t weight);
 
 /* The same for the @n counters whose indexes are @at, one after the other. */
 bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t n, uint64_t weight);
 
-/* Makes of @c the smallest piece with the @size values at @values; @c must be clear. It cannot be counted in. */
-bool counters_set(Counters *c, size_t size, const uint64_t *values);
+/* Makes of @c, which must be clear, a piece with the @size values at @values, each of @width bytes: 1 or 8. */
+bool counters_set(Counters *c, size_t size, const void *values, unsigned width);
 
-/* The same, for values of no more than a byte. */
-bool counters_set_narrow(Counters *c, size_t size, const uint8_t *values);
+/* Lowers what exceeds @max to @max. */
+void counters_clamp(Counters *c, size_t size, uint64_t max);
 
 /*
  * For going through a piece by stretches of equal counters: the number of counters from @i on, below @end, that
  * are known without a look at each to be the same as counter @i; 1 where each has to be looked at.
  */
 size_t counters_stretch(const Counters *c, size_t i, size_t end);
-
-/* Lowers what exceeds @max to @max. */
-void counters_clamp(Counters *c, size_t size, uint64_t max);
 
 /*
  * The first i < @n for which a[a_first + i] and b[b_first + i] differ, or @n. Equal stretches are passed at the

@@ -46,6 +46,11 @@ typedef struct Worker {
     unsigned depth; /* requests to have in flight */
 } Worker;
 
+static void stop(Worker *w)
+{
+    g_atomic_int_set(&w->shared->stop, 1);
+}
+
 static BlockRange range_at(const Shared *s, size_t i)
 {
     return s->prefetch->range(s->prefetch->opaque, i);
@@ -73,20 +78,37 @@ static void count_done(const Shared *s, uint64_t bytes)
     }
 }
 
-/* Takes the next ranges that lie side by side; false when there are none left. */
-static bool take_batch(Shared *s, Batch *batch)
+/* Has ranges of zeros examined, up to the next that is none. */
+static void pass_absent(Worker *w)
 {
-    BlockRange range = {0};
-    uint64_t end;
+    Shared *s = w->shared;
+
+    for (; s->next < s->prefetch->n; s->next++) {
+        BlockRange range = range_at(s, s->next);
+
+        if (!range_absent(s, &range)) {
+            break;
+        }
+        count_done(s, range.size);
+        if (!s->prefetch->examine(w->state, s->next, NULL, 0)) {
+            stop(w);
+            break;
+        }
+    }
+}
+
+/* Takes the next ranges that lie side by side; false when there are none left. */
+static bool take_batch(Worker *w, Batch *batch)
+{
+    Shared *s = w->shared;
+    BlockRange range;
+    uint64_t end = 0;
 
     g_mutex_lock(&s->lock);
-    while (s->next < s->prefetch->n && (range = range_at(s, s->next), range_absent(s, &range))) {
-        count_done(s, range.size);
-        s->next++;
-    }
+    pass_absent(w);
     batch->first = s->next;
     batch->n = 0;
-    end = range.offset;
+    batch->request.offset = 0;
     while (s->next < s->prefetch->n) {
         range = range_at(s, s->next);
         if (batch->n && (range.offset != end || end + range.size - batch->request.offset > BATCH_BYTES)) {
@@ -118,11 +140,6 @@ static bool need_buffer(Batch *batch)
 static bool all_zeros(const uint8_t *bytes, size_t size)
 {
     return bytes[0] == 0 && !memcmp(bytes, bytes + 1, size - 1);
-}
-
-static void stop(Worker *w)
-{
-    g_atomic_int_set(&w->shared->stop, 1);
 }
 
 /* After a failed request the ranges of it are read one by one: some of them may be all right. */
@@ -159,7 +176,7 @@ static bool start_batch(Worker *w)
 {
     Batch *batch = w->free[w->n_free - 1];
 
-    if (g_atomic_int_get(&w->shared->stop) || !take_batch(w->shared, batch)) {
+    if (g_atomic_int_get(&w->shared->stop) || !take_batch(w, batch)) {
         return false;
     }
     if (!need_buffer(batch)) {

@@ -4,7 +4,7 @@
  * Ranges are sorted by offset; neighbours are read together. Each worker has a reader of its own, keeps a bounded
  * number of bytes in flight, and examines what has arrived: where the data is in memory already it reads and
  * examines in turn, and where reads take long it has as many in flight as help. What lies in a hole of the file,
- * or beyond its end, is neither read nor examined: it is zeros.
+ * or beyond its end, is not read: it is zeros.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,7 +31,8 @@ typedef struct BlockPrefetch {
     const void *opaque;
 
     /*
-     * Examines range @i; @bytes are there if @error is 0, which is a negative errno value else. Called by several
+     * Examines range @i. @error is 0 or a negative errno value; else @bytes are there, or NULL for zeros that were
+     * not read. Called by several
      * threads at once, but by one only with the same element of @states. False ends everything: memory is short.
      */
     bool (*examine)(void *state, size_t i, const uint8_t *bytes, int error);

@@ -163,7 +163,7 @@ static bool unpack_wide(Counters *piece, const uint8_t *bytes, unsigned order, s
         return false;
     }
     qcow2_unpack_refcounts(bytes, order, 0, n, counts);
-    return counters_set(piece, n, counts);
+    return counters_set(piece, n, counts, sizeof(*counts));
 }
 
 static bool unpack_piece(Counters *piece, const uint8_t *bytes, unsigned order, size_t n)
@@ -176,7 +176,7 @@ static bool unpack_piece(Counters *piece, const uint8_t *bytes, unsigned order, 
         return true;
     }
     if (unpack_narrow(bytes, order, n, narrow)) {
-        return counters_set_narrow(piece, n, narrow);
+        return counters_set(piece, n, narrow, sizeof(*narrow));
     }
     return unpack_wide(piece, bytes, order, n);
 }
@@ -188,7 +188,7 @@ static bool load_block(void *opaque, size_t i, const uint8_t *bytes, int error)
     size_t counts = (size_t)1 << s->piece_bits;
 
     block->error = -error;
-    for (size_t k = 0; !error && k < block->n_pieces; k++) {
+    for (size_t k = 0; bytes && !error && k < block->n_pieces; k++) {
         if (!unpack_piece(&block->pieces[k], bytes + k * ((counts << s->order) / 8), s->order, counts)) {
             return false;
         }

@@ -35,6 +35,11 @@ static const uint8_t *peek(TableReader *r, uint64_t offset, size_t size, int *er
         g_byte_array_set_size(r->window, MAX(size, READ_AHEAD));
         r->window_offset = offset;
         *error = block_source_read(r->source, r->window->data, r->window->len, offset);
+        if (*error && size < r->window->len) {
+            /* what was read ahead need not be the table's */
+            g_byte_array_set_size(r->window, size);
+            *error = block_source_read(r->source, r->window->data, size, offset);
+        }
         if (*error) {
             g_byte_array_set_size(r->window, 0);
             return NULL;

@@ -99,7 +99,7 @@ static BlockRange span_range(const void *opaque, size_t i)
 static bool load_span(void *opaque, size_t i, const uint8_t *bytes, int error)
 {
     Qcow2TableSpan *span = span_at(opaque, i);
-    bool zeros = !error && bytes[0] == 0 && !memcmp(bytes, bytes + 1, span->n * 8 - 1);
+    bool zeros = !error && (!bytes || (bytes[0] == 0 && !memcmp(bytes, bytes + 1, span->n * 8 - 1)));
 
     span->error = error;
     if (error || zeros) {

@@ -108,29 +108,75 @@ static void merge_equal_tables(GArray *tables)
     g_array_set_size(tables, kept);
 }
 
+/* Puts the tables of @b, sorted and without doubles as @a is, among those of @a. */
+static void merge_tables(GArray **a, const GArray *b)
+{
+    GArray *all = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2TableRef), MAX((*a)->len, b->len));
+    size_t i = 0, k = 0;
+
+    while (i < (*a)->len || k < b->len) {
+        const Qcow2TableRef *x = i < (*a)->len ? table_at(*a, i) : NULL;
+        const Qcow2TableRef *y = k < b->len ? table_at(b, k) : NULL;
+        Qcow2TableRef ref = !y || (x && x->offset <= y->offset) ? *x : *y;
+
+        if (x && y && x->offset == y->offset) {
+            ref.weight += y->weight;
+            ref.active += y->active;
+        }
+        i += x && x->offset == ref.offset;
+        k += y && y->offset == ref.offset;
+        g_array_append_val(all, ref);
+    }
+    g_array_free(*a, TRUE);
+    *a = all;
+}
+
+/* Empties @pending into the tables of the walk. */
+static void take_pending(Qcow2Walk *w, GArray *pending)
+{
+    if (!in_order(pending)) {
+        g_array_sort(pending, compare_table_refs);
+        merge_equal_tables(pending);
+    }
+    if (pending->len) {
+        merge_tables(&w->tables, pending);
+    }
+    g_array_set_size(pending, 0);
+}
+
+static void append_tables(GArray *refs, const Qcow2TableSpan *span)
+{
+    for (uint64_t i = 0; span->slots && i < span->n; i++) {
+        Qcow2TableRef ref = {
+            .offset = span->slots[i] & QCOW2_OFFSET_MASK,
+            .weight = span->weight,
+            .active = span->active,
+        };
+
+        /* an entry of nothing but flags is walked too: its table is the header cluster (X065) */
+        if (span->slots[i]) {
+            g_array_append_val(refs, ref);
+        }
+    }
+}
+
+/*
+ * Snapshots have much the same tables, in much the same order, so they are merged L1 table by L1 table; small ones
+ * are put together first. There are never more entries than twice the distinct tables, or so.
+ */
 static void collect_tables(Qcow2Walk *w)
 {
+    g_autoptr(GArray) pending = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef));
     size_t n_spans;
     const Qcow2TableSpan *spans = qcow2_tables_spans(w->l1_tables, &n_spans);
 
     for (size_t s = 0; s < n_spans; s++) {
-        for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
-            Qcow2TableRef ref = {
-                .offset = spans[s].slots[i] & QCOW2_OFFSET_MASK,
-                .weight = spans[s].weight,
-                .active = spans[s].active,
-            };
-
-            /* an entry of nothing but flags is walked too: its table is the header cluster (X065) */
-            if (spans[s].slots[i]) {
-                g_array_append_val(w->tables, ref);
-            }
+        append_tables(pending, &spans[s]);
+        if (pending->len >= w->tables->len / 16) {
+            take_pending(w, pending);
         }
     }
-    if (!in_order(w->tables)) {
-        g_array_sort(w->tables, compare_table_refs);
-        merge_equal_tables(w->tables);
-    }
+    take_pending(w, pending);
 }
 
 /* ---- reading them ---- */
@@ -160,18 +206,21 @@ static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
     WalkWorker *worker = state;
     const Qcow2TableRef *table = table_at(worker->walk->tables, i);
 
+    if (!qcow2_count_region(worker->walk->counting, table->offset, worker->walk->header->cluster_size, table->weight)) {
+        return false;
+    }
     if (error) {
         keep_unreadable(worker, table->offset, error);
         return true;
     }
-    return qcow2_count_table(worker->counter, table, bytes);
+    return !bytes || qcow2_count_table(worker->counter, table, bytes);
 }
 
 static bool find_overflows(void *state, size_t i, const uint8_t *bytes, int error)
 {
     WalkWorker *worker = state;
 
-    if (!error) {
+    if (bytes && !error) {
         qcow2_find_table_overflows(worker->counter, table_at(worker->walk->tables, i), bytes);
     }
     return true;
@@ -226,14 +275,6 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
 bool qcow2_walk_count(Qcow2Walk *w, GError **errp)
 {
     collect_tables(w);
-    for (size_t i = 0; i < w->tables->len; i++) {
-        const Qcow2TableRef *ref = table_at(w->tables, i);
-
-        if (!qcow2_count_region(w->counting, ref->offset, w->header->cluster_size, ref->weight)) {
-            g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
-            return false;
-        }
-    }
     return for_each_table(w, count_table, errp);
 }
 

@@ -34,7 +34,7 @@ static bool refuse(GError **errp, int error, const char *text)
     return false;
 }
 
-/* The first @size bytes of the image; NULL and @errp set when they cannot be read. */
+/* The first @size bytes of the image, zeros behind its end; NULL and @errp set when they cannot be read. */
 static uint8_t *read_start(BlockSource *source, size_t size, GError **errp)
 {
     g_autofree uint8_t *bytes = g_malloc(size);
@@ -179,11 +179,16 @@ typedef struct Check {
     uint64_t used_end; /* behind the last cluster in use */
 } Check;
 
-static void check_clear(Check *c)
+static void check_forget_counts(Check *c)
 {
     g_clear_pointer(&c->walk, qcow2_walk_free);
     g_clear_pointer(&c->stored, qcow2_stored_counts_free);
     qcow2_counting_clear(&c->counting);
+}
+
+static void check_clear(Check *c)
+{
+    check_forget_counts(c);
     qcow2_steps_clear(&c->steps);
     qcow2_bitmap_directory_clear(&c->bitmaps);
     qcow2_snapshots_clear(&c->snapshots);
@@ -294,6 +299,8 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     result->failure = c.report.failure;
     result->notes = notes(image);
     if (options->viscera) {
+        /* they may be large, and the counts are: not both at once */
+        check_forget_counts(&c);
         result->check->viscera = qcow2_viscera(image, &c.snapshots, &c.bitmaps, &c.steps, errp);
         return result->check->viscera != NULL;
     }
