@@ -24,10 +24,16 @@ check:
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja build-asan/build.ninja
 	@scripts/run-tests $(BUILD) build-asan
 
+# Measures ours and the stock tool on large images, some ten minutes, and writes docs/devel/performance.rst.
+bench:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory all
+	@tests/bench/run --build $(BUILD)
+
 install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD) build-asan
 
-.PHONY: all demo check install clean
+.PHONY: all demo check bench install clean

@@ -5,6 +5,8 @@
  */
 #include "ui/image-options.h"
 
+#include <string.h>
+
 #include "qapi/json-input.h"
 #include "qapi/keyval.h"
 #include "qapi/qapi-visit.h"
@@ -70,11 +72,29 @@ static bool take_options(const BlockdevOptions *options, ImageTarget *target, GE
     return take_file(qcow2 ? &options->u.qcow2.file : &options->u.raw.file, target, errp);
 }
 
+/* Says of an option that there is none of this name what the stock tool says; other errors stay. */
+static void name_unknown_option(GError *error)
+{
+    g_autofree char *name = NULL;
+    const char *in_file;
+    const char *quoted = strchr(error->message, '\'');
+
+    if (!g_str_has_suffix(error->message, " is unexpected") || !quoted) {
+        return;
+    }
+    name = g_strndup(quoted + 1, strcspn(quoted + 1, "'"));
+    in_file = g_str_has_prefix(name, "file.") ? name + strlen("file.") : NULL;
+    g_free(error->message);
+    error->message = in_file ? g_strdup_printf("Block protocol 'file' doesn't support the option '%s'", in_file)
+                             : g_strdup_printf("Block format 'qcow2' does not support the option '%s'", name);
+}
+
 bool image_options_read(const char *text, bool json, ImageTarget *target, GError **errp)
 {
     g_autoptr(JsonNode) root = parse(text, json, errp);
     g_autoptr(Visitor) visitor = NULL;
     g_auto(BlockdevOptions) options = {0};
+    g_autoptr(GError) error = NULL;
     bool has_driver;
 
     if (!root) {
@@ -86,7 +106,9 @@ bool image_options_read(const char *text, bool json, ImageTarget *target, GError
     }
     has_driver = complete_driver(root);
     visitor = keyval_input_visitor_new(root);
-    if (!visit_type_BlockdevOptions(visitor, NULL, &options, errp) || !visit_complete(visitor, errp)) {
+    if (!visit_type_BlockdevOptions(visitor, NULL, &options, &error) || !visit_complete(visitor, &error)) {
+        name_unknown_option(error);
+        g_propagate_error(errp, g_steal_pointer(&error));
         return false;
     }
     if (has_driver) {

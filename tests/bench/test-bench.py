@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The programs of the benchmark do what its page says of them. Judge of the images: the stock tool.
+
+    test-bench.py BUILD-DIRECTORY
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(sys.argv[1]).resolve()
+TOOLS = BUILD / "tests" / "bench"
+STOCK = os.environ.get("STOCK_QEMU_IMG", "/usr/bin/qemu-img")
+
+# a sentence, options, and what the stock tool has to find (verdict)
+IMAGES = [
+    ("an empty disk is clean", "--size=64M --allocated=0", {"total-clusters": 1024}),
+    ("a disk written in order is clean and not fragmented", "--size=1G",
+     {"total-clusters": 16384, "allocated-clusters": 16384}),
+    ("a disk can be written in part", "--size=1G --allocated=100M",
+     {"total-clusters": 16384, "allocated-clusters": 1600}),
+    ("snapshots that share tables are clean", "--size=1G --shared-snapshots=20",
+     {"total-clusters": 16384, "allocated-clusters": 16384}),
+    ("leaks are as many as asked for", "--size=1G --leaks=500",
+     {"total-clusters": 16384, "allocated-clusters": 16384, "leaks": 500}),
+    ("every cluster can be followed by a leak", "--size=64M --leaks=1024",
+     {"total-clusters": 1024, "allocated-clusters": 1024, "leaks": 1024}),
+]
+CLEAN = [
+    ("a disk written in random order", "--size=1G --random"),
+    ("snapshots with tables of their own", "--size=1G --own-snapshots=5"),
+    ("more snapshots than a table has entries written", "--size=1G --allocated=192K --own-snapshots=5"),
+    ("both kinds of snapshot in random order", "--size=1G --random --own-snapshots=3 --shared-snapshots=2"),
+    ("extended L2 entries", "--size=2G --cluster-size=128K --extended-l2 --random"),
+    ("a size that ends within a cluster", "--size=1000001K"),
+    ("L1 and refcount tables of many clusters", "--size=128M --cluster-size=512 --refcount-bits=64"),
+] + [(f"refcounts of {bits} bits", f"--size=64M --cluster-size=4K --refcount-bits={bits}")
+     for bits in (1, 2, 4, 8, 16, 32, 64)] + [
+    ("refcounts of 2 bits that are full", "--size=64M --cluster-size=4K --refcount-bits=2 --shared-snapshots=2"),
+]
+REFUSED = [
+    ("too many snapshots for the refcounts", "--size=1G --refcount-bits=2 --shared-snapshots=3"),
+    ("more leaks than clusters", "--size=64K --leaks=2"),
+    ("extended L2 entries in small clusters", "--size=1G --cluster-size=4K --extended-l2"),
+    ("a cluster size that is no power of two", "--size=1G --cluster-size=3K"),
+    ("a size that does not fit in 64 bits", "--size=99999999999P"),
+    ("a disk of no size", ""),
+]
+
+
+class Tap:
+    def __init__(self):
+        self.number = 0
+
+    def check(self, sentence, good, *details):
+        self.number += 1
+        print(f"{'ok' if good else 'not ok'} {self.number} - {sentence}")
+        for detail in () if good else details:
+            print(f"# {detail}")
+
+
+def make(options, path):
+    return subprocess.run([TOOLS / "make-image", *options.split(), path], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False, text=True)
+
+
+def check_json(path):
+    done = subprocess.run([STOCK, "check", "--output=json", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          check=False)
+    return json.loads(done.stdout)
+
+
+def verdict(path):
+    """What the stock tool counted, but for what is 0 and how fragmented the disk is."""
+    return {name: value for name, value in check_json(path).items()
+            if value and name not in ("filename", "format", "image-end-offset", "fragmented-clusters")}
+
+
+def test_images(tap, directory):
+    path = directory / "image.qcow2"
+    for sentence, options, expected in IMAGES:
+        made = make(options, path)
+        found = verdict(path)
+        tap.check(sentence, made.returncode == 0 and found == expected, made.stdout, options, found)
+    for sentence, options in CLEAN:
+        made = make(options, path)
+        done = subprocess.run([STOCK, "check", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        tap.check(f"clean: {sentence}", made.returncode == 0 and done.returncode == 0, made.stdout, done.stdout)
+    make("--size=1G --random", path)
+    tap.check("a disk written in random order is fragmented", check_json(path)["fragmented-clusters"] > 16000)
+    path.unlink()
+    for sentence, options in REFUSED:
+        made = make(options, path)
+        tap.check(f"refused with a message: {sentence}",
+                  made.returncode == 1 and made.stdout and not path.exists(), made.stdout)
+
+
+def test_floor(tap, directory):
+    path = directory / "bytes"
+    path.write_bytes(bytes(3 << 20))
+    done = subprocess.run([TOOLS / "floor", path], input=b"1048576 1048576\n0 10\n5 10\n100 50\n3145720 100\n",
+                          stdout=subprocess.PIPE, check=False)
+    found = json.loads(done.stdout)
+    # 15 bytes of two ranges that overlap, 50, one MiB, and 8 up to the end of the file
+    tap.check("the floor reads each byte once, up to the end of the file",
+              (found["bytes"], found["reads"]) == (15 + 50 + (1 << 20) + 8, 4), found)
+
+
+def test_timed(tap, directory):
+    out, err = directory / "out", directory / "err"
+    script = "echo to-stdout; echo to-stderr >&2; sleep 0.2; head -c 1000000 /dev/zero >/dev/null; exit 3"
+    done = subprocess.run([TOOLS / "timed", out, err, "sh", "-c", script], stdout=subprocess.PIPE, check=False)
+    found = json.loads(done.stdout)
+    tap.check("a command is timed, its status and output kept",
+              found["status"] == 3 and 0.2 <= found["seconds"] < 60 and out.read_text() == "to-stdout\n"
+              and err.read_text() == "to-stderr\n", found)
+    tap.check("what its children read counts", found["read"] >= 1000000, found)
+    done = subprocess.run([TOOLS / "timed", out, err, "sh", "-c", "kill -KILL $$"], stdout=subprocess.PIPE, check=False)
+    tap.check("a signal is told from an exit status", json.loads(done.stdout)["status"] == -9, done.stdout)
+
+
+def test_run(tap, directory):
+    done = subprocess.run([HERE / "run", "--build", BUILD, "--quick", "--rows", "empty|leaked"],
+                          env={**os.environ, "BENCH_DIR": str(directory)}, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    tap.check("a short benchmark finds the same results with both programs, and prints its rows",
+              done.returncode == 0 and done.stdout.count("start-up") == 2 and "DIFFER" not in done.stdout, done.stdout)
+    tap.check("a benchmark leaves no image behind", not list(directory.glob("bench-*")))
+
+
+def main():
+    tap = Tap()
+    with tempfile.TemporaryDirectory(prefix="test-bench-", dir=BUILD) as directory:
+        for test in (test_images, test_floor, test_timed, test_run):
+            test(tap, pathlib.Path(directory))
+    print(f"1..{tap.number}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,362 @@
+/*
+ * Whole checks of an image in memory, parts of which cannot be read: the rest is still checked, and the result
+ * says what failed (contract 7, "an aborted check").
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "driver.h"
+#include "faults.h"
+
+#define CLUSTER 65536
+#define COPIED  (UINT64_C(1) << 63)
+
+/* What lies in which cluster. */
+enum {
+    HEADER,
+    REFTABLE,
+    REFBLOCK,
+    ACTIVE_L1,
+    L2_A,
+    L2_B,
+    DATA_A,
+    DATA_B,
+    SNAPSHOTS,
+    SNAPSHOT_L1,
+    L2_C, /* of the snapshot only */
+    DATA_C,
+    DIRECTORY,
+    BITMAP_TABLE,
+    BITMAP_DATA,
+    LEAK, /* counted as used, and is not */
+    CLUSTERS
+};
+
+#define AT(cluster) ((uint64_t)(cluster)*CLUSTER)
+
+typedef struct Image {
+    uint8_t *bytes;
+    Qcow2CheckResult result;
+    char *text; /* messages */
+    size_t size;
+} Image;
+
+static void put_refcount(Image *image, unsigned cluster, uint16_t count)
+{
+    put_be16(image->bytes + AT(REFBLOCK) + 2 * cluster, count);
+}
+
+static void put_header_and_extensions(uint8_t *bytes)
+{
+    put_header(bytes, 16);
+    put_be64(bytes + AT_SIZE, UINT64_C(1) << 30); /* two L1 entries */
+    put_be32(bytes + AT_L1_SIZE, 2);
+    put_be32(bytes + AT_NB_SNAPSHOTS, 1);
+    put_be64(bytes + AT_SNAPSHOTS_OFFSET, AT(SNAPSHOTS));
+    put_be64(bytes + AT_AUTOCLEAR, 1);
+    put_be32(bytes + AT_EXTENSIONS, 0x23852875);
+    put_be32(bytes + AT_EXTENSIONS + 4, 24);
+    put_be32(bytes + AT_EXTENSIONS + 8, 1);
+    put_be64(bytes + AT_EXTENSIONS + 16, 32);
+    put_be64(bytes + AT_EXTENSIONS + 24, AT(DIRECTORY));
+}
+
+static void put_snapshot(uint8_t *bytes)
+{
+    put_be64(bytes + AT(SNAPSHOTS), AT(SNAPSHOT_L1));
+    put_be32(bytes + AT(SNAPSHOTS) + 8, 1);
+    put_be16(bytes + AT(SNAPSHOTS) + 12, 1);
+    put_be16(bytes + AT(SNAPSHOTS) + 14, 1);
+    put_be32(bytes + AT(SNAPSHOTS) + 36, 16);
+    bytes[AT(SNAPSHOTS) + 56] = '1';
+    bytes[AT(SNAPSHOTS) + 57] = 's';
+    put_be64(bytes + AT(SNAPSHOT_L1), AT(L2_C));
+    put_be64(bytes + AT(L2_C), AT(DATA_C));
+}
+
+static void put_bitmap(uint8_t *bytes)
+{
+    put_be64(bytes + AT(DIRECTORY), AT(BITMAP_TABLE));
+    put_be32(bytes + AT(DIRECTORY) + 8, 1); /* 1 GiB in bits of 64 KiB: one cluster */
+    bytes[AT(DIRECTORY) + 16] = 1;
+    bytes[AT(DIRECTORY) + 17] = 16;
+    put_be16(bytes + AT(DIRECTORY) + 18, 1);
+    bytes[AT(DIRECTORY) + 24] = 'b';
+    put_be64(bytes + AT(BITMAP_TABLE), AT(BITMAP_DATA));
+}
+
+/* An image with two L2 tables, a snapshot and a bitmap, in which one leaked cluster is all that is wrong. */
+static void image_begin(Image *image)
+{
+    uint8_t *bytes = image->bytes = g_malloc0(AT(CLUSTERS));
+
+    put_header_and_extensions(bytes);
+    put_be64(bytes + AT(REFTABLE), AT(REFBLOCK));
+    for (unsigned i = 0; i < CLUSTERS; i++) {
+        put_refcount(image, i, 1);
+    }
+    put_be64(bytes + AT(ACTIVE_L1), COPIED | AT(L2_A));
+    put_be64(bytes + AT(ACTIVE_L1) + 8, COPIED | AT(L2_B));
+    put_be64(bytes + AT(L2_A), COPIED | AT(DATA_A));
+    put_be64(bytes + AT(L2_B), COPIED | AT(DATA_B));
+    put_snapshot(bytes);
+    put_bitmap(bytes);
+}
+
+static void image_clear(Image *image)
+{
+    qcow2_check_result_clear(&image->result);
+    free(image->text);
+    g_free(image->bytes);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Image, image_clear)
+
+/* Opens and checks the image, of which the @bad_size bytes at @bad cannot be read. */
+static void check(Image *image, uint64_t bad, uint64_t bad_size)
+{
+    FaultySource source = faulty_source(image->bytes, AT(CLUSTERS), bad, bad_size);
+    FILE *messages = open_memstream(&image->text, &image->size);
+    Qcow2CheckOptions options = one_thread;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Qcow2Image) opened = qcow2_open(&source.base, messages, &error);
+
+    g_assert_no_error(error);
+    options.viscera = true;
+    options.messages = messages;
+    qcow2_check(opened, &options, &image->result, &error);
+    g_assert_no_error(error);
+    fclose(messages);
+}
+
+static void expect(const Image *image, const char *messages, int64_t corruptions, int64_t leaks, int64_t errors,
+                   int failure)
+{
+    g_assert_cmpstr(image->text, ==, messages);
+    g_assert_cmpint(image->result.check->corruptions, ==, corruptions);
+    g_assert_cmpint(image->result.check->leaks, ==, leaks);
+    g_assert_cmpint(image->result.check->check_errors, ==, errors);
+    g_assert_cmpint(image->result.failure, ==, failure);
+}
+
+#define LEAKED(cluster) "Leaked cluster " #cluster " refcount=1 reference=0\n"
+
+/* Where all can be read, the leak is what is found. */
+static void test_none(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, 0, 0);
+    expect(&image, LEAKED(15), 0, 1, 0, 0);
+    g_assert_cmpint(image.result.check->allocated_clusters, ==, 2);
+    g_assert_cmpint(image.result.check->total_clusters, ==, 16384);
+    g_assert_cmpint(image.result.check->image_end_offset, ==, AT(16));
+}
+
+/* Of guest data and bitmap data not a byte is read. */
+static void test_data(void)
+{
+    static const unsigned clusters[] = {DATA_A, DATA_B, DATA_C, BITMAP_DATA, LEAK};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(clusters); i++) {
+        g_auto(Image) image = {0};
+
+        image_begin(&image);
+        check(&image, AT(clusters[i]), CLUSTER);
+        expect(&image, LEAKED(15), 0, 1, 0, 0);
+    }
+}
+
+/* An unreadable L2 table leaves its neighbour, and what only it refers to appears as leaked. */
+static void test_l2(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(L2_A) + 4096, 512);
+    expect(&image, "ERROR: I/O error in check_refcounts_l2\n" LEAKED(6) LEAKED(15), 0, 2, 1, EIO);
+    g_assert_cmpint(image.result.check->allocated_clusters, ==, 1);
+}
+
+/* An L2 table of a snapshot is read once, and its fault belongs to each reference. */
+static void test_l2_referenced_twice(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    put_be64(image.bytes + AT(ACTIVE_L1) + 8, AT(L2_C));
+    put_refcount(&image, L2_B, 0);
+    put_refcount(&image, DATA_B, 0);
+    put_refcount(&image, L2_C, 2);
+    check(&image, AT(L2_C), 512);
+    expect(&image,
+           "ERROR: I/O error in check_refcounts_l2\n"
+           "ERROR: I/O error in check_refcounts_l2\n" LEAKED(11) LEAKED(15),
+           0, 2, 2, EIO);
+}
+
+/* An unreadable L2 table is named once also where counts overflow, which makes for a second look at all tables. */
+static void test_l2_with_overflow(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    put_be32(image.bytes + AT_REFCOUNT_ORDER, 0); /* one bit: a count of 1 at most */
+    memset(image.bytes + AT(REFBLOCK), 0, CLUSTER);
+    put_be16(image.bytes + AT(REFBLOCK), 0xffff); /* clusters 0 to 15 */
+    put_be64(image.bytes + AT(L2_B) + 8, COPIED | AT(DATA_B));
+    check(&image, AT(L2_A), 512);
+    expect(&image,
+           "ERROR: I/O error in check_refcounts_l2\n"
+           "ERROR: overflow cluster offset=0x70000\n"
+           "Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a clean copy if "
+           "the image cannot be opened for writing\n" LEAKED(6) LEAKED(15),
+           1, 2, 1, EIO);
+}
+
+/* Without the active L1 table, its trees are unknown, and the snapshot's is not. */
+static void test_active_l1(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(ACTIVE_L1), 8);
+    expect(&image, "ERROR: I/O error in check_refcounts_l1\n" LEAKED(4) LEAKED(5) LEAKED(6) LEAKED(7) LEAKED(15), 0, 5,
+           1, EIO);
+    g_assert_cmpint(image.result.check->allocated_clusters, ==, 0);
+}
+
+/* Without a snapshot's L1 table, the active tree is there. */
+static void test_snapshot_l1(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(SNAPSHOT_L1), 8);
+    expect(&image, "ERROR: I/O error in check_refcounts_l1\n" LEAKED(10) LEAKED(11) LEAKED(15), 0, 3, 1, EIO);
+    g_assert_cmpint(image.result.check->allocated_clusters, ==, 2);
+}
+
+/* Without the snapshot table, its clusters and the snapshot's are not known to be in use. */
+static void test_snapshot_table(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(SNAPSHOTS), 512);
+    expect(
+        &image,
+        "qemu-img: ERROR failed to read the snapshot table: Failed to read snapshot table: Input/output error\n" LEAKED(
+            8) LEAKED(9) LEAKED(10) LEAKED(11) LEAKED(15),
+        0, 5, 1, EIO);
+}
+
+/*
+ * Counts that cannot be read are told for each cluster; the trees are still walked, and the check is not one that
+ * was aborted (spec check-behaviour 4.1).
+ */
+static void test_refcount_block(void)
+{
+    g_autoptr(GString) expected = g_string_new("");
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    for (unsigned i = 0; i < CLUSTERS; i++) {
+        g_string_append_printf(expected, "Can't get refcount for cluster %u: Input/output error\n", i);
+    }
+    check(&image, AT(REFBLOCK) + CLUSTER - 512, 512);
+    g_assert_cmpstr(image.text, ==, expected->str);
+    g_assert_cmpint(image.result.check->check_errors, ==, CLUSTERS);
+    g_assert_cmpint(image.result.check->corruptions, ==, 0);
+    g_assert_cmpint(image.result.check->leaks, ==, 0);
+    g_assert_cmpint(image.result.check->allocated_clusters, ==, 2);
+}
+
+/* Without the bitmap directory, the directory itself is known to be in use, and what it refers to is not. */
+static void test_bitmap_directory(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(DIRECTORY), 32);
+    g_assert_true(g_str_has_suffix(image.text, "\n" LEAKED(13) LEAKED(14) LEAKED(15)));
+    g_assert_cmpint(image.result.check->check_errors, ==, 1);
+    g_assert_cmpint(image.result.check->corruptions, ==, 0);
+    g_assert_cmpint(image.result.check->leaks, ==, 3);
+    g_assert_cmpint(image.result.failure, ==, EIO);
+}
+
+/* The same for a bitmap's table. */
+static void test_bitmap_table(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(BITMAP_TABLE), 8);
+    g_assert_true(g_str_has_suffix(image.text, "\n" LEAKED(14) LEAKED(15)));
+    g_assert_cmpint(image.result.check->check_errors, ==, 1);
+    g_assert_cmpint(image.result.check->leaks, ==, 2);
+    g_assert_cmpint(image.result.failure, ==, EIO);
+}
+
+/* Whichever cluster fails, and from where on, the image is refused or checked, with a result and no crash. */
+static void test_every_cluster(void)
+{
+    for (unsigned cluster = 0; cluster < CLUSTERS; cluster++) {
+        for (unsigned n = 1; cluster + n <= CLUSTERS; n++) {
+            g_auto(Image) image = {0};
+
+            if (cluster <= REFTABLE) {
+                continue;
+            }
+            image_begin(&image);
+            check(&image, AT(cluster), AT(n));
+            g_assert_nonnull(image.result.check->viscera);
+        }
+    }
+}
+
+static void expect_refused(uint64_t bad, const char *message)
+{
+    g_auto(Image) image = {0};
+    g_autoptr(GError) error = NULL;
+
+    image_begin(&image);
+    {
+        FaultySource source = faulty_source(image.bytes, AT(CLUSTERS), bad, 512);
+
+        g_assert_null(qcow2_open(&source.base, stderr, &error));
+    }
+    g_assert_error(error, BLOCK_ERROR, EIO);
+    g_assert_cmpstr(error->message, ==, message);
+}
+
+/* Without the header or the refcount table there is no image to check (spec check-behaviour 2.2, tests 1 and 23). */
+static void test_refused(void)
+{
+    expect_refused(0, "Could not read qcow2 header: Input/output error");
+    expect_refused(AT(REFTABLE), "Could not initialize refcount handling: Input/output error");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_set_prgname("qemu-img");
+    g_test_add_func("/check-faults/none", test_none);
+    g_test_add_func("/check-faults/data", test_data);
+    g_test_add_func("/check-faults/l2", test_l2);
+    g_test_add_func("/check-faults/l2-referenced-twice", test_l2_referenced_twice);
+    g_test_add_func("/check-faults/l2-with-overflow", test_l2_with_overflow);
+    g_test_add_func("/check-faults/active-l1", test_active_l1);
+    g_test_add_func("/check-faults/snapshot-l1", test_snapshot_l1);
+    g_test_add_func("/check-faults/snapshot-table", test_snapshot_table);
+    g_test_add_func("/check-faults/refcount-block", test_refcount_block);
+    g_test_add_func("/check-faults/bitmap-directory", test_bitmap_directory);
+    g_test_add_func("/check-faults/bitmap-table", test_bitmap_table);
+    g_test_add_func("/check-faults/every-cluster", test_every_cluster);
+    g_test_add_func("/check-faults/refused", test_refused);
+    return g_test_run();
+}

@@ -1,0 +1,300 @@
+/*
+ * The words of every finding, and what it counts as (spec check-behaviour 3.1 to 4.2; the texts without -r).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "messages.h"
+
+enum { NOTHING, CORRUPTION, LEAK, ERROR };
+
+static const struct {
+    Qcow2FindingKind kind;
+    int counts;
+    uint64_t values[3];
+    const char *texts[2];
+    const char *message;
+} cases[] = {
+    /* 3.1 */
+    {QCOW2_FINDING_SNAPSHOTS_TOO_MANY, ERROR, {0}, {0}, "qemu-img: ERROR snapshot table too large\n"},
+    {QCOW2_FINDING_SNAPSHOTS_TOO_MANY_HINT,
+     NOTHING,
+     {34},
+     {0},
+     "You can force-remove all 34 overhanging snapshots with qemu-img check -r all\n"},
+    {QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED, ERROR, {0}, {0}, "qemu-img: ERROR snapshot table offset invalid\n"},
+    {QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
+     ERROR,
+     {10},
+     {0},
+     "qemu-img: ERROR failed to read the snapshot table: Too much extra metadata in snapshot table entry 10\n"
+     "You can force-remove this extra metadata with qemu-img check -r all\n"},
+    {QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG,
+     ERROR,
+     {65500},
+     {0},
+     "qemu-img: ERROR failed to read the snapshot table: Snapshot table is too big\n"
+     "You can force-remove all 65500 overhanging snapshots with qemu-img check -r all\n"},
+    {QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE,
+     ERROR,
+     {0},
+     {"Input/output error"},
+     "qemu-img: ERROR failed to read the snapshot table: Failed to read snapshot table: Input/output error\n"},
+    {QCOW2_FINDING_SNAPSHOT_INCOMPLETE, CORRUPTION, {0}, {0}, "ERROR snapshot table entry 0 is incomplete\n"},
+    /* 3.2 */
+    {QCOW2_FINDING_REGION_BEYOND_END,
+     CORRUPTION,
+     {0xfffffffff0000, 0x10000},
+     {0},
+     "ERROR: counting reference for region exceeding the end of the file by one cluster or more: "
+     "offset 0xfffffffff0000 size 0x10000\n"},
+    {QCOW2_FINDING_REFCOUNT_OVERFLOW,
+     CORRUPTION,
+     {0x50000},
+     {0},
+     "ERROR: overflow cluster offset=0x50000\n"
+     "Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a clean copy if the "
+     "image cannot be opened for writing\n"},
+    {QCOW2_FINDING_REFCOUNT_OVERFLOW,
+     CORRUPTION,
+     {0},
+     {0},
+     "ERROR: overflow cluster offset=0x0\n"
+     "Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a clean copy if the "
+     "image cannot be opened for writing\n"},
+    {QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE, CORRUPTION, {2}, {0}, "ERROR 2 snapshots in image with data file\n"},
+    {QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED,
+     CORRUPTION,
+     {0x50010},
+     {"1", "before upgrade"},
+     "ERROR snapshot 1 (before upgrade) l1_offset=0x50010: L1 table is not cluster aligned; "
+     "snapshot table entry corrupted\n"},
+    {QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE,
+     CORRUPTION,
+     {0xffffffff},
+     {"12", ""},
+     "ERROR snapshot 12 () l1_size=0xffffffff: L1 table is too large; snapshot table entry corrupted\n"},
+    /* 3.3 */
+    {QCOW2_FINDING_L1_UNREADABLE, ERROR, {0}, {0}, "ERROR: I/O error in check_refcounts_l1\n"},
+    {QCOW2_FINDING_L1_RESERVED_BITS,
+     CORRUPTION,
+     {UINT64_C(0x80000000000401ff)},
+     {0},
+     "ERROR found L1 entry with reserved bits set: 80000000000401ff\n"},
+    {QCOW2_FINDING_L2_TABLE_UNALIGNED,
+     CORRUPTION,
+     {0x40200},
+     {0},
+     "ERROR l2_offset=40200: Table is not cluster aligned; L1 entry corrupted\n"},
+    /* 3.4 */
+    {QCOW2_FINDING_L2_UNREADABLE, ERROR, {0}, {0}, "ERROR: I/O error in check_refcounts_l2\n"},
+    {QCOW2_FINDING_L2_RESERVED_BITS,
+     CORRUPTION,
+     {UINT64_C(0x3f000000000001fe)},
+     {0},
+     "ERROR found l2 entry with reserved bits set: 3f000000000001fe\n"},
+    {QCOW2_FINDING_COMPRESSED_COPIED,
+     CORRUPTION,
+     {0x5009e},
+     {0},
+     "ERROR: coffset=0x5009e: copied flag must never be set for compressed clusters\n"},
+    {QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE,
+     CORRUPTION,
+     {8191, UINT64_C(0x400000000005009e)},
+     {0},
+     "ERROR compressed cluster 8191 with data file, entry=0x400000000005009e\n"},
+    {QCOW2_FINDING_COMPRESSED_WITH_BITMAP,
+     CORRUPTION,
+     {0, UINT64_C(0x400000000005009e)},
+     {0},
+     "ERROR compressed cluster 0 with non-zero subcluster allocation bitmap, entry=0x400000000005009e\n"},
+    {QCOW2_FINDING_SUBCLUSTERS_CONTRADICT,
+     CORRUPTION,
+     {0xa0000},
+     {0},
+     "ERROR offset=a0000: Allocated cluster has corrupted subcluster allocation bitmap\n"},
+    {QCOW2_FINDING_DATA_UNALIGNED,
+     CORRUPTION,
+     {0x50200},
+     {0},
+     "ERROR offset=50200: Data cluster is not properly aligned; L2 entry corrupted.\n"},
+    {QCOW2_FINDING_PREALLOCATED_UNALIGNED,
+     CORRUPTION,
+     {0x50200},
+     {0},
+     "ERROR offset=50200: Preallocated cluster is not properly aligned; L2 entry corrupted.\n"},
+    {QCOW2_FINDING_UNALLOCATED_WITH_BITMAP,
+     CORRUPTION,
+     {0},
+     {0},
+     "ERROR: Unallocated cluster has non-zero subcluster allocation map\n"},
+    /* 3.5 */
+    {QCOW2_FINDING_REFTABLE_RESERVED_BITS,
+     CORRUPTION,
+     {1048575},
+     {0},
+     "ERROR refcount table entry 1048575 has reserved bits set\n"},
+    {QCOW2_FINDING_REFBLOCK_UNALIGNED,
+     CORRUPTION,
+     {16},
+     {0},
+     "ERROR refcount block 16 is not cluster aligned; refcount table entry corrupted\n"},
+    {QCOW2_FINDING_REFBLOCK_OUTSIDE, CORRUPTION, {16}, {0}, "ERROR refcount block 16 is outside image\n"},
+    {QCOW2_FINDING_REFBLOCK_SHARED, CORRUPTION, {16, 10}, {0}, "ERROR refcount block 16 refcount=10\n"},
+    /* 4.1 */
+    {QCOW2_FINDING_REFBLOCK_CORRUPT,
+     NOTHING,
+     {0x20200, 0x1f},
+     {0},
+     "qcow2: Image is corrupt: Refblock offset 0x20200 unaligned (reftable index: 0x1f); "
+     "further non-fatal corruption events will be suppressed\n"},
+    {QCOW2_FINDING_REFBLOCK_CORRUPT,
+     NOTHING,
+     {0x20200, 0},
+     {0},
+     "qcow2: Image is corrupt: Refblock offset 0x20200 unaligned (reftable index: 0); "
+     "further non-fatal corruption events will be suppressed\n"},
+    {QCOW2_FINDING_REFCOUNT_UNREADABLE,
+     ERROR,
+     {32768},
+     {"Input/output error"},
+     "Can't get refcount for cluster 32768: Input/output error\n"},
+    {QCOW2_FINDING_REFCOUNT_TOO_LOW, CORRUPTION, {5, 0, 1}, {0}, "ERROR cluster 5 refcount=0 reference=1\n"},
+    {QCOW2_FINDING_REFCOUNT_TOO_LOW,
+     CORRUPTION,
+     {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX},
+     {0},
+     "ERROR cluster 18446744073709551615 refcount=18446744073709551614 reference=18446744073709551615\n"},
+    {QCOW2_FINDING_LEAK, LEAK, {5, 2, 1}, {0}, "Leaked cluster 5 refcount=2 reference=1\n"},
+    /* 4.2 */
+    {QCOW2_FINDING_L1_COPIED_WRONG,
+     CORRUPTION,
+     {10, 0x40000, 1},
+     {0},
+     "ERROR OFLAG_COPIED L2 cluster: l1_index=10 l1_entry=40000 refcount=1\n"},
+    {QCOW2_FINDING_L2_COPIED_WRONG,
+     CORRUPTION,
+     {UINT64_C(0x8000000000050000), 20},
+     {0},
+     "ERROR OFLAG_COPIED data cluster: l2_entry=8000000000050000 refcount=20\n"},
+};
+
+/* Every finding has the stock tool's text, its numbers in the format of that text, and counts as what it is. */
+static void test_cases(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Qcow2Finding finding = {cases[i].kind,
+                                {cases[i].values[0], cases[i].values[1], cases[i].values[2]},
+                                {cases[i].texts[0], cases[i].texts[1]}};
+        Messages m;
+
+        messages_begin(&m);
+        qcow2_report(&m.report, &finding);
+        g_assert_cmpstr(messages_end(&m), ==, cases[i].message);
+        g_assert_cmpuint(m.report.corruptions, ==, cases[i].counts == CORRUPTION);
+        g_assert_cmpuint(m.report.leaks, ==, cases[i].counts == LEAK);
+        g_assert_cmpuint(m.report.check_errors, ==, cases[i].counts == ERROR);
+        messages_clear(&m);
+    }
+}
+
+/* A number that is 0 is printed as a bare 0 where the text says so (3.2, step 4). */
+static void test_bare_zero(void)
+{
+    Messages m;
+
+    messages_begin(&m);
+    qcow2_report(&m.report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED, {0}, {"1", "a"}});
+    g_assert_cmpstr(messages_end(&m), ==,
+                    "ERROR snapshot 1 (a) l1_offset=0: L1 table is not cluster aligned; snapshot table entry "
+                    "corrupted\n");
+    messages_clear(&m);
+}
+
+/* What an image has for a name cannot steer a terminal, nor be taken for a place to put a number. */
+static void test_hostile_name(void)
+{
+    Messages m;
+
+    messages_begin(&m);
+    qcow2_report(&m.report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED, {0x10}, {"%s%d", "\x1b[2J\n"}});
+    g_assert_cmpstr(messages_end(&m), ==,
+                    "ERROR snapshot %s%d (\\x1b[2J\\x0a) l1_offset=0x10: L1 table is not cluster aligned; "
+                    "snapshot table entry corrupted\n");
+    messages_clear(&m);
+}
+
+/* Faults of bitmaps are corruptions, ones that hinder reading are errors, and all of them name what they are about
+ * (contract 7). */
+static void test_bitmaps(void)
+{
+    static const struct {
+        Qcow2FindingKind kind;
+        bool error;
+        uint64_t values[2];
+        const char *texts[2];
+        const char *parts[4];
+    } bitmap_cases[] = {
+        {QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED, false, {0x90000}, {"why"}, {"0x90000", "why"}},
+        {QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE, true, {0x90000}, {"why"}, {"0x90000", "why"}},
+        {QCOW2_FINDING_BITMAP_DAMAGED, false, {0x90020}, {"b\n1", "why"}, {"0x90020", "b\\x0a1", "why"}},
+        {QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, true, {0xa0000}, {"b1"}, {"0xa0000", "b1"}},
+        {QCOW2_FINDING_BITMAP_TABLE_ENTRY, false, {15, 0xb0001}, {"b1", "why"}, {" 15 ", "0xb0001", "b1", "why"}},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(bitmap_cases); i++) {
+        Messages m;
+        const char *text;
+
+        messages_begin(&m);
+        qcow2_report(&m.report, &(Qcow2Finding){bitmap_cases[i].kind,
+                                                {bitmap_cases[i].values[0], bitmap_cases[i].values[1]},
+                                                {bitmap_cases[i].texts[0], bitmap_cases[i].texts[1]}});
+        text = messages_end(&m);
+        for (size_t k = 0; k < 4 && bitmap_cases[i].parts[k]; k++) {
+            g_assert_nonnull(strstr(text, bitmap_cases[i].parts[k]));
+        }
+        g_assert_true(strchr(text, '\n') == text + m.size - 1);
+        g_assert_cmpuint(m.report.corruptions, ==, !bitmap_cases[i].error);
+        g_assert_cmpuint(m.report.check_errors, ==, bitmap_cases[i].error);
+        messages_clear(&m);
+    }
+}
+
+/* Without a place for messages, findings are counted all the same. */
+static void test_quiet(void)
+{
+    Qcow2Report report = {0};
+
+    qcow2_report(&report, &(Qcow2Finding){QCOW2_FINDING_LEAK, {1, 1, 0}});
+    qcow2_report(&report, &(Qcow2Finding){QCOW2_FINDING_LEAK, {2, 1, 0}});
+    qcow2_report(&report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE});
+    g_assert_cmpuint(report.leaks, ==, 2);
+    g_assert_cmpuint(report.check_errors, ==, 1);
+    g_assert_cmpuint(report.corruptions, ==, 0);
+}
+
+/* Of several failures the first is the one that is told. */
+static void test_failure(void)
+{
+    Qcow2Report report = {0};
+
+    qcow2_report_failure(&report, EFBIG);
+    qcow2_report_failure(&report, EIO);
+    g_assert_cmpint(report.failure, ==, EFBIG);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_set_prgname("qemu-img");
+    g_test_add_func("/findings/cases", test_cases);
+    g_test_add_func("/findings/bare-zero", test_bare_zero);
+    g_test_add_func("/findings/hostile-name", test_hostile_name);
+    g_test_add_func("/findings/bitmaps", test_bitmaps);
+    g_test_add_func("/findings/quiet", test_quiet);
+    g_test_add_func("/findings/failure", test_failure);
+    return g_test_run();
+}
