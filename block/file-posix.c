@@ -42,6 +42,8 @@ typedef struct FileSource {
     int fd;
     bool direct;
     FileReaderKind reader;
+    bool rotating;
+    GMutex stream; /* held while the device is read, if it is a rotating one */
 } FileSource;
 
 static ssize_t pread_all_signals(int fd, void *buffer, size_t size, uint64_t offset)
@@ -89,7 +91,8 @@ static BlockReader *file_reader(BlockSource *source)
     FileSource *file = (FileSource *)source;
 
     /* io_uring would need aligned buffers here */
-    return file->direct ? thread_reader_new(source) : file_reader_new(source, file->fd, file->reader);
+    return file->direct ? thread_reader_new(source)
+                        : file_reader_new(source, file->fd, file->reader, file->rotating ? &file->stream : NULL);
 }
 
 static uint64_t file_next_data(BlockSource *source, uint64_t offset)
@@ -107,6 +110,7 @@ static void file_close(BlockSource *source)
     FileSource *file = (FileSource *)source;
 
     close(file->fd);
+    g_mutex_clear(&file->stream);
     g_free(file);
 }
 
@@ -190,20 +194,38 @@ static int64_t file_length(int fd, const char *path, GError **errp)
     return length;
 }
 
-/* True where the file lies on a disk that spins, as far as the kernel tells. */
+/* The device's own word for @device, a whole disk or a partition of one; NULL where there is none. */
+static char *queue_attribute(dev_t device, const char *name)
+{
+    static const char *const places[] = {"queue", "../queue"};
+    char *text = NULL;
+
+    for (size_t i = 0; !text && i < G_N_ELEMENTS(places); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/sys/dev/block/%u:%u/%s/%s", major(device), minor(device), places[i], name);
+
+        g_file_get_contents(path, &text, NULL, NULL);
+    }
+    return text;
+}
+
+/* True where the file lies on a disk that spins. A virtual disk calls itself rotating whatever is behind it. */
 static bool is_rotating(int fd)
 {
     struct stat st;
     dev_t device;
-    g_autofree char *path = NULL;
-    g_autofree char *text = NULL;
+    g_autofree char *rotational = NULL;
+    g_autofree char *link = NULL;
+    g_autofree char *where = NULL;
 
     if (fstat(fd, &st) < 0) {
         return false;
     }
     device = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
-    path = g_strdup_printf("/sys/dev/block/%u:%u/queue/rotational", major(device), minor(device));
-    return g_file_get_contents(path, &text, NULL, NULL) && *text == '1';
+    rotational = queue_attribute(device, "rotational");
+    link = g_strdup_printf("/sys/dev/block/%u:%u", major(device), minor(device));
+    where = g_file_read_link(link, NULL);
+    return rotational && *rotational == '1' && where && !strstr(where, "/virtio");
 }
 
 BlockSource *block_source_open_file(const char *path, const FileOptions *options, GError **errp)
@@ -233,10 +255,12 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
     }
     file = g_new(FileSource, 1);
     *file = (FileSource){
-        .base = {.ops = &file_ops, .length = length, .one_stream = is_rotating(fd)},
+        .base = {.ops = &file_ops, .length = length},
         .fd = fd,
         .direct = options->direct,
         .reader = options->reader,
+        .rotating = is_rotating(fd),
     };
+    g_mutex_init(&file->stream);
     return &file->base;
 }

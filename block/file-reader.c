@@ -21,6 +21,7 @@ typedef struct FileReader {
     int fd;
     bool try_cache;       /* the kernel can tell what the page cache has */
     FileReaderKind how;   /* for what the cache does not have */
+    GMutex *stream;       /* NULL: any number of reads at once */
     BlockReader *threads; /* made when first needed */
 #ifdef CONFIG_LIBURING
     struct io_uring ring;
@@ -86,18 +87,40 @@ static BlockRequest *ring_wait(FileReader *r)
 }
 #endif
 
+static void name_reader(FileReader *r, const char *name)
+{
+    if (name) {
+        __atomic_store_n(&r->base.source->reader, name, __ATOMIC_RELAXED);
+    }
+}
+
+/* Reads what is missing behind the first @cached bytes. Where a part was cached, the rest is on its way already. */
+static void read_inline(FileReader *r, BlockRequest *request, size_t cached)
+{
+    bool alone = r->stream && cached < request->size;
+
+    if (alone) {
+        g_mutex_lock(r->stream);
+    }
+    block_request_finish(r->base.source, request, cached);
+    if (alone) {
+        g_mutex_unlock(r->stream);
+    }
+}
+
 static bool file_submit(BlockReader *base, BlockRequest *request)
 {
     FileReader *r = (FileReader *)base;
     size_t cached = read_cached(r, request);
 
     if (cached || r->how == FILE_READER_INLINE) {
-        /* the rest of what is partly cached will be there soon: readahead has begun */
-        block_request_finish(base->source, request, cached);
+        name_reader(r, cached ? NULL : "inline");
+        read_inline(r, request, cached);
         return true;
     }
 #ifdef CONFIG_LIBURING
     if (r->how != FILE_READER_THREADS && ring_submit(r, request)) {
+        name_reader(r, "io_uring");
         return false;
     }
 #endif
@@ -106,10 +129,12 @@ static bool file_submit(BlockReader *base, BlockRequest *request)
     }
     if (r->threads) {
         r->how = FILE_READER_THREADS;
+        name_reader(r, "threads");
         return r->threads->ops->submit(r->threads, request);
     }
     r->how = FILE_READER_INLINE;
-    block_request_finish(base->source, request, 0);
+    name_reader(r, "inline");
+    read_inline(r, request, 0);
     return true;
 }
 
@@ -144,13 +169,14 @@ static const BlockReaderOps file_reader_ops = {
     .close = file_reader_close,
 };
 
-BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how)
+BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, GMutex *stream)
 {
     FileReader *r = g_new0(FileReader, 1);
 
     r->base = (BlockReader){.ops = &file_reader_ops, .source = source, .max_in_flight = RING_ENTRIES / 2};
     r->fd = fd;
     r->try_cache = true;
-    r->how = how;
+    r->how = stream ? FILE_READER_INLINE : how;
+    r->stream = stream;
     return &r->base;
 }

@@ -11,8 +11,11 @@
 
 #include "block/source.h"
 
-/* A reader over @fd, which belongs to @source. NULL where @how cannot be had. */
-BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how);
+/*
+ * A reader over @fd, which belongs to @source. Where @stream is not NULL, all readers of the source together have one
+ * read of the device at a time, and hold it meanwhile: rotating media are fastest so.
+ */
+BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, GMutex *stream);
 
 /* A reader over any source whose read_at may be called by several threads at once. */
 BlockReader *thread_reader_new(BlockSource *source);

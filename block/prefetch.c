@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define BATCH_BYTES     (256u << 10) /* neighbouring ranges are read together up to this size */
-#define IN_FLIGHT_BYTES (8u << 20)   /* for all workers together */
-#define WORKER_BYTES    (1u << 20)   /* so much work is worth a thread */
-#define FIRST_DEPTH     4            /* requests in flight before anything is known of the source */
-#define SLOW_READ       100          /* microseconds: waiting longer than this asks for more in flight */
-#define MAX_DEPTH       64
+#include "block/memory-plan.h"
+
+#define WORKER_BYTES (1u << 20) /* so much work is worth a thread */
+#define FIRST_DEPTH  4          /* requests in flight before anything is known of the source */
+#define SLOW_READ    100        /* microseconds: waiting longer than this asks for more in flight */
+#define MAX_DEPTH    64
 
 /* Neighbouring ranges, read by one request. */
 typedef struct Batch {
@@ -111,7 +111,7 @@ static bool take_batch(Worker *w, Batch *batch)
     batch->request.offset = 0;
     while (s->next < s->prefetch->n) {
         range = range_at(s, s->next);
-        if (batch->n && (range.offset != end || end + range.size - batch->request.offset > BATCH_BYTES)) {
+        if (batch->n && (range.offset != end || end + range.size - batch->request.offset > memory_plan()->batch)) {
             break;
         }
         if (!batch->n) {
@@ -176,7 +176,7 @@ static bool start_batch(Worker *w)
 {
     Batch *batch = w->free[w->n_free - 1];
 
-    if (g_atomic_int_get(&w->shared->stop) || !take_batch(w, batch)) {
+    if (g_atomic_int_get(&w->shared->stop) || g_atomic_int_get(&w->reader->source->lost) || !take_batch(w, batch)) {
         return false;
     }
     if (!need_buffer(batch)) {
@@ -198,7 +198,7 @@ static void finish_batch(Worker *w)
     gint64 before = g_get_monotonic_time();
     BlockRequest *request = block_reader_wait(w->reader);
     size_t bytes = MAX(request->size, 1);
-    unsigned limit = MIN(w->reader->max_in_flight, MAX(1, IN_FLIGHT_BYTES / w->shared->workers / bytes));
+    unsigned limit = MIN(w->reader->max_in_flight, MAX(1, memory_plan()->in_flight / w->shared->workers / bytes));
 
     if (g_get_monotonic_time() - before > SLOW_READ) {
         w->depth = MIN(w->depth * 2, MIN(limit, MAX_DEPTH));
@@ -247,7 +247,7 @@ bool block_prefetch(const BlockPrefetch *p)
     uint64_t bytes = total_bytes(p);
     Shared shared = {
         .prefetch = p,
-        .workers = p->source->one_stream ? 1 : CLAMP(bytes / WORKER_BYTES, 1, p->workers),
+        .workers = CLAMP(bytes / WORKER_BYTES, 1, p->workers),
     };
     GThread *threads[BLOCK_MAX_WORKERS] = {0};
     Worker *workers = g_new0(Worker, shared.workers);

@@ -39,7 +39,7 @@ typedef struct BlockPrefetch {
     void **states; /* one for each worker */
 } BlockPrefetch;
 
-/* Reads and examines all ranges. False when examine() returned false, or memory is short. */
+/* Reads and examines all ranges, or those up to the loss of the source. False when memory is short. */
 bool block_prefetch(const BlockPrefetch *prefetch);
 
 #endif

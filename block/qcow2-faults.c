@@ -36,7 +36,8 @@ void qcow2_faults_free(Qcow2Faults *faults)
 
 const Qcow2TableFaults *qcow2_faults_of(const Qcow2Faults *faults, uint64_t table)
 {
-    return g_hash_table_lookup(faults->by_table, &table);
+    /* asked for every L1 entry of every snapshot, and mostly there is nothing */
+    return g_hash_table_size(faults->by_table) ? g_hash_table_lookup(faults->by_table, &table) : NULL;
 }
 
 static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)

@@ -73,6 +73,7 @@ enum { QCOW2_COMPRESSION_ZLIB = 0, QCOW2_COMPRESSION_ZSTD = 1 };
 #define QCOW2_INCOMPAT_KNOWN          UINT64_C(0x1f)
 #define QCOW2_AUTOCLEAR_BITMAPS       (UINT64_C(1) << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
+#define QCOW2_AUTOCLEAR_KNOWN         UINT64_C(0x3)
 
 /* Limits that make an image unacceptable, section 2.2. */
 #define QCOW2_MAX_L1_BYTES       (UINT64_C(32) << 20)

@@ -133,25 +133,37 @@ static bool all_counts_equal(const uint8_t *bytes, size_t size, unsigned order, 
     return true;
 }
 
-/* Unpacks counts into a byte each; false when one of them needs more. */
-static bool unpack_narrow(const uint8_t *bytes, unsigned order, size_t n, uint8_t *counts)
+/* Unpacks counts of @width bytes, a constant, into a byte each; false when one of them needs more. */
+static inline bool narrow_bytes(const uint8_t *bytes, unsigned width, size_t n, uint8_t *counts)
 {
-    unsigned width = order > 3 ? 1u << (order - 3) : 1; /* bytes */
     uint8_t high = 0;
 
-    if (order < 3) {
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned k = 0; k + 1 < width; k++) {
+            high |= bytes[i * width + k];
+        }
+        counts[i] = bytes[i * width + width - 1];
+    }
+    return !high;
+}
+
+static bool unpack_narrow(const uint8_t *bytes, unsigned order, size_t n, uint8_t *counts)
+{
+    switch (order) {
+    case 3:
+        return narrow_bytes(bytes, 1, n, counts);
+    case 4:
+        return narrow_bytes(bytes, 2, n, counts);
+    case 5:
+        return narrow_bytes(bytes, 4, n, counts);
+    case 6:
+        return narrow_bytes(bytes, 8, n, counts);
+    default:
         for (size_t i = 0; i < n; i++) {
             counts[i] = bits_at(bytes, order, i);
         }
         return true;
     }
-    for (size_t i = 0; i < n; i++, bytes += width) {
-        for (unsigned k = 0; k + 1 < width; k++) {
-            high |= bytes[k];
-        }
-        counts[i] = bytes[width - 1];
-    }
-    return !high;
 }
 
 /* Counts of more than a byte. */

@@ -49,7 +49,7 @@ static uint8_t *read_start(BlockSource *source, size_t size, GError **errp)
 
 static void warn_of_stale_bitmaps(const Qcow2Image *image, FILE *warn)
 {
-    if (!image->extensions.stale_bitmaps) {
+    if (!image->extensions.stale_bitmaps || !warn) {
         return;
     }
     /* no line end at the end: so has it the stock tool (X155), and scripts compare */
@@ -162,6 +162,14 @@ void qcow2_close(Qcow2Image *image)
         g_free(image->refcount_table.entries);
         g_free(image);
     }
+}
+
+bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image)
+{
+    bool rewrites_header = image->extensions.has_bitmaps || image->extensions.stale_bitmaps ||
+                           (image->header.autoclear_features & ~QCOW2_AUTOCLEAR_KNOWN);
+
+    return image->header.nb_snapshots && rewrites_header;
 }
 
 /* ---- checking ---- */
@@ -282,6 +290,12 @@ static char **notes(const Qcow2Image *image)
     return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
 }
 
+/* What was not read for the loss of the server must not look like what was read and found wrong. */
+static bool source_there(const Check *c, GError **errp)
+{
+    return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
+}
+
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Check) c = {.image = image, .options = options, .report.messages = options->messages};
@@ -292,7 +306,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     enter_phase(&c, CHECK_PHASE_REFCOUNTS);
     c.stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, options, errp);
     if (!c.stored || !qcow2_steps_init(&c.steps, image, &c.snapshots, &c.bitmaps, options, errp) ||
-        !count_references(&c, errp) || !report_faults(&c, errp)) {
+        !count_references(&c, errp) || !source_there(&c, errp) || !report_faults(&c, errp)) {
         return false;
     }
     result->check = image_check(&c);

@@ -23,7 +23,7 @@ typedef struct Qcow2Image Qcow2Image;
 /*
  * Reads and validates the header of @source, which the image only borrows: it must outlive the image. NULL and
  * @errp set when the header cannot be accepted; the message is the stock tool's text (spec check-behaviour
- * 2.2 and 2.3). @warn gets the texts that are no errors, each complete with its line ends.
+ * 2.2 and 2.3). @warn, which may be NULL, gets the texts that are no errors, each complete with its line ends.
  */
 Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp);
 void qcow2_close(Qcow2Image *image);
@@ -31,6 +31,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 
 /* True where the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
 bool qcow2_probe(const void *bytes, size_t size);
+
+/*
+ * True where a repair by the stock tool would silently delete all internal snapshots: it rewrites the header before
+ * it has read where they are, when there are bitmaps too, or autoclear features that it does not know (spec
+ * check-behaviour 9.1, weakness 1).
+ */
+bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image);
 
 typedef struct Qcow2CheckOptions {
     bool viscera;            /* fill ImageCheck.viscera */

@@ -56,11 +56,12 @@ typedef struct BlockSourceOps {
 struct BlockSource {
     const BlockSourceOps *ops;
     uint64_t length; /* bytes, as found when the source was opened */
-    bool one_stream; /* a single stream of ascending reads is fastest: rotating media */
 
     /* What was done so far; kept by the functions below, atomically. */
     uint64_t bytes_read;
     uint64_t requests;
+    gint lost;          /* nothing can be read any more: the server is gone for good; set by the kind of source */
+    const char *reader; /* what had reads in flight, for whoever wants to know; NULL: nothing had to wait */
 };
 
 /* What a kind of source does for a reader; requests handed to it lie wholly below the length. */

@@ -1,0 +1,234 @@
+/*
+ * Prefetch: every range is examined once with its own bytes, however the reads arrive.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+
+#include "block/prefetch.h"
+
+#define LENGTH  (8u << 20)
+#define RANGE   4096u
+#define HOLE    (2u << 20) /* the first hole begins here */
+#define DATA    (5u << 20) /* and ends here */
+#define BROKEN  (6u << 20) /* a range that cannot be read */
+#define WORKERS 3
+
+/* A source whose bytes tell where they are, with a hole, a bad range, and readers that answer in random order. */
+typedef struct Scrambled {
+    BlockSource base;
+    gint reads_in_hole;
+} Scrambled;
+
+typedef struct ScrambledReader {
+    BlockReader base;
+    GPtrArray *waiting;
+    GRand *rand;
+} ScrambledReader;
+
+static bool in_hole(uint64_t offset)
+{
+    return offset >= HOLE && offset < DATA;
+}
+
+static ssize_t scrambled_read_at(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    uint8_t *bytes = buffer;
+
+    for (size_t i = 0; i < size; i++) {
+        uint64_t at = offset + i;
+
+        if (at >= BROKEN && at < BROKEN + RANGE) {
+            return -EIO;
+        }
+        bytes[i] = in_hole(at) ? 0 : 1 + at / RANGE % 251;
+    }
+    if (in_hole(offset) && in_hole(offset + size - 1)) {
+        g_atomic_int_inc(&((Scrambled *)source)->reads_in_hole);
+    }
+    return size;
+}
+
+static bool scrambled_submit(BlockReader *base, BlockRequest *request)
+{
+    g_ptr_array_add(((ScrambledReader *)base)->waiting, request);
+    return false;
+}
+
+static BlockRequest *scrambled_wait(BlockReader *base)
+{
+    ScrambledReader *reader = (ScrambledReader *)base;
+    guint which = g_rand_int_range(reader->rand, 0, reader->waiting->len);
+    BlockRequest *request = g_ptr_array_steal_index_fast(reader->waiting, which);
+
+    g_assert_cmpuint(reader->waiting->len, <, base->max_in_flight);
+    block_request_finish(base->source, request, 0);
+    return request;
+}
+
+static void scrambled_reader_close(BlockReader *base)
+{
+    ScrambledReader *reader = (ScrambledReader *)base;
+
+    g_assert_cmpuint(reader->waiting->len, ==, 0);
+    g_ptr_array_unref(reader->waiting);
+    g_rand_free(reader->rand);
+    g_free(reader);
+}
+
+static const BlockReaderOps scrambled_reader_ops = {
+    .submit = scrambled_submit,
+    .wait = scrambled_wait,
+    .close = scrambled_reader_close,
+};
+
+static BlockReader *scrambled_reader_new(BlockSource *source)
+{
+    ScrambledReader *reader = g_new0(ScrambledReader, 1);
+
+    reader->base = (BlockReader){.ops = &scrambled_reader_ops, .source = source, .max_in_flight = 7};
+    reader->waiting = g_ptr_array_new();
+    reader->rand = g_rand_new();
+    return &reader->base;
+}
+
+static uint64_t scrambled_next_data(BlockSource *source, uint64_t offset)
+{
+    return in_hole(offset) ? DATA : offset;
+}
+
+static const BlockSourceOps scrambled_ops = {
+    .read_at = scrambled_read_at,
+    .reader_new = scrambled_reader_new,
+    .next_data = scrambled_next_data,
+};
+
+/* What the workers see. */
+typedef struct Seen {
+    unsigned step;   /* bytes from one range to the next */
+    gint *times;     /* by range */
+    gint wrong;      /* ranges with bytes of another */
+    gint errors;     /* ranges that came with an error */
+    gint give_up_at; /* the range at which to say that memory is short; -1 = none */
+} Seen;
+
+static BlockRange range_at(const void *opaque, size_t i)
+{
+    return (BlockRange){.offset = (uint64_t)i * ((const Seen *)opaque)->step, .size = RANGE};
+}
+
+static bool bytes_right(const uint8_t *bytes, uint64_t offset)
+{
+    for (size_t i = 0; i < RANGE; i++) {
+        uint64_t at = offset + i;
+        uint8_t expected = at >= LENGTH || in_hole(at) ? 0 : 1 + at / RANGE % 251;
+
+        if ((bytes ? bytes[i] : 0) != expected) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool examine(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    Seen *seen = state;
+
+    g_atomic_int_inc(&seen->times[i]);
+    if (error) {
+        g_assert_cmpint(error, ==, -EIO);
+        g_atomic_int_inc(&seen->errors);
+    } else if (!bytes_right(bytes, (uint64_t)i * seen->step)) {
+        g_atomic_int_inc(&seen->wrong);
+    }
+    return (gint)i != seen->give_up_at;
+}
+
+static bool run(Seen *seen, size_t n, CheckProgress *progress, Scrambled *source)
+{
+    void *states[WORKERS] = {seen, seen, seen};
+    BlockPrefetch prefetch = {
+        .source = &source->base,
+        .progress = progress,
+        .workers = WORKERS,
+        .n = n,
+        .range = range_at,
+        .opaque = seen,
+        .examine = examine,
+        .states = states,
+    };
+
+    *source = (Scrambled){.base = {.ops = &scrambled_ops, .length = LENGTH}};
+    seen->times = g_new0(gint, n);
+    return block_prefetch(&prefetch);
+}
+
+/* Neighbouring and scattered ranges, to beyond the end: each is seen once, and only what is broken is an error. */
+static void test_all_ranges(void)
+{
+    static const unsigned steps[] = {RANGE, 2 * RANGE, 3 * RANGE};
+
+    for (size_t s = 0; s < G_N_ELEMENTS(steps); s++) {
+        size_t n = LENGTH / steps[s] + 10;
+        Seen seen = {.step = steps[s], .give_up_at = -1};
+        CheckProgress progress = {0};
+        Scrambled source;
+
+        g_assert_true(run(&seen, n, &progress, &source));
+        for (size_t i = 0; i < n; i++) {
+            g_assert_cmpint(seen.times[i], ==, 1);
+        }
+        g_assert_cmpint(seen.wrong, ==, 0);
+        g_assert_cmpint(seen.errors, ==, BROKEN % steps[s] == 0);
+        g_assert_cmpuint(progress.bytes_known, ==, n * RANGE);
+        g_assert_cmpuint(progress.bytes_done, ==, n * RANGE);
+        g_free(seen.times);
+    }
+}
+
+/* Once zeros were met, a hole costs no more reads: only those that were in flight then. */
+static void test_hole(void)
+{
+    Seen seen = {.step = 2 * RANGE, .give_up_at = -1};
+    Scrambled source;
+
+    g_assert_true(run(&seen, LENGTH / seen.step, NULL, &source));
+    g_assert_cmpint(source.reads_in_hole, <=, WORKERS * 8);
+    g_free(seen.times);
+}
+
+/* When memory is short, the rest is left alone, and nothing is left in flight. */
+static void test_give_up(void)
+{
+    Seen seen = {.step = 2 * RANGE, .give_up_at = 100};
+    Scrambled source;
+
+    g_assert_false(run(&seen, LENGTH / seen.step, NULL, &source));
+    for (size_t i = 0; i < LENGTH / seen.step; i++) {
+        g_assert_cmpint(seen.times[i], <=, 1);
+    }
+    g_assert_cmpint(seen.times[LENGTH / seen.step - 1], ==, 0);
+    g_free(seen.times);
+}
+
+/* Nothing to read is no error. */
+static void test_nothing(void)
+{
+    Seen seen = {.step = RANGE, .give_up_at = -1};
+    Scrambled source;
+
+    g_assert_true(run(&seen, 0, NULL, &source));
+    g_free(seen.times);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/prefetch/all-ranges", test_all_ranges);
+    g_test_add_func("/prefetch/hole", test_hole);
+    g_test_add_func("/prefetch/give-up", test_give_up);
+    g_test_add_func("/prefetch/nothing", test_nothing);
+    return g_test_run();
+}
