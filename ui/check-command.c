@@ -6,16 +6,22 @@
 #include "ui/check-command.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "block/memory-plan.h"
 #include "block/probe.h"
 #include "block/qcow2.h"
+#include "ui/check-many.h"
 #include "ui/check-options.h"
 #include "ui/check-output.h"
 #include "ui/fallback.h"
 #include "ui/image-target.h"
+#include "ui/message-stream.h"
+#include "ui/progress.h"
 #include "util/error-report.h"
 
 /* Exit status; the first that applies counts. */
@@ -32,8 +38,22 @@ enum {
 
 typedef struct CheckCommand {
     CheckOptions options;
-    char **argv; /* of the program, for the stock tool */
+    char **argv;             /* of the program, for the stock tool */
+    ProgressState *progress; /* of this image alone: one slot */
 } CheckCommand;
+
+/* The stock tool gets the arguments untouched, unless there are some which it does not know and need not heed. */
+static void exec_stock_tool(const CheckCommand *command, GError **errp)
+{
+    g_autofree char **argv = NULL;
+
+    if (!command->options.has_extras && !command->options.many) {
+        fallback_exec(command->argv, errp);
+        return;
+    }
+    argv = check_options_stock_argv(&command->options, command->argv[0]);
+    fallback_exec(argv, errp);
+}
 
 /* Lets the stock tool do it all. @subject is what it is needed for. */
 static int hand_over(const CheckCommand *command, const char *subject)
@@ -45,7 +65,7 @@ static int hand_over(const CheckCommand *command, const char *subject)
                      command->options.own_option);
         return EXIT_FAILED;
     }
-    fallback_exec(command->argv, &error);
+    exec_stock_tool(command, &error);
     error_report("%s needs the stock qemu-img: %s", subject, error->message);
     return EXIT_FAILED;
 }
@@ -54,7 +74,7 @@ static int hand_over(const CheckCommand *command, const char *subject)
 static int hand_over_unknown(const CheckCommand *command, const char *message)
 {
     if (!command->options.own_option) {
-        fallback_exec(command->argv, NULL);
+        exec_stock_tool(command, NULL);
     }
     error_report("%s", message);
     return EXIT_FAILED;
@@ -88,7 +108,7 @@ static int exit_status(const Qcow2CheckResult *result)
 static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
 {
     if (options->json) {
-        print_check_json(stdout, result->check, options->all_fields);
+        print_check_json(stdout, result->check, options->all_fields, !options->many);
         return;
     }
     print_check_text(stdout, result->check, result->notes);
@@ -117,32 +137,76 @@ static void report_failure(const Qcow2CheckResult *result)
     }
 }
 
-static int check_image(const CheckCommand *command, BlockSource *source)
+/* What is there to tell of the work itself; the result is not concerned. */
+static void print_debug_stats(const CheckCommand *command, const BlockSource *source)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    fprintf(stderr,
+            "debug-stats: bytes-read %" PRIu64 " requests %" PRIu64 " workers %u metadata-bytes %" PRIu64
+            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 "\n",
+            source->bytes_read, source->requests, command->options.workers, command->progress->slot->bytes_known,
+            source->reader ? source->reader : "cache", memory_plan()->in_flight, (uint64_t)usage.ru_maxrss * 1024);
+}
+
+static bool open_and_check(const CheckCommand *command, BlockSource *source, FILE *messages, Qcow2CheckResult *result,
+                           GError **errp)
 {
     const CheckOptions *options = &command->options;
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
-    Qcow2CheckOptions how = {.viscera = viscera && !options->quiet, .messages = stderr};
-    Qcow2CheckResult result = {0};
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Qcow2Image) image = qcow2_open(source, stderr, &error);
-    int status;
+    Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
+                             .messages = messages,
+                             .workers = options->workers,
+                             .progress = command->progress->slot};
+    g_autoptr(Qcow2Image) image = qcow2_open(source, messages, errp);
 
     if (!image) {
-        return could_not_open(command, error);
+        g_prefix_error(errp, "Could not open '%s': ", options->filename);
+        return false;
     }
-    if (!qcow2_check(image, &how, &result, &error)) {
-        error_report("Check failed: %s", error->message);
+    if (!qcow2_check(image, &how, result, errp)) {
+        g_prefix_error(errp, "Check failed: ");
+        return false;
+    }
+    return true;
+}
+
+/* The same in the eyes of the user: with progress, if wanted, that makes room for messages. */
+static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow2CheckResult *result, GError **errp)
+{
+    const CheckOptions *options = &command->options;
+    g_autoptr(ProgressView) view = progress_view_new(command->progress, options->progress, options->progress_fd, true);
+    FILE *messages = message_stream_new(view);
+    bool checked = open_and_check(command, source, messages, result, errp);
+
+    __atomic_store_n(&command->progress->finished, 1, __ATOMIC_RELAXED);
+    fclose(messages);
+    return checked;
+}
+
+static int check_image(const CheckCommand *command, BlockSource *source)
+{
+    const CheckOptions *options = &command->options;
+    Qcow2CheckResult result = {0};
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    if (!check_in_view(command, source, &result, &error)) {
+        error_report("%s", error->message);
         return EXIT_FAILED;
     }
     result.check->filename = g_strdup(options->filename);
     result.check->format = g_strdup("qcow2");
     status = exit_status(&result);
-    fflush(stderr);
     if (!options->quiet) {
         print_result(options, &result);
         status = finish_stdout() ? status : EXIT_FAILED;
     }
     report_failure(&result);
+    if (options->debug_stats) {
+        print_debug_stats(command, source);
+    }
     qcow2_check_result_clear(&result);
     return status;
 }
@@ -184,7 +248,35 @@ static int check_target(const CheckCommand *command, const ImageTarget *target)
     return hand_over(command, subject);
 }
 
-static int run(const CheckCommand *command)
+/* True where the image can be opened, and the stock tool must not be let at it. */
+static bool repair_loses_snapshots(const CheckCommand *command)
+{
+    g_auto(ImageTarget) target = {0};
+    g_autoptr(BlockSource) source = NULL;
+    g_autoptr(Qcow2Image) image = NULL;
+
+    if (image_target_resolve(&command->options, &target, NULL) != IMAGE_TARGET_OURS) {
+        return false;
+    }
+    source = image_target_open(&target, NULL);
+    image = source ? qcow2_open(source, NULL, NULL) : NULL;
+    return image && qcow2_stock_repair_drops_snapshots(image);
+}
+
+/* Repair is the stock tool's, but for images in which it is known to destroy what is healthy. */
+static int repair(const CheckCommand *command)
+{
+    if (repair_loses_snapshots(command)) {
+        error_report("Refusing to repair '%s' with the stock tool, which would delete its internal snapshots along the "
+                     "way: images with both snapshots and bitmaps are not safe with it. Remove the bitmaps first "
+                     "(qemu-img bitmap --remove), or repair a copy",
+                     command->options.filename);
+        return EXIT_FAILED;
+    }
+    return hand_over(command, "Repair, which is not built in yet,");
+}
+
+static int run_one(const CheckCommand *command)
 {
     const CheckOptions *options = &command->options;
     g_auto(ImageTarget) target = {0};
@@ -195,7 +287,7 @@ static int run(const CheckCommand *command)
         return hand_over(command, subject);
     }
     if (options->repair) {
-        return hand_over(command, "Repair, which is not built in yet,");
+        return repair(command);
     }
     switch (image_target_resolve(options, &target, &error)) {
     case IMAGE_TARGET_OURS:
@@ -210,20 +302,68 @@ static int run(const CheckCommand *command)
     }
 }
 
+/* Each of the images that are checked at a time gets its share of the CPUs. */
+static unsigned choose_workers(const CheckOptions *options, unsigned at_a_time)
+{
+    return options->workers ? options->workers : CLAMP(g_get_num_processors() / at_a_time, 1, MAX_WORKERS);
+}
+
+/* In a process of its own: see ui/check-many.h. */
+static int run_one_of_many(void *context, const char *filename, unsigned at_a_time, CheckProgress *progress)
+{
+    ProgressState state = {.images = 1, .slots = 1, .slot = progress};
+    CheckCommand one = *(const CheckCommand *)context;
+
+    one.options.filename = filename;
+    one.options.progress = false;
+    one.options.progress_fd = -1;
+    one.options.workers = choose_workers(&one.options, at_a_time);
+    one.progress = &state;
+    return run_one(&one);
+}
+
+static int run_many(CheckCommand *command)
+{
+    int status = check_many(&command->options, run_one_of_many, command);
+
+    return finish_stdout() ? status : EXIT_FAILED;
+}
+
+static int run(CheckCommand *command)
+{
+    CheckProgress slot = {0};
+    ProgressState progress = {.images = 1, .slots = 1, .slot = &slot};
+    int status;
+
+    if (command->options.many) {
+        return run_many(command);
+    }
+    command->options.workers = choose_workers(&command->options, 1);
+    command->progress = &progress;
+    progress_answer_signal(&progress);
+    status = run_one(command);
+    progress_answer_signal(NULL);
+    return status;
+}
+
 int check_command(int argc, char **argv, int command)
 {
     CheckCommand check = {.argv = argv};
     /* getopt_long() moves arguments about, and the stock tool is to have them as they were. */
     g_autofree char **arguments = g_memdup2(argv + command, (argc - command + 1) * sizeof(*argv));
+    int status = EXIT_FAILED;
 
     setvbuf(stderr, NULL, isatty(STDERR_FILENO) ? _IOLBF : _IOFBF, STDERR_BUFFER);
     switch (check_options_parse(argc - command, arguments, &check.options)) {
     case CHECK_PARSED_HELP:
         check_options_print_help();
-        return finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
+        status = finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
+        break;
     case CHECK_PARSED_REFUSED:
-        return EXIT_FAILED;
+        break;
     default:
-        return run(&check);
+        status = run(&check);
     }
+    check_options_clear(&check.options);
+    return status;
 }

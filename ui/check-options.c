@@ -5,11 +5,15 @@
  */
 #include "ui/check-options.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ui/user-object.h"
+#include "block/remote.h"
 #include "util/error-report.h"
 
 enum {
@@ -18,10 +22,16 @@ enum {
     OPTION_IMAGE_OPTS,
     OPTION_NO_DUMP_META,
     OPTION_ALL_FIELDS,
+    OPTION_FILES_FROM,
+    OPTION_JOBS,
+    OPTION_PROGRESS_FD,
+    OPTION_DEBUG_STATS,
+    OPTION_DEBUG_READER,
+    OPTION_TIMEOUT,
 };
 
 /* The colon in front makes getopt_long() tell a missing argument from an unknown option, and print nothing. */
-static const char short_options[] = ":hf:r:T:qUM";
+static const char short_options[] = ":hf:r:T:qUMm:p";
 
 static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -34,6 +44,13 @@ static const struct option long_options[] = {
     {"dump-meta", no_argument, NULL, 'M'},
     {"no-dump-meta", no_argument, NULL, OPTION_NO_DUMP_META},
     {"all-fields", no_argument, NULL, OPTION_ALL_FIELDS},
+    {"files-from", required_argument, NULL, OPTION_FILES_FROM},
+    {"jobs", required_argument, NULL, OPTION_JOBS},
+    {"progress", no_argument, NULL, 'p'},
+    {"progress-fd", required_argument, NULL, OPTION_PROGRESS_FD},
+    {"debug-stats", no_argument, NULL, OPTION_DEBUG_STATS},
+    {"debug-reader", required_argument, NULL, OPTION_DEBUG_READER},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {NULL, 0, NULL, 0},
 };
 
@@ -93,6 +110,116 @@ static bool read_output(CheckOptions *options, const char *output)
     return true;
 }
 
+static bool read_number(const char *what, unsigned least, unsigned most, unsigned *number)
+{
+    guint64 value;
+
+    if (!g_ascii_string_to_unsigned(optarg, 10, least, most, &value, NULL)) {
+        error_report_usage("Invalid %s (expecting %u to %u): %s", what, least, most, optarg);
+        return false;
+    }
+    *number = (unsigned)value;
+    return true;
+}
+
+static bool read_progress_fd(CheckOptions *options)
+{
+    unsigned fd;
+
+    if (!read_number("file descriptor for --progress-fd", 0, INT_MAX, &fd)) {
+        return false;
+    }
+    if (fcntl((int)fd, F_GETFD) < 0) {
+        error_report("Could not write progress to file descriptor %u: %s", fd, g_strerror(errno));
+        return false;
+    }
+    options->progress_fd = (int)fd;
+    return true;
+}
+
+static bool read_files_from(CheckOptions *options)
+{
+    if (options->files_from) {
+        error_report_usage("--files-from can be given once only");
+        return false;
+    }
+    options->files_from = optarg;
+    return true;
+}
+
+static bool read_reader(CheckOptions *options)
+{
+    static const char *const names[] = {"auto", "io_uring", "threads", "inline"}; /* by FileReaderKind */
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (g_str_equal(optarg, names[i])) {
+            options->reader = i;
+            return true;
+        }
+    }
+    error_report_usage("--debug-reader expects auto, io_uring, threads or inline, not '%s'", optarg);
+    return false;
+}
+
+/* Options that the stock tool lacks, and that a check by the stock tool satisfies all the same. Sets *@known to false
+ * for any other. */
+static bool read_extra(int option, CheckOptions *options, bool *known)
+{
+    switch (option) {
+    case 'm':
+        return read_number("number of worker threads for -m", 1, MAX_WORKERS, &options->workers);
+    case 'p':
+        options->progress = true;
+        return true;
+    case OPTION_JOBS:
+        return read_number("number of images for --jobs", 1, MAX_JOBS, &options->jobs);
+    case OPTION_TIMEOUT:
+        return read_number("number of seconds for --timeout", 1, REMOTE_MAX_SECONDS, &options->timeout);
+    case OPTION_FILES_FROM:
+        return read_files_from(options);
+    case OPTION_PROGRESS_FD:
+        return read_progress_fd(options);
+    case OPTION_DEBUG_STATS:
+        options->debug_stats = true;
+        return true;
+    case OPTION_DEBUG_READER:
+        return read_reader(options);
+    case OPTION_NO_DUMP_META:
+        options->no_dump_meta = true;
+        return true;
+    default:
+        *known = false;
+        return true;
+    }
+}
+
+/* Keeps an option that the stock tool has, for the case that it is to do the work. */
+static void keep_if_stock(CheckOptions *options, int option)
+{
+    static const struct {
+        int option;
+        const char *word;
+    } stock[] = {
+        {'f', "-f"},
+        {'r', "-r"},
+        {'T', "-T"},
+        {'q', "-q"},
+        {'U', "-U"},
+        {OPTION_OUTPUT, "--output"},
+        {OPTION_OBJECT, "--object"},
+        {OPTION_IMAGE_OPTS, "--image-opts"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(stock); i++) {
+        if (stock[i].option == option) {
+            g_ptr_array_add(options->stock_arguments, (char *)stock[i].word);
+            if (optarg) {
+                g_ptr_array_add(options->stock_arguments, optarg);
+            }
+        }
+    }
+}
+
 /* @word is the option as typed. */
 static CheckParsed read_option(int option, const char *word, CheckOptions *options, Deferred *deferred)
 {
@@ -116,10 +243,6 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
     case 'M':
         options->dump_meta++;
         options->own_option = "--dump-meta";
-        break;
-    case OPTION_NO_DUMP_META:
-        options->no_dump_meta = true;
-        options->own_option = "--no-dump-meta";
         break;
     case OPTION_ALL_FIELDS:
         options->all_fields = true;
@@ -145,11 +268,13 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
 
 static CheckParsed read_rest(int names, char **name, CheckOptions *options, const Deferred *deferred)
 {
-    if (names != 1) {
+    options->filenames = name;
+    options->many = names > 1 || options->files_from;
+    if (names == 0 && !options->many) {
         error_report_usage("Expecting one image file name");
         return CHECK_PARSED_REFUSED;
     }
-    options->filename = name[0];
+    options->filename = options->many ? NULL : name[0];
     if (!read_output(options, deferred->output) || !read_cache(options, deferred->cache)) {
         return CHECK_PARSED_REFUSED;
     }
@@ -166,11 +291,17 @@ CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
     Deferred deferred = {.output = "human", .cache = "writeback", .object_ids = object_ids};
     int option;
 
-    *options = (CheckOptions){0};
+    *options = (CheckOptions){.progress_fd = -1, .stock_arguments = g_ptr_array_new()};
     optind = 0; /* 0, not 1: glibc starts afresh, as main() has used it before */
     while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-        CheckParsed parsed = read_option(option, argv[optind - 1], options, &deferred);
+        bool extra = true;
+        CheckParsed parsed = CHECK_PARSED_REFUSED;
 
+        keep_if_stock(options, option);
+        if (read_extra(option, options, &extra)) {
+            parsed = extra ? CHECK_PARSED_RUN : read_option(option, argv[optind - 1], options, &deferred);
+        }
+        options->has_extras |= extra;
         if (parsed != CHECK_PARSED_RUN || options->foreign_object) {
             return parsed;
         }
@@ -178,9 +309,29 @@ CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
     return read_rest(argc - optind, argv + optind, options, &deferred);
 }
 
+void check_options_clear(CheckOptions *options)
+{
+    g_clear_pointer(&options->stock_arguments, g_ptr_array_unref);
+}
+
+char **check_options_stock_argv(const CheckOptions *options, char *program)
+{
+    static char check[] = "check";
+    static char end_of_options[] = "--";
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+
+    g_ptr_array_add(argv, program);
+    g_ptr_array_add(argv, check);
+    g_ptr_array_extend(argv, options->stock_arguments, NULL, NULL);
+    g_ptr_array_add(argv, end_of_options);
+    g_ptr_array_add(argv, (char *)options->filename);
+    g_ptr_array_add(argv, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&argv), FALSE);
+}
+
 void check_options_print_help(void)
 {
-    fputs("usage: qemu-img check [options] FILENAME\n"
+    fputs("usage: qemu-img check [options] FILENAME...\n"
           "\n"
           "Checks the consistency of a disk image, and shows where its metadata lies. Nothing is written.\n"
           "\n"
@@ -197,7 +348,19 @@ void check_options_print_help(void)
           "  -M, --dump-meta        show the metadata in human output; twice: with every table entry\n"
           "      --no-dump-meta     leave the metadata out of JSON output\n"
           "      --all-fields       JSON with every count, 0 included\n"
+          "  -m N                   threads that check an image, 1 to 16; all CPUs if not given\n"
+          "  -p, --progress         show progress on stderr, if that is a terminal\n"
+          "      --progress-fd=N    write progress to file descriptor N, as JSON Lines\n"
+          "      --files-from=FILE  check the images whose names are in FILE too, one a line, or ended by a\n"
+          "                         zero byte each; - is the standard input\n"
+          "      --jobs=N           check N images at a time, 1 to 256; as many as CPUs if not given\n"
+          "      --timeout=SECONDS  how long to wait for a server, 1 to 86400; 30 for a connection and 60 for data\n"
+          "                         if not given\n"
+          "      --debug-stats      tell on stderr what was read, and how\n"
+          "      --debug-reader=HOW read a file by io_uring, threads or inline; auto if not given\n"
           "  -h, --help             this help\n"
+          "\n"
+          "With several images JSON output is one object a line, and the exit status that of the worst.\n"
           "\n"
           "Exit status: 0 clean, 1 could not check, 2 corruptions, 3 leaks only, 63 the format has no check.\n",
           stdout);

@@ -6,10 +6,12 @@
 #include "ui/image-target.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "ui/image-options.h"
+#include "util/error-report.h"
 #include "util/module.h"
 
 #define JSON_PREFIX "json:"
@@ -75,6 +77,18 @@ void image_target_clear(ImageTarget *target)
     *target = (ImageTarget){0};
 }
 
+/* What a module reads. Its libraries are large, so the module is loaded when a name asks for it. */
+static const struct {
+    const char *protocol;
+    const char *module;
+    const char *function;
+} remote_protocols[] = {
+    {"nbd", NBD_MODULE, NBD_FUNCTION},       {"nbd+tcp", NBD_MODULE, NBD_FUNCTION},
+    {"nbd+unix", NBD_MODULE, NBD_FUNCTION},  {"nbds", NBD_MODULE, NBD_FUNCTION},
+    {"nbds+unix", NBD_MODULE, NBD_FUNCTION}, {"http", CURL_MODULE, CURL_FUNCTION},
+    {"https", CURL_MODULE, CURL_FUNCTION},
+};
+
 /* Whether this program checks images of @format; otherwise *@kind and @errp say whose business it is. */
 static bool is_our_format(const char *name, const char *format, ImageTargetKind *kind, GError **errp)
 {
@@ -117,6 +131,22 @@ static ImageTargetKind resolve_options(const CheckOptions *options, bool json, I
     return IMAGE_TARGET_OURS;
 }
 
+/* NULL where the protocol is none of these, or this program was built without the module. */
+static BlockSourceOpenRemote *remote_opener(const char *protocol)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(remote_protocols); i++) {
+        if (g_str_equal(remote_protocols[i].protocol, protocol)) {
+            return module_function(remote_protocols[i].module, remote_protocols[i].function, NULL);
+        }
+    }
+    return NULL;
+}
+
+static void report_remote_failure(const char *name, const char *message)
+{
+    error_report("%s: %s", name, message);
+}
+
 static ImageTargetKind resolve_protocol(const char *name, size_t length, ImageTarget *target, GError **errp)
 {
     g_autofree char *protocol = g_strndup(name, length);
@@ -124,6 +154,11 @@ static ImageTargetKind resolve_protocol(const char *name, size_t length, ImageTa
     if (g_str_equal(protocol, "file")) {
         target->path = g_strdup(name + length + 1);
         target->driver = g_strdup("file");
+        return IMAGE_TARGET_OURS;
+    }
+    target->open_remote = remote_opener(protocol);
+    if (target->open_remote) {
+        target->path = g_strdup(name);
         return IMAGE_TARGET_OURS;
     }
     if (g_strv_contains(stock_protocols, protocol)) {
@@ -140,7 +175,10 @@ ImageTargetKind image_target_resolve(const CheckOptions *options, ImageTarget *t
     size_t protocol = strcspn(name, ":/");
     ImageTargetKind kind = IMAGE_TARGET_OURS;
 
-    *target = (ImageTarget){.file.force_share = options->force_share, .file.direct = options->direct};
+    *target = (ImageTarget){
+        .file = {.force_share = options->force_share, .direct = options->direct, .reader = options->reader},
+        .remote = {.timeout = options->timeout, .report = report_remote_failure},
+    };
     if (options->format && !is_our_format(name, options->format, &kind, errp)) {
         return kind;
     }
@@ -178,5 +216,9 @@ static bool is_right_kind(const ImageTarget *target, GError **errp)
 
 BlockSource *image_target_open(const ImageTarget *target, GError **errp)
 {
+    if (target->open_remote) {
+        signal(SIGPIPE, SIG_IGN); /* a lost connection is an error of a read */
+        return target->open_remote(target->path, &target->remote, errp);
+    }
     return is_right_kind(target, errp) ? block_source_open_file(target->path, &target->file, errp) : NULL;
 }

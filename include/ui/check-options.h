@@ -8,11 +8,27 @@
 #ifndef UI_CHECK_OPTIONS_H
 #define UI_CHECK_OPTIONS_H
 
+#include <glib.h>
 #include <stdbool.h>
+
+#include "block/source.h"
+
+#define MAX_WORKERS 16u
+#define MAX_JOBS    256u
 
 /* Strings belong to argv or are static. */
 typedef struct CheckOptions {
     const char *filename;       /* as given: a path, a protocol name, json:{...} or, with image_opts, options */
+    char *const *filenames;     /* all that were given, NULL at the end */
+    const char *files_from;     /* --files-from, or NULL */
+    bool many;                  /* several file names, or --files-from: filename is not set */
+    unsigned workers;           /* -m; 0: not given */
+    unsigned jobs;              /* --jobs; 0: not given */
+    unsigned timeout;           /* --timeout, seconds; 0: not given */
+    bool progress;              /* -p */
+    int progress_fd;            /* --progress-fd, or -1 */
+    bool debug_stats;           /* --debug-stats */
+    FileReaderKind reader;      /* --debug-reader */
     const char *format;         /* -f, or NULL: guess */
     bool image_opts;            /* --image-opts */
     bool force_share;           /* -U */
@@ -24,7 +40,9 @@ typedef struct CheckOptions {
     bool no_dump_meta;          /* --no-dump-meta */
     unsigned dump_meta;         /* how often -M was given */
     const char *foreign_object; /* an --object that only the stock tool knows what to do with */
-    const char *own_option;     /* one of the options given that the stock tool does not have, or NULL */
+    const char *own_option;     /* an option given that the stock tool lacks and whose result it cannot give, or NULL */
+    bool has_extras;            /* options were given that the stock tool lacks and may do without */
+    GPtrArray *stock_arguments; /* the options given that the stock tool has */
 } CheckOptions;
 
 typedef enum CheckParsed {
@@ -34,10 +52,17 @@ typedef enum CheckParsed {
 } CheckParsed;
 
 /*
- * Reads @argv, whose first element is the word "check". Stops at a foreign object: what follows it is not looked
- * at then, and the filename may be missing.
+ * Reads @argv, whose first element is the word "check", into @options, to be cleared in any case. Stops at a foreign
+ * object: what follows it is not looked at then, and the filename may be missing.
  */
 CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options);
+void check_options_clear(CheckOptions *options);
+
+/*
+ * A command line for the stock tool, called by the name @program: its own options among those given, and
+ * options->filename. NULL at the end; the array is to be freed, the strings are not.
+ */
+char **check_options_stock_argv(const CheckOptions *options, char *program);
 
 void check_options_print_help(void);
 

@@ -23,9 +23,9 @@ void print_check_text(FILE *out, const ImageCheck *check, char *const *notes);
 void print_viscera_text(FILE *out, const Qcow2Metadata *viscera, bool unfolded);
 
 /*
- * JSON. Members that are 0 are taken out of @check first, as the stock tool leaves them out, unless
- * @all_fields.
+ * JSON, on many lines if @pretty, else on one. Members that are 0 are taken out of @check first, as the stock
+ * tool leaves them out, unless @all_fields.
  */
-void print_check_json(FILE *out, ImageCheck *check, bool all_fields);
+void print_check_json(FILE *out, ImageCheck *check, bool all_fields, bool pretty);
 
 #endif

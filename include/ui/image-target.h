@@ -1,8 +1,9 @@
 /*
  * From the file name of a command line to the file that is to be opened.
  *
- * A name is a path, a protocol with a colon ("file:x"), "json:{...}" or, with --image-opts, an option string.
- * Only files and host devices are read by this program; anything else is the stock tool's.
+ * A name is a path, a protocol with a colon ("file:x", "nbd://host/export"), "json:{...}" or, with --image-opts, an
+ * option string. Files, host devices, and what there is a module for are read by this program; anything else is
+ * the stock tool's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,14 +12,17 @@
 
 #include <stdbool.h>
 
+#include "block/remote.h"
 #include "block/source.h"
 #include "ui/check-options.h"
 
 typedef struct ImageTarget {
-    char *path;
+    char *path;   /* or the whole name, of an image on a server */
     char *format; /* "qcow2", "raw", or NULL: guess */
     char *driver; /* "file", "host_device", or NULL: whichever the path is */
     FileOptions file;
+    BlockSourceOpenRemote *open_remote; /* NULL: it is a file or a device */
+    RemoteOptions remote;
     bool forbids_share; /* the image options say force-share=off */
 } ImageTarget;
 

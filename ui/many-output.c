@@ -1,0 +1,136 @@
+/*
+ * The output of one check among several: see ui/many-output.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/many-output.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "qapi/json-output.h"
+#include "qapi/qapi-visit.h"
+#include "ui/escape.h"
+
+#define LONGEST_ERROR 4096u /* bytes of messages that a failure repeats */
+
+/* All that was written to @fd, NULL if nothing was. */
+static GMappedFile *written(int fd)
+{
+    return fd >= 0 ? g_mapped_file_new_from_fd(fd, FALSE, NULL) : NULL;
+}
+
+static const char *text_of(GMappedFile *file, size_t *size)
+{
+    const char *text = file ? g_mapped_file_get_contents(file) : NULL;
+
+    *size = text ? g_mapped_file_get_length(file) : 0;
+    return text;
+}
+
+/* The line that starts at @line, its end excluded; *@size is what is left of the text, and is reduced. */
+static size_t take_line(const char *line, size_t *size)
+{
+    const char *end = memchr(line, '\n', *size);
+    size_t length = end ? (size_t)(end - line) : *size;
+
+    *size -= MIN(*size, length + 1);
+    return length;
+}
+
+static void print_messages(const char *filename, const char *text, size_t size)
+{
+    while (size > 0) {
+        size_t length = take_line(text, &size);
+
+        print_escaped(stderr, filename, 0);
+        fputs(": ", stderr);
+        fwrite(text, 1, length, stderr);
+        fputc('\n', stderr);
+        text += length + 1;
+    }
+}
+
+/* JSON on a single line, as the compact output of our own visitor has it. Strings have no line breaks in them. */
+static void print_json_line(const char *text, size_t size)
+{
+    while (size > 0) {
+        size_t length = take_line(text, &size);
+        const char *line = text;
+
+        text += length + 1;
+        while (length > 0 && *line == ' ') {
+            line++;
+            length--;
+        }
+        fwrite(line, 1, length, stdout);
+        if (length > 0 && line[length - 1] == ',') {
+            fputc(' ', stdout);
+        }
+    }
+    fputc('\n', stdout);
+}
+
+/* What stderr says of a check without a result; the name of the program in front says nothing. */
+static char *error_text(const char *text, size_t size)
+{
+    g_autofree char *program = g_strconcat(g_get_prgname(), ": ", NULL);
+    g_autofree char *error = g_strndup(text ? text : "", MIN(size, LONGEST_ERROR));
+    size_t start = g_str_has_prefix(error, program) ? strlen(program) : 0;
+
+    return g_strchomp(g_strdup(error + start));
+}
+
+static void print_failure_json(const char *filename, int status, char *error)
+{
+    g_autoptr(Visitor) visitor = json_output_visitor_new(stdout, false);
+    ImageCheckFailure failure = {.filename = (char *)filename, .exit_status = status, .error = error};
+
+    visit_type_ImageCheckFailure(visitor, NULL, &failure, NULL);
+    visit_complete(visitor, NULL);
+    fputc('\n', stdout);
+}
+
+static void print_heading(const char *filename, bool first)
+{
+    if (!first) {
+        fputc('\n', stdout);
+    }
+    print_escaped(stdout, filename, 0);
+    fputs(":\n", stdout);
+}
+
+void print_one_of_many(const CheckOptions *options, const char *filename, const CapturedProcess *process, int status,
+                       const char *failure, bool first)
+{
+    g_autoptr(GMappedFile) out = written(process->out);
+    g_autoptr(GMappedFile) err = written(process->err);
+    size_t result_size;
+    size_t message_size;
+    const char *result = text_of(out, &result_size);
+    const char *messages = text_of(err, &message_size);
+    bool has_result = result_size > 0 && !failure;
+
+    print_messages(filename, messages, message_size);
+    if (failure) {
+        print_messages(filename, failure, strlen(failure));
+    }
+    fflush(stderr);
+    if (options->quiet) {
+        return;
+    }
+    if (options->json && has_result) {
+        print_json_line(result, result_size);
+    } else if (options->json) {
+        g_autofree char *error = failure ? g_strdup(failure) : error_text(messages, message_size);
+
+        print_failure_json(filename, status, error);
+    } else {
+        print_heading(filename, first);
+        if (has_result) {
+            fwrite(result, 1, result_size, stdout);
+        } else {
+            fputs("No result: see the messages.\n", stdout);
+        }
+    }
+}
