@@ -18,11 +18,14 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo $(BUILD)/qemu-img
 
-# All tests, twice: as users build it, and by the other compiler with sanitizers.
+build-tsan/build.ninja:
+	@./configure --builddir=build-tsan --enable-thread-sanitizer
+
+# All tests, twice: as users build it, and by the other compiler with sanitizers. What has threads a third time.
 check:
 	@scripts/install-deps check
-	@$(MAKE) --no-print-directory $(BUILD)/build.ninja build-asan/build.ninja
-	@scripts/run-tests $(BUILD) build-asan
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja build-asan/build.ninja build-tsan/build.ninja
+	@scripts/run-tests $(BUILD) build-asan build-tsan:threads
 
 # Measures ours and the stock tool on large images, some ten minutes, and writes docs/devel/performance.rst.
 bench:
@@ -34,6 +37,6 @@ install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) build-asan
+	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all demo check bench install clean

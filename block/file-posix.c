@@ -43,7 +43,7 @@ typedef struct FileSource {
     bool direct;
     FileReaderKind reader;
     bool rotating;
-    GMutex stream; /* held while the device is read, if it is a rotating one */
+    pthread_mutex_t stream; /* held while the device is read, if it is a rotating one */
 } FileSource;
 
 static ssize_t pread_all_signals(int fd, void *buffer, size_t size, uint64_t offset)
@@ -110,7 +110,7 @@ static void file_close(BlockSource *source)
     FileSource *file = (FileSource *)source;
 
     close(file->fd);
-    g_mutex_clear(&file->stream);
+    pthread_mutex_destroy(&file->stream);
     g_free(file);
 }
 
@@ -261,6 +261,6 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
         .reader = options->reader,
         .rotating = is_rotating(fd),
     };
-    g_mutex_init(&file->stream);
+    pthread_mutex_init(&file->stream, NULL);
     return &file->base;
 }

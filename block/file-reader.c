@@ -19,10 +19,10 @@
 typedef struct FileReader {
     BlockReader base;
     int fd;
-    bool try_cache;       /* the kernel can tell what the page cache has */
-    FileReaderKind how;   /* for what the cache does not have */
-    GMutex *stream;       /* NULL: any number of reads at once */
-    BlockReader *threads; /* made when first needed */
+    bool try_cache;          /* the kernel can tell what the page cache has */
+    FileReaderKind how;      /* for what the cache does not have */
+    pthread_mutex_t *stream; /* NULL: any number of reads at once */
+    BlockReader *threads;    /* made when first needed */
 #ifdef CONFIG_LIBURING
     struct io_uring ring;
     bool has_ring; /* likewise */
@@ -100,11 +100,11 @@ static void read_inline(FileReader *r, BlockRequest *request, size_t cached)
     bool alone = r->stream && cached < request->size;
 
     if (alone) {
-        g_mutex_lock(r->stream);
+        pthread_mutex_lock(r->stream);
     }
     block_request_finish(r->base.source, request, cached);
     if (alone) {
-        g_mutex_unlock(r->stream);
+        pthread_mutex_unlock(r->stream);
     }
 }
 
@@ -169,7 +169,7 @@ static const BlockReaderOps file_reader_ops = {
     .close = file_reader_close,
 };
 
-BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, GMutex *stream)
+BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, pthread_mutex_t *stream)
 {
     FileReader *r = g_new0(FileReader, 1);
 

@@ -9,13 +9,15 @@
 #ifndef BLOCK_FILE_READER_H
 #define BLOCK_FILE_READER_H
 
+#include <pthread.h>
+
 #include "block/source.h"
 
 /*
  * A reader over @fd, which belongs to @source. Where @stream is not NULL, all readers of the source together have one
  * read of the device at a time, and hold it meanwhile: rotating media are fastest so.
  */
-BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, GMutex *stream);
+BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, pthread_mutex_t *stream);
 
 /* A reader over any source whose read_at may be called by several threads at once. */
 BlockReader *thread_reader_new(BlockSource *source);

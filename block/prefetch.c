@@ -5,7 +5,7 @@
  */
 #include "block/prefetch.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "block/memory-plan.h"
@@ -27,8 +27,8 @@ typedef struct Batch {
 /* What the workers share. */
 typedef struct Shared {
     const BlockPrefetch *prefetch;
-    GMutex lock; /* over the members below */
-    size_t next; /* range that nobody has taken yet */
+    pthread_mutex_t lock; /* over the members below; not glib's, which thread sanitizers do not see */
+    size_t next;          /* range that nobody has taken yet */
     bool look_for_holes;
     uint64_t hole_end; /* what is below, from where ranges are taken now on, is a hole */
     gint stop;         /* atomic */
@@ -104,7 +104,7 @@ static bool take_batch(Worker *w, Batch *batch)
     BlockRange range;
     uint64_t end = 0;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     pass_absent(w);
     batch->first = s->next;
     batch->n = 0;
@@ -122,7 +122,7 @@ static bool take_batch(Worker *w, Batch *batch)
         s->next++;
     }
     batch->request.size = end - batch->request.offset;
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     return batch->n > 0;
 }
 
@@ -164,9 +164,9 @@ static void examine_batch(Worker *w, Batch *batch)
     }
     count_done(w->shared, batch->request.size);
     if (!batch->request.error && all_zeros(batch->buffer, batch->request.size)) {
-        g_mutex_lock(&w->shared->lock);
+        pthread_mutex_lock(&w->shared->lock);
         w->shared->look_for_holes = true;
-        g_mutex_unlock(&w->shared->lock);
+        pthread_mutex_unlock(&w->shared->lock);
     }
     w->free[w->n_free++] = batch;
 }
@@ -255,7 +255,7 @@ bool block_prefetch(const BlockPrefetch *p)
     if (p->progress) {
         __atomic_fetch_add(&p->progress->bytes_known, bytes, __ATOMIC_RELAXED);
     }
-    g_mutex_init(&shared.lock);
+    pthread_mutex_init(&shared.lock, NULL);
     for (unsigned i = 0; i < shared.workers; i++) {
         workers[i].shared = &shared;
         workers[i].state = p->states[i];
@@ -268,7 +268,7 @@ bool block_prefetch(const BlockPrefetch *p)
             g_thread_join(threads[i]);
         }
     }
-    g_mutex_clear(&shared.lock);
+    pthread_mutex_destroy(&shared.lock);
     g_free(workers);
     return !g_atomic_int_get(&shared.stop);
 }

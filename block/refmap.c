@@ -5,6 +5,8 @@
  */
 #include "block/refmap.h"
 
+#include <sched.h>
+
 #include "util/number.h"
 
 #define NODE_BITS  10
@@ -17,7 +19,7 @@ typedef struct Node {
 
 typedef struct Piece {
     Counters counters;
-    gint lock; /* bit 0: somebody is counting */
+    bool counting; /* atomic: a thread is at it. Held for a microsecond at most, so others spin */
 } Piece;
 
 struct RefMap {
@@ -124,6 +126,18 @@ static Piece *need_piece(RefMap *map, uint64_t index)
     return need(at, sizeof(Piece));
 }
 
+static void lock_piece(Piece *piece)
+{
+    while (__atomic_exchange_n(&piece->counting, true, __ATOMIC_ACQUIRE)) {
+        sched_yield();
+    }
+}
+
+static void unlock_piece(Piece *piece)
+{
+    __atomic_store_n(&piece->counting, false, __ATOMIC_RELEASE);
+}
+
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
 {
     grow(map, first + n);
@@ -136,9 +150,9 @@ bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
         if (!piece) {
             return false;
         }
-        g_bit_lock(&piece->lock, 0);
+        lock_piece(piece);
         ok = counters_add(&piece->counters, COUNTERS_PER_PIECE, in_piece, step, weight);
-        g_bit_unlock(&piece->lock, 0);
+        unlock_piece(piece);
         if (!ok) {
             return false;
         }
@@ -161,9 +175,9 @@ bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_
         last = MAX(last, at[i]);
     }
     grow(map, (index << COUNTERS_PER_PIECE_BITS) + last + 1);
-    g_bit_lock(&piece->lock, 0);
+    lock_piece(piece);
     ok = counters_add_scattered(&piece->counters, COUNTERS_PER_PIECE, at, n, weight);
-    g_bit_unlock(&piece->lock, 0);
+    unlock_piece(piece);
     return ok;
 }
 

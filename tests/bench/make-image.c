@@ -101,9 +101,19 @@ static bool to_shape(const Arguments *args, ImageShape *shape, GError **errp)
     return true;
 }
 
+static void clear_arguments(Arguments *args)
+{
+    g_strfreev(args->paths);
+    g_free(args->size);
+    g_free(args->allocated);
+    g_free(args->cluster_size);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, clear_arguments)
+
 int main(int argc, char **argv)
 {
-    Arguments args = {.refcount_bits = 16, .seed = 1};
+    g_auto(Arguments) args = {.refcount_bits = 16, .seed = 1};
     ImageShape shape;
     g_autoptr(GError) err = NULL;
 
@@ -112,9 +122,5 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     image_write(args.paths[0], &shape);
-    g_strfreev(args.paths);
-    g_free(args.size);
-    g_free(args.allocated);
-    g_free(args.cluster_size);
     return EXIT_SUCCESS;
 }

@@ -286,7 +286,7 @@ def each_byte_is_read_once(w):
             assert read > bound // 2, f"{name}: {read} bytes read, of {bound}"
 
 
-@case("many")
+@case("threads")
 def every_reader_gives_the_same(w):
     """with nothing of the file in memory, each way of reading is used when asked for, and all give the same result"""
     w.stock("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", "cold.qcow2", "64G")
