@@ -33,6 +33,7 @@ typedef struct Shared {
     uint64_t hole_end; /* what is below, from where ranges are taken now on, is a hole */
     gint stop;         /* atomic */
     unsigned workers;
+    uint32_t largest; /* bytes of the largest range */
 } Shared;
 
 typedef struct Worker {
@@ -192,13 +193,32 @@ static bool start_batch(Worker *w)
     return true;
 }
 
+static uint64_t total_bytes(const BlockPrefetch *p, uint32_t *largest)
+{
+    uint64_t bytes = 0;
+
+    *largest = 1;
+    for (size_t i = 0; i < p->n; i++) {
+        uint32_t size = p->range(p->opaque, i).size;
+
+        bytes += size;
+        *largest = MAX(*largest, size);
+    }
+    return bytes;
+}
+
+/* How many requests of @size bytes each of the workers may have in flight; at least 1. */
+static unsigned depth_for(const Shared *s, size_t size)
+{
+    return MAX(1, memory_plan()->in_flight / s->workers / size);
+}
+
 /* Waits for a request, and lets there be more of them when that takes long. */
 static void finish_batch(Worker *w)
 {
     gint64 before = g_get_monotonic_time();
     BlockRequest *request = block_reader_wait(w->reader);
-    size_t bytes = MAX(request->size, 1);
-    unsigned limit = MIN(w->reader->max_in_flight, MAX(1, memory_plan()->in_flight / w->shared->workers / bytes));
+    unsigned limit = MIN(w->reader->max_in_flight, depth_for(w->shared, request->size));
 
     if (g_get_monotonic_time() - before > SLOW_READ) {
         w->depth = MIN(w->depth * 2, MIN(limit, MAX_DEPTH));
@@ -212,7 +232,7 @@ static gpointer work(gpointer opaque)
     Worker *w = opaque;
 
     w->reader = block_reader_new(w->shared->prefetch->source);
-    w->depth = MIN(FIRST_DEPTH, w->reader->max_in_flight);
+    w->depth = MIN(depth_for(w->shared, w->shared->largest), MIN(FIRST_DEPTH, w->reader->max_in_flight));
     w->n_free = MAX_DEPTH;
     for (unsigned i = 0; i < MAX_DEPTH; i++) {
         w->free[i] = &w->batches[i];
@@ -232,22 +252,15 @@ static gpointer work(gpointer opaque)
     return NULL;
 }
 
-static uint64_t total_bytes(const BlockPrefetch *p)
-{
-    uint64_t bytes = 0;
-
-    for (size_t i = 0; i < p->n; i++) {
-        bytes += p->range(p->opaque, i).size;
-    }
-    return bytes;
-}
-
 bool block_prefetch(const BlockPrefetch *p)
 {
-    uint64_t bytes = total_bytes(p);
+    uint32_t largest;
+    uint64_t bytes = total_bytes(p, &largest);
     Shared shared = {
         .prefetch = p,
-        .workers = CLAMP(bytes / WORKER_BYTES, 1, p->workers),
+        .largest = largest,
+        /* each has at least one request in flight */
+        .workers = CLAMP(bytes / WORKER_BYTES, 1, MIN(p->workers, MAX(1, memory_plan()->in_flight / largest))),
     };
     GThread *threads[BLOCK_MAX_WORKERS] = {0};
     Worker *workers = g_new0(Worker, shared.workers);

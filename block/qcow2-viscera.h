@@ -8,7 +8,10 @@
 
 #include "block/qcow2-steps.h"
 
-/* The viscera of @image; the caller frees them. NULL and @errp set when memory is short. */
+/*
+ * The viscera of @image; the caller frees them. NULL and @errp set when memory is short, or with BLOCK_ERROR and E2BIG
+ * when tables lie over one another so often that showing them would take more than the file can account for.
+ */
 Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp);
 

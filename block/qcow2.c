@@ -296,6 +296,24 @@ static bool source_there(const Check *c, GError **errp)
     return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
 }
 
+/* The verdict stands without the viscera, where they are refused. */
+static bool add_viscera(Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    g_autoptr(GError) error = NULL;
+
+    /* they may be large, and the counts are: not both at once */
+    check_forget_counts(c);
+    result->check->viscera = qcow2_viscera(c->image, &c->snapshots, &c->bitmaps, &c->steps, &error);
+    if (error && !g_error_matches(error, BLOCK_ERROR, E2BIG)) {
+        g_propagate_error(errp, g_steal_pointer(&error));
+        return false;
+    }
+    if (error && c->options->messages) {
+        fprintf(c->options->messages, "%s\n", error->message);
+    }
+    return true;
+}
+
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Check) c = {.image = image, .options = options, .report.messages = options->messages};
@@ -312,13 +330,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     result->check = image_check(&c);
     result->failure = c.report.failure;
     result->notes = notes(image);
-    if (options->viscera) {
-        /* they may be large, and the counts are: not both at once */
-        check_forget_counts(&c);
-        result->check->viscera = qcow2_viscera(image, &c.snapshots, &c.bitmaps, &c.steps, errp);
-        return result->check->viscera != NULL;
-    }
-    return true;
+    return !options->viscera || add_viscera(&c, result, errp);
 }
 
 void qcow2_check_result_clear(Qcow2CheckResult *result)
