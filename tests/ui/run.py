@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import shutil
@@ -299,6 +300,29 @@ def every_reader_gives_the_same(w):
         assert reader == "auto" or used in (reader, "cache"), f"{reader} wanted, {used} used"
         results[reader] = done.stdout
     equal(len(set(results.values())), 1)
+
+
+@case("threads")
+def any_number_of_threads_gives_the_same(w):
+    """a broken image gets the same result and messages, byte for byte, from any number of threads and the stock tool"""
+    w.stock("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", "wide.qcow2", "64G")
+    viscera = json.loads(w.check("--output=json", "wide.qcow2").stdout)["viscera"]
+    tables = [table["offset"] for table in viscera["active-l1"]["l2-list"]]
+    blocks = [block["offset"] for block in viscera["refcount-table"]["refcount-blocks"]]
+    chance = random.Random(7)
+    with open(w.scratch / "wide.qcow2", "r+b") as image:
+        for _ in range(3000):
+            image.seek(chance.choice(tables) + chance.randrange(65536))
+            image.write(chance.randbytes(1))
+        for _ in range(300):
+            image.seek(chance.choice(blocks) + chance.randrange(65536))
+            image.write(chance.randbytes(1))
+    stock = subprocess.run(["/usr/bin/qemu-img", "check", "wide.qcow2"], cwd=w.scratch, capture_output=True, text=True)
+    for threads in 1, 2, 3, 16:
+        for _ in range(3):
+            done = w.check("-m", str(threads), "wide.qcow2")
+            equal((done.returncode, done.stdout), (stock.returncode, stock.stdout))
+            assert done.stderr == stock.stderr, f"messages of {threads} threads differ from the stock tool's"
 
 
 def forget(name):
