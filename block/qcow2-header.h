@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "block/qcow2-format.h"
+
 /* Values of the header in host byte order; a version 2 header gets the values that version 3 gives names to. */
 typedef struct Qcow2HeaderFields {
     uint32_t version;
@@ -40,12 +42,12 @@ typedef struct Qcow2HeaderFields {
 
 static inline bool qcow2_has_extended_l2(const Qcow2HeaderFields *h)
 {
-    return h->incompatible_features & UINT64_C(0x10);
+    return h->incompatible_features & QCOW2_INCOMPAT_EXTENDED_L2;
 }
 
 static inline bool qcow2_has_data_file(const Qcow2HeaderFields *h)
 {
-    return h->incompatible_features & UINT64_C(0x4);
+    return h->incompatible_features & QCOW2_INCOMPAT_DATA_FILE;
 }
 
 /* What the extensions say that a check needs. */
