@@ -48,14 +48,69 @@ static bool can_be_read(uint64_t offset, uint64_t size)
     return add_u64(offset, size, &end) && end <= BLOCK_SOURCE_MAX_LENGTH;
 }
 
-static void add_tree(Qcow2Steps *s, uint64_t offset, uint64_t entries, bool active)
+static void add_tree(Qcow2Steps *s, uint64_t offset, uint64_t entries, int snapshot)
 {
     Step step = {.kind = STEP_TREE, .offset = offset, .size = entries * 8};
+    Qcow2Tree tree = {.offset = offset, .entries = entries, .snapshot = snapshot};
 
     g_array_append_val(s->items, step);
     if (entries && can_be_read(offset, step.size)) {
-        qcow2_tables_add(s->l1_tables, offset, entries, active);
+        qcow2_tables_add(s->l1_tables, offset, entries, snapshot == QCOW2_TREE_ACTIVE);
+        g_array_append_val(s->trees, tree);
     }
+}
+
+static int compare_trees(const void *a, const void *b)
+{
+    const Qcow2Tree *x = a, *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static void sort_trees(Qcow2Steps *s)
+{
+    uint64_t end = 0;
+
+    g_array_sort(s->trees, compare_trees);
+    for (guint i = 0; i < s->trees->len; i++) {
+        Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, i);
+
+        end = MAX(end, tree->offset + tree->entries * 8);
+        tree->end_so_far = end;
+        if (tree->snapshot == QCOW2_TREE_ACTIVE) {
+            s->active = tree;
+        }
+    }
+}
+
+static bool tree_has_slot(const Qcow2Tree *tree, uint64_t slot)
+{
+    return slot >= tree->offset && slot - tree->offset < tree->entries * 8;
+}
+
+const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint64_t *l1_index)
+{
+    const Qcow2Tree *found = s->active && tree_has_slot(s->active, slot) ? s->active : NULL;
+    guint low = 0, high = s->trees->len;
+
+    while (!found && low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (g_array_index(s->trees, Qcow2Tree, middle).offset <= slot) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    while (!found && low > 0 && g_array_index(s->trees, Qcow2Tree, low - 1).end_so_far > slot) {
+        const Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, --low);
+
+        found = tree_has_slot(tree, slot) ? tree : NULL;
+    }
+    if (found) {
+        *l1_index = (slot - found->offset) / 8;
+    }
+    return found;
 }
 
 static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
@@ -69,7 +124,7 @@ static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
         const Qcow2Snapshot *snapshot = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 
         if (qcow2_snapshot_l1_valid(snapshot, h)) {
-            add_tree(s, snapshot->l1_table_offset, snapshot->l1_size, false);
+            add_tree(s, snapshot->l1_table_offset, snapshot->l1_size, i);
         } else if (snapshot->l1_table_offset % h->cluster_size) {
             add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED,
                                         {snapshot->l1_table_offset},
@@ -122,9 +177,10 @@ bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapsho
         .l1_tables = qcow2_tables_new(),
         .bitmap_tables = qcow2_tables_new(),
         .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+        .trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree)),
     };
     add_region(s, 0, h->cluster_size);
-    add_tree(s, h->l1_table_offset, h->l1_size, true);
+    add_tree(s, h->l1_table_offset, h->l1_size, QCOW2_TREE_ACTIVE);
     add_snapshots(s, snapshots);
     add_region(s, h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits);
     if (image->extensions.has_crypt_header) {
@@ -133,6 +189,7 @@ bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapsho
     if (image->extensions.has_bitmaps) {
         add_bitmaps(s, bitmaps);
     }
+    sort_trees(s);
     return qcow2_tables_load(s->l1_tables, image->source, options, errp) &&
            qcow2_tables_load(s->bitmap_tables, image->source, options, errp);
 }
@@ -143,6 +200,7 @@ void qcow2_steps_clear(Qcow2Steps *s)
     g_clear_pointer(&s->l1_tables, qcow2_tables_free);
     g_clear_pointer(&s->bitmap_tables, qcow2_tables_free);
     g_clear_pointer(&s->bad_bitmap_slots, g_array_unref);
+    g_clear_pointer(&s->trees, g_array_unref);
 }
 
 /* ---- counting ---- */

@@ -13,18 +13,36 @@
 #include "block/qcow2-tables.h"
 #include "block/qcow2-walk.h"
 
+/* An L1 table. */
+typedef struct Qcow2Tree {
+    uint64_t offset;
+    uint64_t entries;
+    uint64_t end_so_far; /* the greatest end of this tree and of those before it */
+    int snapshot;        /* index in the snapshot table; QCOW2_TREE_ACTIVE = the active table */
+} Qcow2Tree;
+
+#define QCOW2_TREE_ACTIVE (-1)
+
 typedef struct Qcow2Steps {
     const Qcow2Image *image;
     GArray *items;              /* the steps */
     Qcow2Tables *l1_tables;     /* all L1 tables that can be followed */
     Qcow2Tables *bitmap_tables; /* likewise bitmap tables */
     GArray *bad_bitmap_slots;   /* uint64_t: offsets in the file of bitmap table entries with something to report */
+    GArray *trees;              /* Qcow2Tree, sorted by offset: the L1 tables that can be followed */
+    const Qcow2Tree *active;    /* that of the active table; NULL where it cannot be followed */
 } Qcow2Steps;
 
 /* Lists the steps for @image and reads the tables. All that is passed is borrowed. False when memory is short. */
 bool qcow2_steps_init(Qcow2Steps *steps, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                       const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp);
 void qcow2_steps_clear(Qcow2Steps *steps);
+
+/*
+ * The tree whose L1 table has the entry at @slot of the file, and the index of the entry; the active one if it is among
+ * several. NULL where there is none.
+ */
+const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *steps, uint64_t slot, uint64_t *l1_index);
 
 /* Counts every region, but for what the trees below the L1 tables refer to. False when memory is short. */
 bool qcow2_steps_count(Qcow2Steps *steps, Qcow2Counting *counting, GError **errp);

@@ -24,6 +24,7 @@ typedef struct Qcow2Statistics {
 /* A distinct L2 table. */
 typedef struct Qcow2TableRef {
     uint64_t offset;
+    uint64_t slot;   /* where in the file one L1 entry lies that refers to it; of the active table if any does */
     uint64_t weight; /* references from all L1 tables */
     uint64_t active; /* references from the active one */
 } Qcow2TableRef;

@@ -24,6 +24,7 @@ struct Qcow2Walk {
     const Qcow2StoredCounts *stored;
     Qcow2Counting *counting;
     const Qcow2CheckOptions *options;
+    const Qcow2TableVisitor *visitor; /* of the pass under way; NULL = none */
 
     GArray *tables;      /* Qcow2TableRef, sorted by offset */
     Qcow2Faults *faults; /* of all tables */
@@ -60,6 +61,12 @@ void qcow2_walk_free(Qcow2Walk *w)
     }
 }
 
+const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *w, size_t *n)
+{
+    *n = w->tables->len;
+    return (const Qcow2TableRef *)(void *)w->tables->data;
+}
+
 Qcow2Statistics qcow2_walk_statistics(const Qcow2Walk *w)
 {
     return w->statistics;
@@ -90,6 +97,15 @@ static bool in_order(const GArray *tables)
     return true;
 }
 
+static void add_reference(Qcow2TableRef *to, const Qcow2TableRef *ref)
+{
+    if (!to->active && ref->active) {
+        to->slot = ref->slot;
+    }
+    to->weight += ref->weight;
+    to->active += ref->active;
+}
+
 static void merge_equal_tables(GArray *tables)
 {
     size_t kept = 0;
@@ -99,8 +115,7 @@ static void merge_equal_tables(GArray *tables)
         Qcow2TableRef *last = kept ? table_at(tables, kept - 1) : NULL;
 
         if (last && last->offset == ref.offset) {
-            last->weight += ref.weight;
-            last->active += ref.active;
+            add_reference(last, &ref);
         } else {
             *table_at(tables, kept++) = ref;
         }
@@ -120,8 +135,7 @@ static void merge_tables(GArray **a, const GArray *b)
         Qcow2TableRef ref = !y || (x && x->offset <= y->offset) ? *x : *y;
 
         if (x && y && x->offset == y->offset) {
-            ref.weight += y->weight;
-            ref.active += y->active;
+            add_reference(&ref, y);
         }
         i += x && x->offset == ref.offset;
         k += y && y->offset == ref.offset;
@@ -149,6 +163,7 @@ static void append_tables(GArray *refs, const Qcow2TableSpan *span)
     for (uint64_t i = 0; span->slots && i < span->n; i++) {
         Qcow2TableRef ref = {
             .offset = span->slots[i] & QCOW2_OFFSET_MASK,
+            .slot = span->offset + i * 8,
             .weight = span->weight,
             .active = span->active,
         };
@@ -184,6 +199,7 @@ static void collect_tables(Qcow2Walk *w)
 /* One of the threads that decode tables. */
 typedef struct WalkWorker {
     const Qcow2Walk *walk;
+    void *visitor_state;
     Qcow2TableCounter *counter;
 } WalkWorker;
 
@@ -201,6 +217,13 @@ static void keep_unreadable(WalkWorker *worker, uint64_t table, int error)
     qcow2_faults_add(worker->counter->faults, table, &fault);
 }
 
+static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    const Qcow2TableVisitor *visitor = worker->walk->visitor;
+
+    return !visitor || visitor->visit(worker->visitor_state, table, bytes, worker->counter->result);
+}
+
 static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
 {
     WalkWorker *worker = state;
@@ -213,7 +236,7 @@ static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
         keep_unreadable(worker, table->offset, error);
         return true;
     }
-    return !bytes || qcow2_count_table(worker->counter, table, bytes);
+    return !bytes || (qcow2_count_table(worker->counter, table, bytes) && let_visit(worker, table, bytes));
 }
 
 static bool find_overflows(void *state, size_t i, const uint8_t *bytes, int error)
@@ -224,6 +247,17 @@ static bool find_overflows(void *state, size_t i, const uint8_t *bytes, int erro
         qcow2_find_table_overflows(worker->counter, table_at(worker->walk->tables, i), bytes);
     }
     return true;
+}
+
+static bool visit_table(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    WalkWorker *worker = state;
+
+    if (!bytes || error) {
+        return true;
+    }
+    qcow2_l2_decode(worker->walk->header, bytes, worker->counter->result);
+    return let_visit(worker, table_at(worker->walk->tables, i), bytes);
 }
 
 /* Takes over what a worker has found; false when it could not count all. */
@@ -257,7 +291,11 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
     bool ok = true;
 
     for (unsigned i = 0; i < n; i++) {
-        workers[i] = (WalkWorker){.walk = w, .counter = qcow2_table_counter_new(w->stored, w->counting)};
+        workers[i] = (WalkWorker){
+            .walk = w,
+            .visitor_state = w->visitor ? w->visitor->states[i] : NULL,
+            .counter = qcow2_table_counter_new(w->stored, w->counting),
+        };
         states[i] = &workers[i];
         ok = ok && workers[i].counter;
     }
@@ -272,10 +310,25 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
     return ok;
 }
 
-bool qcow2_walk_count(Qcow2Walk *w, GError **errp)
+bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
 {
+    bool ok;
+
     collect_tables(w);
-    return for_each_table(w, count_table, errp);
+    w->visitor = visitor;
+    ok = for_each_table(w, count_table, errp);
+    w->visitor = NULL;
+    return ok;
+}
+
+bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
+{
+    bool ok;
+
+    w->visitor = visitor;
+    ok = for_each_table(w, visit_table, errp);
+    w->visitor = NULL;
+    return ok;
 }
 
 /* ---- reporting ---- */

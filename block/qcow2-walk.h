@@ -31,8 +31,27 @@ Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, con
 void qcow2_walk_free(Qcow2Walk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
 
-/* Counts all L2 tables and what they refer to. False and @errp set when memory is short. */
-bool qcow2_walk_count(Qcow2Walk *walk, GError **errp);
+/*
+ * Who wants to see the tables too, each once, as they are decoded. Called by several threads at once, but by one only
+ * with the same element of @states, of which there is one for each of options->workers. Tables that could not be read,
+ * or are known to be zeros without reading, are not shown. False ends everything: memory is short.
+ */
+typedef struct Qcow2TableVisitor {
+    bool (*visit)(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents);
+    void **states;
+} Qcow2TableVisitor;
+
+/*
+ * Counts all L2 tables and what they refer to, and shows them to @visitor, which may be NULL. False and @errp set when
+ * memory is short.
+ */
+bool qcow2_walk_count(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError **errp);
+
+/* Reads and shows all tables once more: for what can be asked only when everything is counted. */
+bool qcow2_walk_visit(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError **errp);
+
+/* The distinct tables, sorted by offset, once they are counted. */
+const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *walk, size_t *n);
 
 /* Makes ready for reporting, once the counting is finished. */
 bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);

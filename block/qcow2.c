@@ -8,15 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "block/qcow2-bitmap.h"
+#include "block/qcow2-check.h"
 #include "block/qcow2-compare.h"
 #include "block/qcow2-format.h"
-#include "block/qcow2-image.h"
 #include "block/qcow2-refblocks.h"
-#include "block/qcow2-snapshot.h"
-#include "block/qcow2-steps.h"
 #include "block/qcow2-viscera.h"
-#include "block/qcow2-walk.h"
 #include "util/number.h"
 
 #define HEADER_READ_AHEAD 4096 /* bytes; header and extensions of nearly every image */
@@ -174,44 +170,29 @@ bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image)
 
 /* ---- checking ---- */
 
-typedef struct Check {
-    Qcow2Image *image;
-    const Qcow2CheckOptions *options;
-    Qcow2Snapshots snapshots;
-    Qcow2BitmapDirectory bitmaps;
-    Qcow2Steps steps;
-    Qcow2Counting counting;
-    Qcow2StoredCounts *stored;
-    Qcow2Walk *walk;
-    Qcow2Report report;
-    uint64_t used_end; /* behind the last cluster in use */
-} Check;
-
-static void check_forget_counts(Check *c)
+void qcow2_check_forget_counts(Qcow2Check *c)
 {
     g_clear_pointer(&c->walk, qcow2_walk_free);
     g_clear_pointer(&c->stored, qcow2_stored_counts_free);
     qcow2_counting_clear(&c->counting);
 }
 
-static void check_clear(Check *c)
+void qcow2_check_clear(Qcow2Check *c)
 {
-    check_forget_counts(c);
+    qcow2_check_forget_counts(c);
     qcow2_steps_clear(&c->steps);
     qcow2_bitmap_directory_clear(&c->bitmaps);
     qcow2_snapshots_clear(&c->snapshots);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Check, check_clear)
-
-static void enter_phase(const Check *c, CheckPhase phase)
+static void enter_phase(const Qcow2Check *c, CheckPhase phase)
 {
     if (c->options->progress) {
         __atomic_store_n(&c->options->progress->phase, phase, __ATOMIC_RELAXED);
     }
 }
 
-static void read_bitmaps(Check *c)
+static void read_bitmaps(Qcow2Check *c)
 {
     const Qcow2Extensions *e = &c->image->extensions;
     g_autoptr(GError) error = NULL;
@@ -224,21 +205,39 @@ static void read_bitmaps(Check *c)
     }
 }
 
-static bool count_references(Check *c, GError **errp)
+static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GError **errp)
 {
     const Qcow2HeaderFields *h = &c->image->header;
 
     enter_phase(c, CHECK_PHASE_TABLES);
     qcow2_counting_init(&c->counting, h, c->image->source->length);
     c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, c->stored, &c->counting, c->options);
-    if (!qcow2_steps_count(&c->steps, &c->counting, errp) || !qcow2_walk_count(c->walk, errp)) {
+    if (!qcow2_steps_count(&c->steps, &c->counting, errp) || !qcow2_walk_count(c->walk, visitor, errp)) {
         return false;
     }
     qcow2_counting_finish(&c->counting);
     return qcow2_walk_finish(c->walk, errp);
 }
 
-static bool report_faults(Check *c, GError **errp)
+/* What was not read for the loss of the server must not look like what was read and found wrong. */
+static bool source_there(const Qcow2Check *c, GError **errp)
+{
+    return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
+}
+
+bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
+                       const Qcow2TableVisitor *visitor, GError **errp)
+{
+    *c = (Qcow2Check){.image = image, .options = options, .report.messages = options->messages};
+    qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
+    read_bitmaps(c);
+    enter_phase(c, CHECK_PHASE_REFCOUNTS);
+    c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, options, errp);
+    return c->stored && qcow2_steps_init(&c->steps, image, &c->snapshots, &c->bitmaps, options, errp) &&
+           count_references(c, visitor, errp) && source_there(c, errp);
+}
+
+bool qcow2_check_report(Qcow2Check *c, GError **errp)
 {
     const Qcow2HeaderFields *h = &c->image->header;
     const Qcow2RefcountEntries *table = &c->image->refcount_table;
@@ -253,7 +252,7 @@ static bool report_faults(Check *c, GError **errp)
     return true;
 }
 
-static ImageCheck *image_check(const Check *c)
+static ImageCheck *image_check(const Qcow2Check *c)
 {
     const Qcow2HeaderFields *h = &c->image->header;
     Qcow2Statistics statistics = qcow2_walk_statistics(c->walk);
@@ -290,19 +289,13 @@ static char **notes(const Qcow2Image *image)
     return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
 }
 
-/* What was not read for the loss of the server must not look like what was read and found wrong. */
-static bool source_there(const Check *c, GError **errp)
-{
-    return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
-}
-
 /* The verdict stands without the viscera, where they are refused. */
-static bool add_viscera(Check *c, Qcow2CheckResult *result, GError **errp)
+static bool add_viscera(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
 {
     g_autoptr(GError) error = NULL;
 
     /* they may be large, and the counts are: not both at once */
-    check_forget_counts(c);
+    qcow2_check_forget_counts(c);
     result->check->viscera = qcow2_viscera(c->image, &c->snapshots, &c->bitmaps, &c->steps, &error);
     if (error && !g_error_matches(error, BLOCK_ERROR, E2BIG)) {
         g_propagate_error(errp, g_steal_pointer(&error));
@@ -316,15 +309,10 @@ static bool add_viscera(Check *c, Qcow2CheckResult *result, GError **errp)
 
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
-    g_auto(Check) c = {.image = image, .options = options, .report.messages = options->messages};
+    g_auto(Qcow2Check) c = {0};
 
     *result = (Qcow2CheckResult){0};
-    qcow2_read_snapshots(image->source, &image->header, &c.snapshots, &c.report);
-    read_bitmaps(&c);
-    enter_phase(&c, CHECK_PHASE_REFCOUNTS);
-    c.stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, options, errp);
-    if (!c.stored || !qcow2_steps_init(&c.steps, image, &c.snapshots, &c.bitmaps, options, errp) ||
-        !count_references(&c, errp) || !source_there(&c, errp) || !report_faults(&c, errp)) {
+    if (!qcow2_check_count(&c, image, options, NULL, errp) || !qcow2_check_report(&c, errp)) {
         return false;
     }
     result->check = image_check(&c);

@@ -1,0 +1,102 @@
+/*
+ * Which tree an L1 entry belongs to.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-steps.h"
+
+#include "driver.h"
+
+typedef struct Fixture {
+    uint8_t bytes[65536];
+    Qcow2Image image;
+    Qcow2Snapshots snapshots;
+    Qcow2BitmapDirectory bitmaps;
+    Qcow2Steps steps;
+} Fixture;
+
+static void add_snapshot(Fixture *f, uint64_t l1_offset, uint32_t l1_size)
+{
+    Qcow2Snapshot s = {.l1_table_offset = l1_offset, .l1_size = l1_size};
+
+    g_array_append_val(f->snapshots.items, s);
+}
+
+/* Clusters of 4 KiB; the active L1 table of 4 entries in cluster 3. */
+static Fixture *fixture_new(void)
+{
+    Fixture *f = g_new0(Fixture, 1);
+
+    f->image.source = block_source_new_memory(f->bytes, sizeof(f->bytes));
+    f->image.header = (Qcow2HeaderFields){
+        .version = 3, .cluster_bits = 12, .cluster_size = 4096, .l1_table_offset = 3 * 4096, .l1_size = 4};
+    f->snapshots.items = g_array_new(FALSE, FALSE, sizeof(Qcow2Snapshot));
+    return f;
+}
+
+static void init_steps(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+
+    qcow2_steps_init(&f->steps, &f->image, &f->snapshots, &f->bitmaps, &one_thread, &error);
+    g_assert_no_error(error);
+}
+
+static void fixture_free(Fixture *f)
+{
+    qcow2_steps_clear(&f->steps);
+    g_array_unref(f->snapshots.items);
+    block_source_close(f->image.source);
+    g_free(f);
+}
+
+static void assert_tree(const Fixture *f, uint64_t slot, int snapshot, uint64_t index)
+{
+    uint64_t found = UINT64_MAX;
+    const Qcow2Tree *tree = qcow2_steps_find_tree(&f->steps, slot, &found);
+
+    g_assert_nonnull(tree);
+    g_assert_cmpint(tree->snapshot, ==, snapshot);
+    g_assert_cmpuint(found, ==, index);
+}
+
+/* Each entry of each table is found, and nothing between the tables. */
+static void test_apart(void)
+{
+    Fixture *f = fixture_new();
+    uint64_t index;
+
+    add_snapshot(f, 5 * 4096, 2);
+    add_snapshot(f, 1 * 4096, 1);
+    init_steps(f);
+    assert_tree(f, 3 * 4096, QCOW2_TREE_ACTIVE, 0);
+    assert_tree(f, 3 * 4096 + 24, QCOW2_TREE_ACTIVE, 3);
+    assert_tree(f, 5 * 4096 + 8, 0, 1);
+    assert_tree(f, 4096, 1, 0);
+    g_assert_null(qcow2_steps_find_tree(&f->steps, 0, &index));
+    g_assert_null(qcow2_steps_find_tree(&f->steps, 3 * 4096 + 32, &index));
+    g_assert_null(qcow2_steps_find_tree(&f->steps, 5 * 4096 + 16, &index));
+    fixture_free(f);
+}
+
+/* Of tables that lie over one another the active one is named; else one that has the entry, however far before. */
+static void test_overlapping(void)
+{
+    Fixture *f = fixture_new();
+
+    add_snapshot(f, 0, 512 * 8);
+    add_snapshot(f, 2 * 4096, 1);
+    add_snapshot(f, 3 * 4096, 4);
+    init_steps(f);
+    assert_tree(f, 3 * 4096 + 8, QCOW2_TREE_ACTIVE, 1);
+    assert_tree(f, 3 * 4096 + 32, 0, 3 * 512 + 4);
+    fixture_free(f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/steps/slots-of-tables-apart", test_apart);
+    g_test_add_func("/steps/slots-of-overlapping-tables", test_overlapping);
+    return g_test_run();
+}
