@@ -134,12 +134,23 @@ static void test_given_up(Folder *folder, gconstpointer data)
     expect_files(folder, 1);
 }
 
-/* A process that is killed leaves the old file whole. (Nothing hidden either, where files without a name can be.) */
+static bool can_be_nameless(const Folder *folder)
+{
+    int fd = g_open(folder->path, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+    return fd >= 0 && close(fd) == 0;
+}
+
+/* A process that is killed leaves the old file whole, and nothing else. */
 static void test_killed(Folder *folder, gconstpointer data)
 {
     pid_t child;
     int status;
 
+    if (!can_be_nameless(folder)) {
+        g_test_skip("a hidden file stays behind on this file system");
+        return;
+    }
     put(folder->file, "old");
     child = fork();
     if (child == 0) {
