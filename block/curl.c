@@ -210,6 +210,10 @@ BlockSource *block_source_open_curl(const char *name, const RemoteOptions *optio
 {
     CurlSource *curl;
 
+    if (options->writable) {
+        g_set_error_literal(errp, BLOCK_ERROR, EROFS, "A file on an HTTP server can only be read");
+        return NULL;
+    }
     if (!initialize_library(errp)) {
         return NULL;
     }

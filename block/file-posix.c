@@ -7,83 +7,31 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "block/file-io.h"
+#include "block/file-locks.h"
 #include "block/file-reader.h"
-
-/* O_DIRECT wants offset, length and memory aligned; no device in use asks for more than a page. */
-#define DIRECT_ALIGNMENT 4096
-#define DIRECT_BUFFER    (1u << 20)
-
-/*
- * Programs that share an image agree by locks on single bytes of it: byte 100 + n says "I use permission n",
- * byte 200 + n says "nobody else may".
- */
-enum {
-    USES_CONSISTENT_READ = 100,
-    USES_WRITE = 101,
-    USES_RESIZE = 103,
-    FORBIDS_CONSISTENT_READ = 200,
-    FORBIDS_WRITE = 201,
-    FORBIDS_RESIZE = 203,
-};
-
-typedef struct LockTest {
-    int byte;
-    const char *wish; /* what another holder of the byte denies us, in the words of the message */
-} LockTest;
 
 typedef struct FileSource {
     BlockSource base;
     int fd;
     bool direct;
+    bool no_flush;
     FileReaderKind reader;
     bool rotating;
     pthread_mutex_t stream; /* held while the device is read, if it is a rotating one */
 } FileSource;
 
-static ssize_t pread_all_signals(int fd, void *buffer, size_t size, uint64_t offset)
-{
-    ssize_t n;
-
-    do {
-        n = pread(fd, buffer, size, offset);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-/* Reads through an aligned buffer, at most DIRECT_BUFFER bytes at a time. */
-static ssize_t pread_direct(int fd, void *buffer, size_t size, uint64_t offset)
-{
-    size_t skip = offset % DIRECT_ALIGNMENT;
-    size_t wanted = MIN(skip + size, DIRECT_BUFFER);
-    size_t aligned = (wanted + DIRECT_ALIGNMENT - 1) / DIRECT_ALIGNMENT * DIRECT_ALIGNMENT;
-    void *bounce = NULL;
-    ssize_t n;
-
-    if (posix_memalign(&bounce, DIRECT_ALIGNMENT, aligned) != 0) {
-        return -ENOMEM;
-    }
-    n = pread_all_signals(fd, bounce, aligned, offset - skip);
-    if (n >= 0) {
-        n = MIN((size_t)n, wanted);
-        n = (size_t)n > skip ? n - skip : 0;
-        memcpy(buffer, (char *)bounce + skip, n);
-    }
-    free(bounce);
-    return n;
-}
-
 static ssize_t file_read_at(BlockSource *source, void *buffer, size_t size, uint64_t offset)
 {
     FileSource *file = (FileSource *)source;
 
-    return file->direct ? pread_direct(file->fd, buffer, size, offset)
-                        : pread_all_signals(file->fd, buffer, size, offset);
+    return file->direct ? file_io_read_direct(file->fd, buffer, size, offset)
+                        : file_io_read(file->fd, buffer, size, offset);
 }
 
 static BlockReader *file_reader(BlockSource *source)
@@ -105,6 +53,45 @@ static uint64_t file_next_data(BlockSource *source, uint64_t offset)
     return next;
 }
 
+static ssize_t file_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    FileSource *file = (FileSource *)source;
+
+    return file->direct ? file_io_write_direct(file->fd, buffer, size, offset, source->length)
+                        : file_io_write(file->fd, buffer, size, offset);
+}
+
+static int file_flush(BlockSource *source)
+{
+    FileSource *file = (FileSource *)source;
+
+    return file->no_flush || fdatasync(file->fd) == 0 ? 0 : -errno;
+}
+
+/* A device has the length it has, whatever ftruncate() may say of it. */
+static int file_truncate(BlockSource *source, uint64_t length)
+{
+    FileSource *file = (FileSource *)source;
+    struct stat st;
+
+    if (fstat(file->fd, &st) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return length > source->length ? -ENOSPC : -ENOTSUP;
+    }
+    return ftruncate(file->fd, length) == 0 ? 0 : -errno;
+}
+
+/* What refuses to make a hole says so in several ways, and loses nothing but space. */
+static int file_punch(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    if (fallocate(((FileSource *)source)->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size) == 0) {
+        return 0;
+    }
+    return errno == ENOSYS || errno == ENODEV || errno == EINVAL || errno == EPERM ? -EOPNOTSUPP : -errno;
+}
+
 static void file_close(BlockSource *source)
 {
     FileSource *file = (FileSource *)source;
@@ -118,59 +105,12 @@ static const BlockSourceOps file_ops = {
     .read_at = file_read_at,
     .reader_new = file_reader,
     .next_data = file_next_data,
+    .write_at = file_write_at,
+    .flush = file_flush,
+    .truncate = file_truncate,
+    .punch = file_punch,
     .close = file_close,
 };
-
-static struct flock lock_of_byte(int byte, short type)
-{
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-}
-
-/* A file system without locks is no obstacle: nobody else can have announced anything there either. */
-static bool lock_bytes(int fd, const int *bytes, size_t n, GError **errp)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct flock lock = lock_of_byte(bytes[i], F_RDLCK);
-
-        if (fcntl(fd, F_OFD_SETLK, &lock) < 0 && (errno == EAGAIN || errno == EACCES)) {
-            g_set_error(errp, BLOCK_ERROR, EAGAIN, "Failed to lock byte %d", bytes[i]);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool test_bytes(int fd, const LockTest *tests, size_t n, const char *path, GError **errp)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct flock lock = lock_of_byte(tests[i].byte, F_WRLCK);
-
-        if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
-            g_set_error(errp, BLOCK_ERROR, EAGAIN, "Failed to get %s lock\nIs another process using the image [%s]?",
-                        tests[i].wish, path);
-            return false;
-        }
-    }
-    return true;
-}
-
-/*
- * Own locks come first and the test of others' after: of two programs that start at once, one at least sees
- * the other.
- */
-static bool take_locks(int fd, bool force_share, const char *path, GError **errp)
-{
-    static const int bytes[] = {USES_CONSISTENT_READ, FORBIDS_WRITE, FORBIDS_RESIZE};
-    static const LockTest tests[] = {
-        {FORBIDS_CONSISTENT_READ, "\"consistent read\""},
-        {USES_WRITE, "shared \"write\""},
-        {USES_RESIZE, "shared \"resize\""},
-    };
-
-    /* Who shares with writers only reads, and forbids nothing. */
-    return lock_bytes(fd, bytes, force_share ? 1 : G_N_ELEMENTS(bytes), errp) &&
-           test_bytes(fd, tests, force_share ? 1 : G_N_ELEMENTS(tests), path, errp);
-}
 
 /* The length of the open file, or -1 and @errp set where the file is nothing that can hold an image. */
 static int64_t file_length(int fd, const char *path, GError **errp)
@@ -228,10 +168,24 @@ static bool is_rotating(int fd)
     return rotational && *rotational == '1' && where && !strstr(where, "/virtio");
 }
 
-BlockSource *block_source_open_file(const char *path, const FileOptions *options, GError **errp)
+static int open_flags(const FileOptions *options)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to files and devices. */
-    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (options->direct ? O_DIRECT : 0);
+    int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (options->writable ? O_RDWR : O_RDONLY);
+
+    return flags | (options->direct ? O_DIRECT : 0) | (options->sync ? O_DSYNC : 0);
+}
+
+static FileUse file_use(const FileOptions *options)
+{
+    if (options->writable) {
+        return FILE_USE_REPAIR;
+    }
+    return options->force_share ? FILE_USE_SHARED : FILE_USE_CHECK;
+}
+
+BlockSource *block_source_open_file(const char *path, const FileOptions *options, GError **errp)
+{
     FileSource *file;
     int64_t length;
     int fd;
@@ -240,7 +194,11 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
         g_set_error_literal(errp, BLOCK_ERROR, EINVAL, "The 'file' block driver requires a file name");
         return NULL;
     }
-    fd = open(path, flags);
+    if (options->writable && options->force_share) {
+        g_set_error_literal(errp, BLOCK_ERROR, EINVAL, "force-share=on can only be used with read-only images");
+        return NULL;
+    }
+    fd = open(path, open_flags(options));
     if (fd < 0) {
         bool refuses_direct = options->direct && errno == EINVAL;
 
@@ -249,15 +207,16 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
         return NULL;
     }
     length = file_length(fd, path, errp);
-    if (length < 0 || (!options->no_locking && !take_locks(fd, options->force_share, path, errp))) {
+    if (length < 0 || (!options->no_locking && !file_locks_take(fd, file_use(options), path, errp))) {
         close(fd);
         return NULL;
     }
     file = g_new(FileSource, 1);
     *file = (FileSource){
-        .base = {.ops = &file_ops, .length = length},
+        .base = {.ops = &file_ops, .length = length, .writable = options->writable},
         .fd = fd,
         .direct = options->direct,
+        .no_flush = options->no_flush,
         .reader = options->reader,
         .rotating = is_rotating(fd),
     };

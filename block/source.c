@@ -51,6 +51,72 @@ int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t o
     return read_all(source, buffer, size, offset);
 }
 
+/* ---- changes ---- */
+
+/* Whether @source may be changed up to @end: 0 or a negative errno value. */
+static int may_change(const BlockSource *source, uint64_t end)
+{
+    if (!source->writable) {
+        return -EROFS;
+    }
+    return end > BLOCK_SOURCE_MAX_LENGTH ? -EIO : source->flush_error;
+}
+
+int block_source_write(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    const char *from = buffer;
+    uint64_t end;
+    int failure = __builtin_add_overflow(offset, size, &end) ? -EIO : may_change(source, end);
+
+    while (failure == 0 && size > 0) {
+        ssize_t n = source->ops->write_at(source, from, MIN(size, MAX_REQUEST), offset);
+
+        if (n <= 0) {
+            return n < 0 ? n : -EIO;
+        }
+        from += n;
+        size -= n;
+        offset += n;
+        source->length = MAX(source->length, offset);
+    }
+    return failure;
+}
+
+int block_source_flush(BlockSource *source)
+{
+    int failure = may_change(source, 0);
+
+    if (failure == 0) {
+        failure = source->flush_error = source->ops->flush(source);
+    }
+    return failure;
+}
+
+int block_source_truncate(BlockSource *source, uint64_t length)
+{
+    int failure = may_change(source, length);
+
+    if (failure != 0 || length == source->length) {
+        return failure;
+    }
+    failure = source->ops->truncate ? source->ops->truncate(source, length) : -ENOTSUP;
+    if (failure == 0) {
+        source->length = length;
+    }
+    return failure;
+}
+
+int block_source_punch(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    int failure = may_change(source, 0);
+
+    if (failure != 0 || !source->ops->punch || size == 0 || offset >= source->length) {
+        return failure;
+    }
+    failure = source->ops->punch(source, offset, MIN(size, source->length - offset));
+    return failure == -EOPNOTSUPP ? 0 : failure;
+}
+
 /* ---- readers ---- */
 
 /* Reads when submitting: for sources that have no readers of their own. */

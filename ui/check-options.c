@@ -91,8 +91,11 @@ static bool read_cache(CheckOptions *options, const char *mode)
 {
     static const char *const buffered[] = {"writeback", "writethrough", "unsafe", NULL};
     static const char *const direct[] = {"none", "off", "directsync", NULL};
+    static const char *const sync[] = {"writethrough", "directsync", NULL};
 
     options->direct = g_strv_contains(direct, mode);
+    options->sync = g_strv_contains(sync, mode);
+    options->no_flush = g_str_equal(mode, "unsafe");
     if (!options->direct && !g_strv_contains(buffered, mode)) {
         error_report("Invalid source cache option: %s", mode);
         return false;

@@ -59,6 +59,8 @@ static bool take_file(const BlockdevFileRef *ref, ImageTarget *target, GError **
     target->file.no_locking = file->has_locking && file->locking == BLOCKDEV_LOCKING_OFF;
     target->file.force_share |= file->force_share;
     target->file.direct |= file->cache && file->cache->direct;
+    target->file.no_flush |= file->cache && file->cache->no_flush;
+    target->read_only |= file->read_only;
     return true;
 }
 
@@ -69,6 +71,8 @@ static bool take_options(const BlockdevOptions *options, ImageTarget *target, GE
     target->forbids_share = options->has_force_share && !options->force_share;
     target->file.force_share |= options->force_share;
     target->file.direct |= options->cache && options->cache->direct;
+    target->file.no_flush |= options->cache && options->cache->no_flush;
+    target->read_only |= options->read_only;
     return take_file(qcow2 ? &options->u.qcow2.file : &options->u.raw.file, target, errp);
 }
 

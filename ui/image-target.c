@@ -176,7 +176,11 @@ ImageTargetKind image_target_resolve(const CheckOptions *options, ImageTarget *t
     ImageTargetKind kind = IMAGE_TARGET_OURS;
 
     *target = (ImageTarget){
-        .file = {.force_share = options->force_share, .direct = options->direct, .reader = options->reader},
+        .file = {.force_share = options->force_share,
+                 .direct = options->direct,
+                 .sync = options->sync,
+                 .no_flush = options->no_flush,
+                 .reader = options->reader},
         .remote = {.timeout = options->timeout, .report = report_remote_failure},
     };
     if (options->format && !is_our_format(name, options->format, &kind, errp)) {
@@ -221,4 +225,17 @@ BlockSource *image_target_open(const ImageTarget *target, GError **errp)
         return target->open_remote(target->path, &target->remote, errp);
     }
     return is_right_kind(target, errp) ? block_source_open_file(target->path, &target->file, errp) : NULL;
+}
+
+BlockSource *image_target_open_writable(const ImageTarget *target, GError **errp)
+{
+    ImageTarget writable = *target; /* borrows the strings */
+
+    if (target->read_only) {
+        g_set_error_literal(errp, BLOCK_ERROR, EROFS, "Block node is read-only");
+        return NULL;
+    }
+    writable.file.writable = true;
+    writable.remote.writable = true;
+    return image_target_open(&writable, errp);
 }

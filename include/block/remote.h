@@ -24,6 +24,7 @@
 
 typedef struct RemoteOptions {
     unsigned timeout; /* seconds, 1 .. REMOTE_MAX_SECONDS, instead of both times above; 0: those */
+    bool writable;    /* refuse what cannot be written, and what cannot be flushed */
 
     /*
      * Is told once, from any thread, why the reads of a source fail from now on. The source's errors are errno

@@ -9,6 +9,11 @@
  * any number of threads at once; nothing else may. Who wants many reads in flight makes a reader, one for each
  * thread that reads.
  *
+ * A source that was opened as writable can be changed, by one thread, while nothing is read. What is written is on
+ * disk, and survives a crash, only once a flush that came after it has succeeded; until then any part of it may or
+ * may not be there, in any order. After a flush that failed nobody can know what is on disk, so from then on the
+ * source refuses all changes and flushes.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef BLOCK_SOURCE_H
@@ -49,19 +54,40 @@ typedef struct BlockSourceOps {
      */
     uint64_t (*next_data)(BlockSource *source, uint64_t offset);
 
+    /*
+     * Writes up to @size bytes (1 .. 2^30) at @offset, which may lie behind the length where the source can grow;
+     * -ENOSPC where it cannot. Returns how many were written, at least 1, or a negative errno value. NULL, as are the
+     * next three: not offered.
+     */
+    ssize_t (*write_at)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
+
+    /* Returns 0 when all that was written before is on disk, or a negative errno value. */
+    int (*flush)(BlockSource *source);
+
+    /* Makes the source @length bytes long; new bytes are zeros. Returns 0 or a negative errno value. */
+    int (*truncate)(BlockSource *source, uint64_t length);
+
+    /*
+     * Gives back the space of a range below the length, whose bytes are then each zero or as before. Returns 0 or a
+     * negative errno value, -EOPNOTSUPP where that is not possible (here).
+     */
+    int (*punch)(BlockSource *source, uint64_t offset, uint64_t size);
+
     /* Frees what the kind of source allocated, the BlockSource included. */
     void (*close)(BlockSource *source);
 } BlockSourceOps;
 
 struct BlockSource {
     const BlockSourceOps *ops;
-    uint64_t length; /* bytes, as found when the source was opened */
+    uint64_t length; /* bytes, as found when the source was opened, or as changed by the functions below */
+    bool writable;   /* set by the kind of source */
 
     /* What was done so far; kept by the functions below, atomically. */
     uint64_t bytes_read;
     uint64_t requests;
     gint lost;          /* nothing can be read any more: the server is gone for good; set by the kind of source */
     const char *reader; /* what had reads in flight, for whoever wants to know; NULL: nothing had to wait */
+    int flush_error;    /* of the first flush that failed, a negative errno value; kept by the functions below */
 };
 
 /* What a kind of source does for a reader; requests handed to it lie wholly below the length. */
@@ -108,18 +134,31 @@ typedef struct FileOptions {
     bool force_share; /* share the image with writers; -U */
     bool no_locking;  /* take no locks at all; file.locking=off */
     bool direct;      /* O_DIRECT; -T none and -T directsync */
+    bool writable;    /* open for a repair; not together with force_share */
+    bool sync;        /* each write is on disk when it is done; -T writethrough and -T directsync */
+    bool no_flush;    /* a flush does nothing; -T unsafe */
     FileReaderKind reader;
 } FileOptions;
 
 /*
- * Opens a regular file or a block device for reading, and takes the locks of a plain check (spec
- * check-behaviour 2.8). NULL and @errp set on failure; the message is what follows the colon in
- * "Could not open 'NAME': ", so that a caller can put the name as the user gave it in front.
+ * Opens a regular file or a block device for reading, or for reading and writing, and takes the locks of a plain
+ * check or of a repair (spec check-behaviour 2.8). A device cannot be made longer. NULL and @errp set on failure; the
+ * message is what follows the colon in "Could not open 'NAME': ", so that a caller can put the name as the user
+ * gave it in front.
  */
 BlockSource *block_source_open_file(const char *path, const FileOptions *options, GError **errp);
 
 /* A source over @size bytes at @bytes, which the caller keeps alive as long as the source. Never fails. */
 BlockSource *block_source_new_memory(const void *bytes, size_t size);
+
+/*
+ * A source that can be written, over a copy of the @size bytes at @bytes. It grows up to @limit bytes, beyond which it
+ * is full. Never fails.
+ */
+BlockSource *block_source_new_writable_memory(const void *bytes, size_t size, size_t limit);
+
+/* The bytes of such a source, source->length of them, until it is changed or closed. */
+const uint8_t *block_source_memory_bytes(const BlockSource *source);
 
 /*
  * Reads exactly @size bytes at @offset into @buffer; what lies beyond the end of the source reads as zeros.
@@ -128,6 +167,18 @@ BlockSource *block_source_new_memory(const void *bytes, size_t size);
 #define BLOCK_SOURCE_MAX_LENGTH UINT64_C(0x7fffffffc0000000) /* bytes; found by experiment with the stock tool */
 
 int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t offset);
+
+/*
+ * Changes to a source. All return 0 or a negative errno value: -EROFS where the source is not writable, -EIO beyond
+ * BLOCK_SOURCE_MAX_LENGTH, -ENOSPC where the source should grow and cannot. After an error any part of the change
+ * may have been made.
+ */
+int block_source_write(BlockSource *source, const void *buffer, size_t size, uint64_t offset); /* all of it */
+int block_source_flush(BlockSource *source);
+int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP where the length is fixed */
+
+/* Gives back space if the source can do that: see BlockSourceOps.punch. The range is cut at the end of the source. */
+int block_source_punch(BlockSource *source, uint64_t offset, uint64_t size);
 
 void block_source_close(BlockSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockSource, block_source_close)

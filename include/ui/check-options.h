@@ -33,6 +33,8 @@ typedef struct CheckOptions {
     bool image_opts;            /* --image-opts */
     bool force_share;           /* -U */
     bool direct;                /* -T none, -T directsync */
+    bool sync;                  /* -T writethrough, -T directsync */
+    bool no_flush;              /* -T unsafe */
     bool repair;                /* -r */
     bool quiet;                 /* -q */
     bool json;                  /* --output=json */

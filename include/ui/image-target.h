@@ -24,6 +24,7 @@ typedef struct ImageTarget {
     BlockSourceOpenRemote *open_remote; /* NULL: it is a file or a device */
     RemoteOptions remote;
     bool forbids_share; /* the image options say force-share=off */
+    bool read_only;     /* they say read-only=on */
 } ImageTarget;
 
 typedef enum ImageTargetKind {
@@ -40,5 +41,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageTarget, image_target_clear)
 
 /* Opens the file of @target; the error is what follows "Could not open 'NAME': ". */
 BlockSource *image_target_open(const ImageTarget *target, GError **errp);
+
+/* The same for reading and writing, with the locks of a repair. */
+BlockSource *image_target_open_writable(const ImageTarget *target, GError **errp);
 
 #endif

@@ -114,6 +114,135 @@ static void test_shrunk(void)
     g_assert_cmpmem(buffer, 5, "aa\0\0\0", 5);
 }
 
+/* A source that cannot be written refuses each change, and says why. */
+static void test_read_only(void)
+{
+    g_autoptr(BlockSource) source = block_source_new_memory("0123456789", 10);
+
+    g_assert_cmpint(block_source_write(source, "x", 1, 0), ==, -EROFS);
+    g_assert_cmpint(block_source_flush(source), ==, -EROFS);
+    g_assert_cmpint(block_source_truncate(source, 5), ==, -EROFS);
+    g_assert_cmpint(block_source_punch(source, 0, 1), ==, -EROFS);
+    g_assert_cmpuint(source->length, ==, 10);
+}
+
+static void assert_bytes(const BlockSource *source, const char *expected, size_t size)
+{
+    g_assert_cmpmem(block_source_memory_bytes(source), source->length, expected, size);
+}
+
+/* Writing replaces bytes, and makes the source longer where it sticks out; the gap is zeros. */
+static void test_write(void)
+{
+    g_autoptr(BlockSource) source = block_source_new_writable_memory("01234", 5, 10);
+
+    g_assert_cmpint(block_source_write(source, "ab", 2, 1), ==, 0);
+    assert_bytes(source, "0ab34", 5);
+    g_assert_cmpint(block_source_write(source, "cd", 2, 4), ==, 0);
+    assert_bytes(source, "0ab3cd", 6);
+    g_assert_cmpint(block_source_write(source, "e", 1, 8), ==, 0);
+    assert_bytes(source, "0ab3cd\0\0e", 9);
+    g_assert_cmpint(block_source_write(source, "", 0, 20), ==, 0);
+    g_assert_cmpint(block_source_write(source, "xyz", 3, 8), ==, -ENOSPC);
+    g_assert_cmpint(block_source_write(source, "x", 1, BLOCK_SOURCE_MAX_LENGTH), ==, -EIO);
+    g_assert_cmpint(block_source_write(source, "xy", 2, UINT64_MAX), ==, -EIO);
+    assert_bytes(source, "0ab3cd\0\0e", 9);
+    g_assert_cmpint(block_source_flush(source), ==, 0);
+}
+
+/* The length can be changed both ways; what is new is zeros. */
+static void test_truncate(void)
+{
+    g_autoptr(BlockSource) source = block_source_new_writable_memory("01234", 5, 10);
+
+    g_assert_cmpint(block_source_truncate(source, 3), ==, 0);
+    assert_bytes(source, "012", 3);
+    g_assert_cmpint(block_source_truncate(source, 5), ==, 0);
+    assert_bytes(source, "012\0\0", 5);
+    g_assert_cmpint(block_source_truncate(source, 11), ==, -ENOSPC);
+    g_assert_cmpint(block_source_truncate(source, BLOCK_SOURCE_MAX_LENGTH + 1), ==, -EIO);
+    g_assert_cmpuint(source->length, ==, 5);
+    g_assert_cmpint(block_source_truncate(source, 0), ==, 0);
+    g_assert_cmpuint(source->length, ==, 0);
+}
+
+/* A punched range is cut at the end of the source, and does not make it longer. */
+static void test_punch(void)
+{
+    g_autoptr(BlockSource) source = block_source_new_writable_memory("01234", 5, 10);
+
+    g_assert_cmpint(block_source_punch(source, 3, 100), ==, 0);
+    assert_bytes(source, "012\0\0", 5);
+    g_assert_cmpint(block_source_punch(source, 5, 1), ==, 0);
+    g_assert_cmpint(block_source_punch(source, 0, 0), ==, 0);
+    assert_bytes(source, "012\0\0", 5);
+}
+
+/* A source that writes @step bytes at a time, does not flush, and can neither punch nor be truncated. */
+typedef struct StubbornSource {
+    BlockSource base;
+    size_t step;
+    unsigned writes;
+    int flush_error;
+} StubbornSource;
+
+static ssize_t stubborn_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    StubbornSource *stubborn = (StubbornSource *)source;
+
+    g_assert_cmpint(((const char *)buffer)[0], ==, 'a' + (char)offset);
+    stubborn->writes++;
+    return MIN(size, stubborn->step);
+}
+
+static int stubborn_flush(BlockSource *source)
+{
+    int error = ((StubbornSource *)source)->flush_error;
+
+    ((StubbornSource *)source)->flush_error = 0; /* as the kernel, which tells of an error once */
+    return error;
+}
+
+static int stubborn_punch(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    return -EOPNOTSUPP;
+}
+
+static const BlockSourceOps stubborn_ops = {
+    .write_at = stubborn_write_at, .flush = stubborn_flush, .punch = stubborn_punch};
+
+/* Short writes are continued; writing nothing is an error. */
+static void test_short_writes(void)
+{
+    StubbornSource stubborn = {.base = {.ops = &stubborn_ops, .length = 9, .writable = true}, .step = 2};
+
+    g_assert_cmpint(block_source_write(&stubborn.base, "abcde", 5, 0), ==, 0);
+    g_assert_cmpuint(stubborn.writes, ==, 3);
+    stubborn.step = 0;
+    g_assert_cmpint(block_source_write(&stubborn.base, "abcde", 5, 0), ==, -EIO);
+}
+
+/* After a failed flush nobody knows what is on disk: nothing that follows may seem to succeed. */
+static void test_failed_flush(void)
+{
+    StubbornSource stubborn = {
+        .base = {.ops = &stubborn_ops, .length = 9, .writable = true}, .step = 2, .flush_error = -EDQUOT};
+
+    g_assert_cmpint(block_source_flush(&stubborn.base), ==, -EDQUOT);
+    g_assert_cmpint(block_source_flush(&stubborn.base), ==, -EDQUOT);
+    g_assert_cmpint(block_source_write(&stubborn.base, "a", 1, 0), ==, -EDQUOT);
+}
+
+/* Not being able to punch is no failure; not being able to change the length is one, unless it is right already. */
+static void test_not_offered(void)
+{
+    StubbornSource stubborn = {.base = {.ops = &stubborn_ops, .length = 9, .writable = true}};
+
+    g_assert_cmpint(block_source_punch(&stubborn.base, 0, 9), ==, 0);
+    g_assert_cmpint(block_source_truncate(&stubborn.base, 9), ==, 0);
+    g_assert_cmpint(block_source_truncate(&stubborn.base, 8), ==, -ENOTSUP);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -123,5 +252,12 @@ int main(int argc, char **argv)
     g_test_add_func("/source/limit", test_limit);
     g_test_add_func("/source/short-reads", test_short_reads);
     g_test_add_func("/source/shrunk", test_shrunk);
+    g_test_add_func("/source/read-only", test_read_only);
+    g_test_add_func("/source/write", test_write);
+    g_test_add_func("/source/truncate", test_truncate);
+    g_test_add_func("/source/punch", test_punch);
+    g_test_add_func("/source/short-writes", test_short_writes);
+    g_test_add_func("/source/failed-flush", test_failed_flush);
+    g_test_add_func("/source/not-offered", test_not_offered);
     return g_test_run();
 }
