@@ -173,6 +173,7 @@ static int open_flags(const FileOptions *options)
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to files and devices. */
     int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (options->writable ? O_RDWR : O_RDONLY);
 
+    flags |= options->create ? O_CREAT | O_EXCL : 0;
     return flags | (options->direct ? O_DIRECT : 0) | (options->sync ? O_DSYNC : 0);
 }
 
@@ -198,7 +199,7 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
         g_set_error_literal(errp, BLOCK_ERROR, EINVAL, "force-share=on can only be used with read-only images");
         return NULL;
     }
-    fd = open(path, open_flags(options));
+    fd = open(path, open_flags(options), S_IRUSR | S_IWUSR);
     if (fd < 0) {
         bool refuses_direct = options->direct && errno == EINVAL;
 

@@ -135,6 +135,7 @@ typedef struct FileOptions {
     bool no_locking;  /* take no locks at all; file.locking=off */
     bool direct;      /* O_DIRECT; -T none and -T directsync */
     bool writable;    /* open for a repair; not together with force_share */
+    bool create;      /* make the file, which must not exist, for its owner alone; with writable */
     bool sync;        /* each write is on disk when it is done; -T writethrough and -T directsync */
     bool no_flush;    /* a flush does nothing; -T unsafe */
     FileReaderKind reader;

@@ -1,0 +1,57 @@
+/*
+ * The undo file at a glance; docs/interop/undo-file.rst has it in words.
+ *
+ *     header | record | record | ... | end record
+ *
+ * All numbers are big-endian. Each record ends with a SHA-256 over the one before it, its own head and its payload;
+ * the first record has that of the header before it. So nothing can be cut off, changed, left out or exchanged
+ * without being seen.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_UNDO_FORMAT_H
+#define BLOCK_UNDO_FORMAT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define UNDO_MAGIC       "\x89QCUNDO\n"
+#define UNDO_VERSION     1
+#define UNDO_DIGEST_SIZE 32
+#define UNDO_IDENTITY_SIZE                                                                                             \
+    4096u                /* so many bytes from the start of the image tell which one it is, or all if it is shorter */
+#define UNDO_SECTOR 512u /* what a disk writes wholly or not at all, bytes */
+
+typedef struct UndoHeader {
+    char magic[8];
+    uint32_t version;
+    uint32_t reserved;                  /* 0 */
+    uint64_t image_length;              /* before the repair, bytes */
+    uint8_t identity[UNDO_DIGEST_SIZE]; /* of the first bytes of the image before the repair */
+    uint8_t digest[UNDO_DIGEST_SIZE];   /* of all above */
+} UndoHeader;
+static_assert(sizeof(UndoHeader) == 88, "the header has no padding");
+
+typedef enum UndoRecordType {
+    UNDO_RECORD_RANGE = 1,   /* [offset, offset + size) of the image */
+    UNDO_RECORD_LENGTH = 2,  /* offset: the length of the image after the repair */
+    UNDO_RECORD_BARRIER = 3, /* the repair flushes here */
+    UNDO_RECORD_END = 4,     /* offset: how many records there are before this one */
+} UndoRecordType;
+
+/* Of a range: the bytes that will be there are known, and follow the old ones. */
+#define UNDO_FLAG_NEW 1u
+
+/*
+ * The payload of a range is its old bytes, as far as the range lies below the old length of the image, then its new
+ * bytes, if the flag is set. Other records have none, and their unused members are 0.
+ */
+typedef struct UndoRecord {
+    uint32_t type;
+    uint32_t flags;
+    uint64_t offset;
+    uint64_t size; /* bytes, at least 1 */
+} UndoRecord;
+static_assert(sizeof(UndoRecord) == 24, "a record has no padding");
+
+#endif
