@@ -41,7 +41,7 @@ static void report_unknown(Comparison *c, const Stretch *s)
 
     if (offset % c->header->cluster_size && !c->corrupt_block_named) {
         c->corrupt_block_named = true;
-        qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_CORRUPT, {offset, index}});
+        qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT, {offset, index}});
     }
     for (size_t i = 0; i < s->n; i++) {
         qcow2_report(c->report, &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,

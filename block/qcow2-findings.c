@@ -9,90 +9,90 @@
 
 #include "util/text.h"
 
-typedef enum Counts {
-    COUNTS_NOTHING,
-    COUNTS_CORRUPTION,
-    COUNTS_LEAK,
-    COUNTS_ERROR,
-} Counts;
+/* so that a row of the table is mostly its text */
+#define CORRUPTION IMAGE_CHECK_SEVERITY_CORRUPTION
+#define LEAK       IMAGE_CHECK_SEVERITY_LEAK
+#define ERROR      IMAGE_CHECK_SEVERITY_ERROR
+#define NOTE       IMAGE_CHECK_SEVERITY_NOTE
 
 /*
  * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
  * %# like %X, but a bare 0 for zero; %s the next text, made safe for a terminal; %p the name of the program.
  */
 static const struct {
-    Counts counts;
+    ImageCheckSeverity severity;
     const char *text;
 } finding_table[QCOW2_FINDING__MAX] = {
-    [QCOW2_FINDING_SNAPSHOTS_TOO_MANY] = {COUNTS_ERROR, "%p: ERROR snapshot table too large"},
-    [QCOW2_FINDING_SNAPSHOTS_TOO_MANY_HINT] =
-        {COUNTS_NOTHING, "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
-    [QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED] = {COUNTS_ERROR, "%p: ERROR snapshot table offset invalid"},
+    [QCOW2_FINDING_SNAPSHOTS_TOO_MANY] =
+        {ERROR, "%p: ERROR snapshot table too large\n"
+                "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
+    [QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED] = {ERROR, "%p: ERROR snapshot table offset invalid"},
     [QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE] =
-        {COUNTS_ERROR,
-         "%p: ERROR failed to read the snapshot table: Too much extra metadata in snapshot table entry %d\n"
-         "You can force-remove this extra metadata with qemu-img check -r all"},
+        {ERROR, "%p: ERROR failed to read the snapshot table: Too much extra metadata in snapshot table entry %d\n"
+                "You can force-remove this extra metadata with qemu-img check -r all"},
     [QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG] =
-        {COUNTS_ERROR, "%p: ERROR failed to read the snapshot table: Snapshot table is too big\n"
-                       "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
+        {ERROR, "%p: ERROR failed to read the snapshot table: Snapshot table is too big\n"
+                "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
     [QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE] =
-        {COUNTS_ERROR, "%p: ERROR failed to read the snapshot table: Failed to read snapshot table: %s"},
-    [QCOW2_FINDING_SNAPSHOT_INCOMPLETE] = {COUNTS_CORRUPTION, "ERROR snapshot table entry %d is incomplete"},
+        {ERROR, "%p: ERROR failed to read the snapshot table: Failed to read snapshot table: %s"},
+    [QCOW2_FINDING_SNAPSHOT_INCOMPLETE] = {CORRUPTION, "ERROR snapshot table entry %d is incomplete"},
     [QCOW2_FINDING_REGION_BEYOND_END] =
-        {COUNTS_CORRUPTION,
-         "ERROR: counting reference for region exceeding the end of the file by one cluster or more: "
-         "offset %X size %X"},
+        {CORRUPTION, "ERROR: counting reference for region exceeding the end of the file by one cluster or more: "
+                     "offset %X size %X"},
     [QCOW2_FINDING_REFCOUNT_OVERFLOW] =
-        {COUNTS_CORRUPTION, "ERROR: overflow cluster offset=%X\n"
-                            "Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a "
-                            "clean copy if the image cannot be opened for writing"},
-    [QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE] = {COUNTS_CORRUPTION, "ERROR %d snapshots in image with data file"},
+        {CORRUPTION, "ERROR: overflow cluster offset=%X\n"
+                     "Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a "
+                     "clean copy if the image cannot be opened for writing"},
+    [QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE] = {CORRUPTION, "ERROR %d snapshots in image with data file"},
     [QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED] =
-        {COUNTS_CORRUPTION,
-         "ERROR snapshot %s (%s) l1_offset=%#: L1 table is not cluster aligned; snapshot table entry "
-         "corrupted"},
+        {CORRUPTION, "ERROR snapshot %s (%s) l1_offset=%#: L1 table is not cluster aligned; snapshot table entry "
+                     "corrupted"},
     [QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE] =
-        {COUNTS_CORRUPTION, "ERROR snapshot %s (%s) l1_size=%#: L1 table is too large; snapshot table entry corrupted"},
-    [QCOW2_FINDING_L1_UNREADABLE] = {COUNTS_ERROR, "ERROR: I/O error in check_refcounts_l1"},
-    [QCOW2_FINDING_L1_RESERVED_BITS] = {COUNTS_CORRUPTION, "ERROR found L1 entry with reserved bits set: %x"},
-    [QCOW2_FINDING_L2_TABLE_UNALIGNED] = {COUNTS_CORRUPTION,
+        {CORRUPTION, "ERROR snapshot %s (%s) l1_size=%#: L1 table is too large; snapshot table entry corrupted"},
+    [QCOW2_FINDING_L1_UNREADABLE] = {ERROR, "ERROR: I/O error in check_refcounts_l1"},
+    [QCOW2_FINDING_L1_RESERVED_BITS] = {CORRUPTION, "ERROR found L1 entry with reserved bits set: %x"},
+    [QCOW2_FINDING_L2_TABLE_UNALIGNED] = {CORRUPTION,
                                           "ERROR l2_offset=%x: Table is not cluster aligned; L1 entry corrupted"},
-    [QCOW2_FINDING_L2_UNREADABLE] = {COUNTS_ERROR, "ERROR: I/O error in check_refcounts_l2"},
-    [QCOW2_FINDING_L2_RESERVED_BITS] = {COUNTS_CORRUPTION, "ERROR found l2 entry with reserved bits set: %x"},
-    [QCOW2_FINDING_COMPRESSED_COPIED] = {COUNTS_CORRUPTION,
+    [QCOW2_FINDING_L2_UNREADABLE] = {ERROR, "ERROR: I/O error in check_refcounts_l2"},
+    [QCOW2_FINDING_L2_RESERVED_BITS] = {CORRUPTION, "ERROR found l2 entry with reserved bits set: %x"},
+    [QCOW2_FINDING_COMPRESSED_COPIED] = {CORRUPTION,
                                          "ERROR: coffset=%X: copied flag must never be set for compressed clusters"},
-    [QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE] = {COUNTS_CORRUPTION,
-                                                 "ERROR compressed cluster %d with data file, entry=%X"},
-    [QCOW2_FINDING_COMPRESSED_WITH_BITMAP] =
-        {COUNTS_CORRUPTION, "ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=%X"},
+    [QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE] = {CORRUPTION, "ERROR compressed cluster %d with data file, entry=%X"},
+    [QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS] =
+        {CORRUPTION, "ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=%X"},
     [QCOW2_FINDING_SUBCLUSTERS_CONTRADICT] =
-        {COUNTS_CORRUPTION, "ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap"},
-    [QCOW2_FINDING_DATA_UNALIGNED] = {COUNTS_CORRUPTION,
+        {CORRUPTION, "ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap"},
+    [QCOW2_FINDING_DATA_UNALIGNED] = {CORRUPTION,
                                       "ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted."},
     [QCOW2_FINDING_PREALLOCATED_UNALIGNED] =
-        {COUNTS_CORRUPTION, "ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted."},
-    [QCOW2_FINDING_UNALLOCATED_WITH_BITMAP] = {COUNTS_CORRUPTION,
-                                               "ERROR: Unallocated cluster has non-zero subcluster allocation map"},
-    [QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED] = {COUNTS_CORRUPTION, "ERROR bitmap directory at %X: %s"},
-    [QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE] = {COUNTS_ERROR, "ERROR bitmap directory at %X: %s"},
-    [QCOW2_FINDING_BITMAP_DAMAGED] = {COUNTS_CORRUPTION, "ERROR bitmap '%s' (directory entry at %X): %s"},
-    [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = {COUNTS_ERROR, "ERROR bitmap '%s': I/O error in its table at %X"},
-    [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = {COUNTS_CORRUPTION, "ERROR bitmap '%s': table entry %d (%X) %s"},
-    [QCOW2_FINDING_REFTABLE_RESERVED_BITS] = {COUNTS_CORRUPTION, "ERROR refcount table entry %d has reserved bits set"},
-    [QCOW2_FINDING_REFBLOCK_UNALIGNED] =
-        {COUNTS_CORRUPTION, "ERROR refcount block %d is not cluster aligned; refcount table entry corrupted"},
-    [QCOW2_FINDING_REFBLOCK_OUTSIDE] = {COUNTS_CORRUPTION, "ERROR refcount block %d is outside image"},
-    [QCOW2_FINDING_REFBLOCK_SHARED] = {COUNTS_CORRUPTION, "ERROR refcount block %d refcount=%d"},
-    [QCOW2_FINDING_REFBLOCK_CORRUPT] =
-        {COUNTS_NOTHING,
-         "qcow2: Image is corrupt: Refblock offset %# unaligned (reftable index: %#); further non-fatal "
-         "corruption events will be suppressed"},
-    [QCOW2_FINDING_REFCOUNT_UNREADABLE] = {COUNTS_ERROR, "Can't get refcount for cluster %d: %s"},
-    [QCOW2_FINDING_REFCOUNT_TOO_LOW] = {COUNTS_CORRUPTION, "ERROR cluster %d refcount=%d reference=%d"},
-    [QCOW2_FINDING_LEAK] = {COUNTS_LEAK, "Leaked cluster %d refcount=%d reference=%d"},
-    [QCOW2_FINDING_L1_COPIED_WRONG] = {COUNTS_CORRUPTION,
+        {CORRUPTION, "ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted."},
+    [QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS] =
+        {CORRUPTION, "ERROR: Unallocated cluster has non-zero subcluster allocation map"},
+    [QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED] = {CORRUPTION, "ERROR bitmap directory at %X: %s"},
+    [QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE] = {ERROR, "ERROR bitmap directory at %X: %s"},
+    [QCOW2_FINDING_BITMAP_DAMAGED] = {CORRUPTION, "ERROR bitmap '%s' (directory entry at %X): %s"},
+    [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = {ERROR, "ERROR bitmap '%s': I/O error in its table at %X"},
+    [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = {CORRUPTION, "ERROR bitmap '%s': table entry %d (%X) %s"},
+    [QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS] = {CORRUPTION, "ERROR refcount table entry %d has reserved bits set"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED] =
+        {CORRUPTION, "ERROR refcount block %d is not cluster aligned; refcount table entry corrupted"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE] = {CORRUPTION, "ERROR refcount block %d is outside image"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_SHARED] = {CORRUPTION, "ERROR refcount block %d refcount=%d"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] =
+        {NOTE, "qcow2: Image is corrupt: Refblock offset %# unaligned (reftable index: %#); further non-fatal "
+               "corruption events will be suppressed"},
+    [QCOW2_FINDING_REFCOUNT_UNREADABLE] = {ERROR, "Can't get refcount for cluster %d: %s"},
+    [QCOW2_FINDING_REFCOUNT_TOO_LOW] = {CORRUPTION, "ERROR cluster %d refcount=%d reference=%d"},
+    [QCOW2_FINDING_LEAK] = {LEAK, "Leaked cluster %d refcount=%d reference=%d"},
+    [QCOW2_FINDING_L1_COPIED_WRONG] = {CORRUPTION,
                                        "ERROR OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d"},
-    [QCOW2_FINDING_L2_COPIED_WRONG] = {COUNTS_CORRUPTION, "ERROR OFLAG_COPIED data cluster: l2_entry=%x refcount=%d"},
+    [QCOW2_FINDING_L2_COPIED_WRONG] = {CORRUPTION, "ERROR OFLAG_COPIED data cluster: l2_entry=%x refcount=%d"},
+    [QCOW2_FINDING_DIRTY] = {NOTE, "The image is marked dirty: it was not closed cleanly, and reference counts may be "
+                                   "stale until a program that writes to it has recomputed them."},
+    [QCOW2_FINDING_CORRUPT_BIT] = {NOTE, "The image is marked corrupt: programs refuse to write to it until it has "
+                                         "been repaired."},
+    [QCOW2_FINDING_STALE_BITMAPS] = {NOTE, "The bitmaps extension is stale: its bitmaps were not counted, and their "
+                                           "clusters appear as leaks."},
 };
 
 /* printf() would do, at several times the cost; there may be millions of lines. */
@@ -150,26 +150,37 @@ static void write_message(FILE *file, const Qcow2Finding *finding)
             break;
         }
     }
-    putc_unlocked('\n', file);
+}
+
+char *qcow2_finding_message(const Qcow2Finding *finding)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&bytes, &size);
+
+    write_message(file, finding);
+    fclose(file);
+    return bytes;
 }
 
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
 {
-    switch (finding_table[finding->kind].counts) {
-    case COUNTS_CORRUPTION:
+    switch (finding_table[finding->kind].severity) {
+    case CORRUPTION:
         report->corruptions++;
         break;
-    case COUNTS_LEAK:
+    case LEAK:
         report->leaks++;
         break;
-    case COUNTS_ERROR:
+    case ERROR:
         report->check_errors++;
         break;
-    case COUNTS_NOTHING:
+    default:
         break;
     }
     if (report->messages) {
         write_message(report->messages, finding);
+        putc_unlocked('\n', report->messages);
     }
 }
 

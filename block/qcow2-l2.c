@@ -66,7 +66,7 @@ static bool bitmap_contradicts(uint64_t bitmap)
     return bitmap & bitmap >> QCOW2_SUBCLUSTERS & UINT32_MAX;
 }
 
-static void add_fault(Decoder *d, uint32_t index, Qcow2FindingKind kind, uint64_t a, uint64_t b)
+static void add_fault(Decoder *d, uint32_t index, ImageCheckFindingKind kind, uint64_t a, uint64_t b)
 {
     Qcow2L2Fault fault = {.index = index, .kind = kind, .values = {a, b}};
 
@@ -102,7 +102,7 @@ static void decode_compressed(Decoder *d, uint32_t i, uint64_t entry)
         return;
     }
     if (bitmap_at(d, i)) {
-        add_fault(d, i, QCOW2_FINDING_COMPRESSED_WITH_BITMAP, i, entry);
+        add_fault(d, i, QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS, i, entry);
         return;
     }
     offset = entry & ((UINT64_C(1) << offset_bits) - 1);
@@ -153,7 +153,7 @@ static void decode_unusual(Decoder *d, uint32_t i, uint64_t entry)
     }
     if (!offset && !(d->data_file && (entry & QCOW2_OFLAG_COPIED))) {
         if (allocated_subclusters(bitmap)) {
-            add_fault(d, i, QCOW2_FINDING_UNALLOCATED_WITH_BITMAP, 0, 0);
+            add_fault(d, i, QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS, 0, 0);
         }
         return;
     }

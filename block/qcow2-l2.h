@@ -36,7 +36,7 @@ typedef struct Qcow2Extent {
 /* A fault of one entry; the faults of a table are in stock order. */
 typedef struct Qcow2L2Fault {
     uint32_t index;
-    Qcow2FindingKind kind;
+    ImageCheckFindingKind kind;
     uint64_t values[2]; /* what the message of the kind wants */
 } Qcow2L2Fault;
 

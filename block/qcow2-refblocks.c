@@ -27,7 +27,7 @@ static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Qcow2
         return false;
     }
     if (references != 1) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_SHARED, {index, references}});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, {index, references}});
     }
     return true;
 }
@@ -39,11 +39,11 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
 
         if (table->entries[i] & QCOW2_REFTABLE_RESERVED) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFTABLE_RESERVED_BITS, {i}});
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS, {i}});
         } else if (offset % c->header->cluster_size) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_UNALIGNED, {i}});
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED, {i}});
         } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFBLOCK_OUTSIDE, {i}});
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE, {i}});
         } else if (offset && !count_block(offset, i, c, report)) {
             g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
             return false;

@@ -154,9 +154,8 @@ static bool check_pointer(TableReader *r)
     uint64_t end;
 
     if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS) {
-        qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY});
         qcow2_report(r->report,
-                     &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY_HINT, {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS}});
+                     &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY, {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS}});
         qcow2_report_failure(r->report, EFBIG);
         r->doubtful = true;
     }

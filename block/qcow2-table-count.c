@@ -47,7 +47,7 @@ static uint32_t clusters_inside(const Qcow2TableCounter *c, const Qcow2Run *run)
     return MIN(run->n, DIV_ROUND_UP(end - run->offset, c->header->cluster_size));
 }
 
-static void add_region_fault(Qcow2TableCounter *c, uint64_t table, uint32_t index, Qcow2FindingKind kind,
+static void add_region_fault(Qcow2TableCounter *c, uint64_t table, uint32_t index, ImageCheckFindingKind kind,
                              uint64_t offset, uint64_t size)
 {
     Qcow2L2Fault fault = {.index = index, .kind = kind, .values = {offset, size}};

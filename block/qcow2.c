@@ -269,24 +269,26 @@ static ImageCheck *image_check(const Qcow2Check *c)
     return check;
 }
 
+static void add_note(GPtrArray *notes, ImageCheckFindingKind kind)
+{
+    g_ptr_array_add(notes, qcow2_finding_message(&(Qcow2Finding){kind}));
+}
+
 static char **notes(const Qcow2Image *image)
 {
-    g_autoptr(GPtrArray) lines = g_ptr_array_new();
+    g_autoptr(GPtrArray) notes = g_ptr_array_new();
 
     if (image->header.incompatible_features & QCOW2_INCOMPAT_DIRTY) {
-        g_ptr_array_add(lines, g_strdup("The image is marked dirty: it was not closed cleanly, and reference counts "
-                                        "may be stale until a program that writes to it has recomputed them."));
+        add_note(notes, QCOW2_FINDING_DIRTY);
     }
     if (image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT) {
-        g_ptr_array_add(lines, g_strdup("The image is marked corrupt: programs refuse to write to it until it has "
-                                        "been repaired."));
+        add_note(notes, QCOW2_FINDING_CORRUPT_BIT);
     }
     if (image->extensions.stale_bitmaps) {
-        g_ptr_array_add(lines, g_strdup("The bitmaps extension is stale: its bitmaps were not counted, and their "
-                                        "clusters appear as leaks."));
+        add_note(notes, QCOW2_FINDING_STALE_BITMAPS);
     }
-    g_ptr_array_add(lines, NULL);
-    return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
+    g_ptr_array_add(notes, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
 }
 
 /* The verdict stands without the viscera, where they are refused. */

@@ -11,18 +11,18 @@
 enum { NOTHING, CORRUPTION, LEAK, ERROR };
 
 static const struct {
-    Qcow2FindingKind kind;
+    ImageCheckFindingKind kind;
     int counts;
     uint64_t values[3];
     const char *texts[2];
     const char *message;
 } cases[] = {
     /* 3.1 */
-    {QCOW2_FINDING_SNAPSHOTS_TOO_MANY, ERROR, {0}, {0}, "qemu-img: ERROR snapshot table too large\n"},
-    {QCOW2_FINDING_SNAPSHOTS_TOO_MANY_HINT,
-     NOTHING,
+    {QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
+     ERROR,
      {34},
      {0},
+     "qemu-img: ERROR snapshot table too large\n"
      "You can force-remove all 34 overhanging snapshots with qemu-img check -r all\n"},
     {QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED, ERROR, {0}, {0}, "qemu-img: ERROR snapshot table offset invalid\n"},
     {QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
@@ -105,7 +105,7 @@ static const struct {
      {8191, UINT64_C(0x400000000005009e)},
      {0},
      "ERROR compressed cluster 8191 with data file, entry=0x400000000005009e\n"},
-    {QCOW2_FINDING_COMPRESSED_WITH_BITMAP,
+    {QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS,
      CORRUPTION,
      {0, UINT64_C(0x400000000005009e)},
      {0},
@@ -125,32 +125,32 @@ static const struct {
      {0x50200},
      {0},
      "ERROR offset=50200: Preallocated cluster is not properly aligned; L2 entry corrupted.\n"},
-    {QCOW2_FINDING_UNALLOCATED_WITH_BITMAP,
+    {QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS,
      CORRUPTION,
      {0},
      {0},
      "ERROR: Unallocated cluster has non-zero subcluster allocation map\n"},
     /* 3.5 */
-    {QCOW2_FINDING_REFTABLE_RESERVED_BITS,
+    {QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS,
      CORRUPTION,
      {1048575},
      {0},
      "ERROR refcount table entry 1048575 has reserved bits set\n"},
-    {QCOW2_FINDING_REFBLOCK_UNALIGNED,
+    {QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED,
      CORRUPTION,
      {16},
      {0},
      "ERROR refcount block 16 is not cluster aligned; refcount table entry corrupted\n"},
-    {QCOW2_FINDING_REFBLOCK_OUTSIDE, CORRUPTION, {16}, {0}, "ERROR refcount block 16 is outside image\n"},
-    {QCOW2_FINDING_REFBLOCK_SHARED, CORRUPTION, {16, 10}, {0}, "ERROR refcount block 16 refcount=10\n"},
+    {QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE, CORRUPTION, {16}, {0}, "ERROR refcount block 16 is outside image\n"},
+    {QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, CORRUPTION, {16, 10}, {0}, "ERROR refcount block 16 refcount=10\n"},
     /* 4.1 */
-    {QCOW2_FINDING_REFBLOCK_CORRUPT,
+    {QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
      NOTHING,
      {0x20200, 0x1f},
      {0},
      "qcow2: Image is corrupt: Refblock offset 0x20200 unaligned (reftable index: 0x1f); "
      "further non-fatal corruption events will be suppressed\n"},
-    {QCOW2_FINDING_REFBLOCK_CORRUPT,
+    {QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
      NOTHING,
      {0x20200, 0},
      {0},
@@ -231,7 +231,7 @@ static void test_hostile_name(void)
 static void test_bitmaps(void)
 {
     static const struct {
-        Qcow2FindingKind kind;
+        ImageCheckFindingKind kind;
         bool error;
         uint64_t values[2];
         const char *texts[2];

@@ -373,7 +373,7 @@ static void test_extended_unallocated(void)
     decode(&t);
     expect_lengths(&t, 0, 0, 3);
     for (unsigned i = 0; i < 3; i++) {
-        expect_fault(&t, i, (Qcow2L2Fault){i + 1, QCOW2_FINDING_UNALLOCATED_WITH_BITMAP, {0}});
+        expect_fault(&t, i, (Qcow2L2Fault){i + 1, QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS, {0}});
     }
     expect_statistics(&t, 0, 0, 0);
 }
@@ -390,7 +390,7 @@ static void test_extended_compressed(void)
     expect_lengths(&t, 0, 1, 2);
     expect_extent(&t, 0, (Qcow2Extent){.offset = 0x5009e, .length = 0x162, .index = 0, .compressed = true});
     expect_fault(&t, 0, (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e}});
-    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_WITH_BITMAP, {1, UINT64_C(0x400000000005009e)}});
+    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS, {1, UINT64_C(0x400000000005009e)}});
     expect_statistics(&t, 1, 1, 1);
 }
 
