@@ -258,6 +258,7 @@ static bool parse_crypt_header(const ExtensionWalk *w, const Qcow2HeaderFields *
     e->has_crypt_header = true;
     e->crypt_header_offset = load_be64(w->payload + offsetof(Qcow2DiskCryptExtension, offset));
     e->crypt_header_length = load_be64(w->payload + offsetof(Qcow2DiskCryptExtension, length));
+    e->crypt_header_entry = w->payload - w->bytes + offsetof(Qcow2DiskCryptExtension, offset);
     if (e->crypt_header_offset % h->cluster_size) {
         return REFUSE(errp, "Encryption header offset '%" PRIu64 "' is not a multiple of cluster size '%" PRIu64 "'",
                       e->crypt_header_offset, h->cluster_size);
@@ -279,6 +280,7 @@ static bool parse_bitmaps(const ExtensionWalk *w, const Qcow2HeaderFields *h, Qc
     e->nb_bitmaps = load_be32(p + offsetof(Qcow2DiskBitmapsExtension, nb_bitmaps));
     e->bitmap_directory_size = load_be64(p + offsetof(Qcow2DiskBitmapsExtension, directory_size));
     e->bitmap_directory_offset = load_be64(p + offsetof(Qcow2DiskBitmapsExtension, directory_offset));
+    e->bitmap_directory_entry = p - w->bytes + offsetof(Qcow2DiskBitmapsExtension, directory_offset);
     if (load_be32(p + offsetof(Qcow2DiskBitmapsExtension, reserved))) {
         return REFUSE(errp, "bitmaps_ext: Reserved field is not zero");
     }

@@ -57,10 +57,12 @@ typedef struct Qcow2Extensions {
     uint32_t nb_bitmaps;
     uint64_t bitmap_directory_size;   /* bytes */
     uint64_t bitmap_directory_offset; /* cluster aligned */
+    uint64_t bitmap_directory_entry;  /* where in the file that offset lies */
 
     bool has_crypt_header;
     uint64_t crypt_header_offset; /* cluster aligned */
     uint64_t crypt_header_length; /* bytes; may be anything */
+    uint64_t crypt_header_entry;  /* where in the file the offset lies */
 } Qcow2Extensions;
 
 /*

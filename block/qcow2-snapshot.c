@@ -113,6 +113,7 @@ static bool read_entry(TableReader *r, uint32_t i)
     if (!align_up_u64(r->at, QCOW2_SNAPSHOT_ALIGNMENT, &start) || !read_fixed(r, start, &d)) {
         return false;
     }
+    s.entry_offset = start;
     s.l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset);
     s.l1_size = GUINT32_FROM_BE(d.l1_size);
     s.extra_data_size = GUINT32_FROM_BE(d.extra_data_size);

@@ -18,6 +18,7 @@
 #include "block/source.h"
 
 typedef struct Qcow2Snapshot {
+    uint64_t entry_offset;    /* of its entry in the file */
     uint64_t l1_table_offset; /* unchecked */
     uint32_t l1_size;         /* entries, unchecked */
     uint32_t extra_data_size; /* bytes, as stored */
