@@ -22,6 +22,8 @@ struct UndoFile {
     char *name; /* fit to be shown */
     BlockSource *image;
     uint64_t image_length; /* before the repair */
+    uint64_t new_length;   /* after it, as far as was said */
+    uint64_t reach;        /* where the last byte of all ranges ends */
     uint64_t records;
     uint64_t written;                 /* bytes of the file, those in the buffer not counted */
     GChecksum *record;                /* of the record being written */
@@ -151,7 +153,14 @@ static bool save(UndoFile *undo, uint64_t offset, const void *new_bytes, uint64_
 
 bool undo_file_save(UndoFile *undo, uint64_t offset, const void *new_bytes, size_t size, GError **errp)
 {
-    return size == 0 || save(undo, offset, new_bytes, size, errp);
+    if (size == 0) {
+        return true;
+    }
+    if (!save(undo, offset, new_bytes, size, errp)) {
+        return false;
+    }
+    undo->reach = MAX(undo->reach, offset + size);
+    return true;
 }
 
 bool undo_file_length(UndoFile *undo, uint64_t new_length, GError **errp)
@@ -159,6 +168,7 @@ bool undo_file_length(UndoFile *undo, uint64_t new_length, GError **errp)
     if (new_length < undo->image_length && !save(undo, new_length, NULL, undo->image_length - new_length, errp)) {
         return false;
     }
+    undo->new_length = new_length;
     return put_empty_record(undo, UNDO_RECORD_LENGTH, new_length, errp);
 }
 
@@ -203,6 +213,7 @@ static UndoFile *make(BlockSource *file, const char *name, const char *path, Blo
     undo->name = text_escape(name, strlen(name));
     undo->image = image;
     undo->image_length = image->length;
+    undo->new_length = image->length;
     undo->record = g_checksum_new(G_CHECKSUM_SHA256);
     return put_header(undo, errp) ? g_steal_pointer(&undo) : NULL;
 }
@@ -245,6 +256,10 @@ bool undo_file_seal(UndoFile *undo, GError **errp)
 {
     int failure;
 
+    /* writing behind the end makes the image longer, whether that was said or not */
+    if (undo->reach > MAX(undo->image_length, undo->new_length) && !undo_file_length(undo, undo->reach, errp)) {
+        return false;
+    }
     if (!put_empty_record(undo, UNDO_RECORD_END, undo->records, errp) || !write_out(undo, errp)) {
         return false;
     }

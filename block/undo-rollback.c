@@ -1,0 +1,133 @@
+/*
+ * Taking a repair back: see block/undo-rollback.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/undo-rollback.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block/undo-verify.h"
+#include "util/number.h"
+#include "util/text.h"
+
+#define CHUNK (64u << 10)
+
+static void announce(const UndoContents *contents, const BlockSource *image, const GArray *differences, FILE *say)
+{
+    uint64_t bytes = 0;
+
+    for (guint i = 0; i < differences->len; i++) {
+        const UndoDifference *difference = &g_array_index(differences, UndoDifference, i);
+
+        fprintf(say, "Putting back %" PRIu64 " bytes at offset %" PRIu64 "\n", difference->size, difference->offset);
+        bytes += difference->size;
+    }
+    if (image->length != contents->old_length) {
+        fprintf(say, "Setting the length from %" PRIu64 " to %" PRIu64 " bytes\n", image->length, contents->old_length);
+    } else if (bytes == 0) {
+        fprintf(say, "The image is as it was before the repair; nothing is to be put back.\n");
+        return;
+    }
+    fprintf(say, "Altogether %" PRIu64 " bytes differ from what was there before the repair.\n", bytes);
+    fflush(say);
+}
+
+static bool failed(int failure, const char *what, GError **errp)
+{
+    if (failure != 0) {
+        g_set_error(errp, BLOCK_ERROR, -failure,
+                    "Could not %s: %s. The rollback is not complete; it can be done again with the same undo file",
+                    what, g_strerror(-failure));
+    }
+    return failure != 0;
+}
+
+/* Writes @size bytes of @file at @position to @offset of the image, unless they are there. Sets *@wrote if it did. */
+static bool restore_chunk(BlockSource *file, uint64_t position, BlockSource *image, uint64_t offset, size_t size,
+                          bool *wrote, GError **errp)
+{
+    char old[CHUNK], now[CHUNK];
+
+    if (failed(block_source_read(file, old, size, position), "read the undo file", errp) ||
+        failed(block_source_read(image, now, size, offset), "read the image", errp)) {
+        return false;
+    }
+    if (offset + size <= image->length && memcmp(old, now, size) == 0) {
+        return true;
+    }
+    *wrote = true;
+    return !failed(block_source_write(image, old, size, offset), "write to the image", errp);
+}
+
+static bool restore_range(const UndoRange *range, BlockSource *file, BlockSource *image, bool *wrote, GError **errp)
+{
+    for (uint64_t done = 0; done < range->old_size; done += CHUNK) {
+        if (!restore_chunk(file, range->position + done, image, range->offset + done,
+                           MIN(range->old_size - done, CHUNK), wrote, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool restore_ranges(const UndoContents *contents, BlockSource *file, BlockSource *image, GError **errp)
+{
+    bool wrote = false;
+
+    for (guint i = contents->ranges->len; i-- > 0;) {
+        const UndoRange *range = &g_array_index(contents->ranges, UndoRange, i);
+
+        if (!restore_range(range, file, image, &wrote, errp)) {
+            return false;
+        }
+        if (range->after_barrier && wrote) {
+            if (failed(block_source_flush(image), "flush the image", errp)) {
+                return false;
+            }
+            wrote = false;
+        }
+    }
+    return true;
+}
+
+/* What was left in the page cache by an interrupted rollback is flushed with the rest. */
+static bool restore(const UndoContents *contents, BlockSource *file, BlockSource *image, GError **errp)
+{
+    return restore_ranges(contents, file, image, errp) && !failed(block_source_flush(image), "flush the image", errp) &&
+           !failed(block_source_truncate(image, contents->old_length), "set the length of the image", errp) &&
+           !failed(block_source_flush(image), "flush the image", errp);
+}
+
+bool undo_rollback_from(BlockSource *file, const char *name, BlockSource *image, FILE *say, GError **errp)
+{
+    g_auto(UndoContents) contents = {0};
+    g_autoptr(GArray) differences = g_array_new(false, false, sizeof(UndoDifference));
+
+    if (!undo_contents_read(&contents, file, errp) || !undo_verify(&contents, file, image, differences, errp)) {
+        g_autofree char *shown = text_escape(name, strlen(name));
+
+        g_prefix_error(errp, "Could not use undo file '%s': ", shown);
+        return false;
+    }
+    if (say) {
+        announce(&contents, image, differences, say);
+    }
+    return restore(&contents, file, image, errp);
+}
+
+bool undo_rollback(const char *path, BlockSource *image, FILE *say, GError **errp)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BlockSource) file = block_source_open_file(path, &(FileOptions){.no_locking = true}, &error);
+
+    if (!file) {
+        g_autofree char *shown = text_escape(path, strlen(path));
+
+        g_set_error(errp, BLOCK_ERROR, error->code, "Could not open undo file '%s': %s", shown,
+                    g_strerror(error->code));
+        return false;
+    }
+    return undo_rollback_from(file, path, image, say, errp);
+}
