@@ -10,7 +10,7 @@ $(BUILD)/build.ninja:
 	@./configure --builddir=$(BUILD)
 
 build-asan/build.ninja:
-	@./configure --builddir=build-asan --enable-sanitizers --cc=clang
+	@./configure --builddir=build-asan --enable-sanitizers --enable-fuzzing --cc=clang
 
 # Makes an image with snapshots and bitmaps, and shows a check of it.
 demo:
@@ -33,10 +33,18 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@tests/bench/run --build $(BUILD)
 
+# Tries broken inputs of every kind, with sanitizers, each target for SECONDS; docs/devel/testing.rst.
+SECONDS ?= 60
+fuzz:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory build-asan/build.ninja
+	@ninja -C build-asan
+	@tests/fuzz/run --libfuzzer --seconds $(SECONDS) build-asan/tests/fuzz
+
 install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
-.PHONY: all demo check bench install clean
+.PHONY: all demo check bench fuzz install clean
