@@ -1,6 +1,7 @@
 /*
  * The scanner in front of json-glib, which (1.6) wraps whole numbers above 2^63 to others, cuts strings at NUL,
- * recurses until the stack is used up, and takes comments, octal numbers, assignments and text after the end.
+ * recurses until the stack is used up, takes comments, octal numbers, assignments and text after the end, and leaks
+ * what it has read of a text that turns out not to be JSON.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,12 +13,24 @@
 
 #include "qapi/json-input.h"
 
+/* What may come next. */
+typedef enum Want {
+    WANT_VALUE,
+    WANT_VALUE_OR_END, /* of the list that has just begun */
+    WANT_KEY,
+    WANT_KEY_OR_END, /* of the object that has just begun */
+    WANT_COLON,
+    WANT_COMMA_OR_END,
+    WANT_NOTHING, /* the value at the root has ended */
+} Want;
+
 typedef struct Scan {
     const char *text;
     const char *at;
     GString *copy;
-    int depth;
-    bool closed; /* the object or list at the root has ended */
+    Want want;
+    unsigned depth;
+    char ends[QAPI_JSON_MAX_DEPTH]; /* '}' or ']' for each object and list that is open, the innermost last */
 } Scan;
 
 static bool refuse(Scan *scan, const char *what, GError **errp)
@@ -27,25 +40,100 @@ static bool refuse(Scan *scan, const char *what, GError **errp)
     return false;
 }
 
-/* Copies a string with its quotes. One that does not end is left to the parser to complain about. */
+/* What is read is complete as far as the value that has just ended. */
+static void end_value(Scan *scan)
+{
+    scan->want = scan->depth > 0 ? WANT_COMMA_OR_END : WANT_NOTHING;
+}
+
+static bool wants_value(const Scan *scan)
+{
+    return scan->want == WANT_VALUE || scan->want == WANT_VALUE_OR_END;
+}
+
+/* The four digits of \uXXXX at @s, -1 if they are none. */
+static int code_unit(const char *s)
+{
+    int value = 0;
+
+    if (s[0] != '\\' || s[1] != 'u') {
+        return -1;
+    }
+    for (unsigned i = 2; i < 6; i++) {
+        if (!g_ascii_isxdigit(s[i])) {
+            return -1;
+        }
+        value = value * 16 + g_ascii_xdigit_value(s[i]);
+    }
+    return value;
+}
+
+static bool is_surrogate(int unit, int first)
+{
+    return unit >= first && unit < first + 0x400;
+}
+
+/* Passes over an escape sequence. */
+static bool scan_escape(Scan *scan, GError **errp)
+{
+    int unit;
+
+    if (scan->at[1] != 'u') {
+        if (!scan->at[1] || !strchr("\"'\\/bfnrt", scan->at[1])) {
+            return refuse(scan, "invalid escape sequence", errp);
+        }
+        scan->at += 2;
+        return true;
+    }
+    unit = code_unit(scan->at);
+    if (unit == 0) {
+        return refuse(scan, "NUL in a string", errp);
+    }
+    if (unit < 0 || is_surrogate(unit, 0xdc00) ||
+        (is_surrogate(unit, 0xd800) && !is_surrogate(code_unit(scan->at + 6), 0xdc00))) {
+        return refuse(scan, "invalid escape sequence", errp);
+    }
+    scan->at += is_surrogate(unit, 0xd800) ? 12 : 6;
+    return true;
+}
+
+/* Copies a string with its quotes. */
 static bool scan_string(Scan *scan, GError **errp)
 {
     const char *start = scan->at;
     char quote = *scan->at++;
 
     while (*scan->at && *scan->at != quote) {
-        if (scan->at[0] == '\\' && scan->at[1]) {
-            if (strncmp(scan->at, "\\u0000", 6) == 0) {
-                return refuse(scan, "NUL in a string", errp);
-            }
+        if (*scan->at != '\\') {
             scan->at++;
+        } else if (!scan_escape(scan, errp)) {
+            return false;
         }
-        scan->at++;
     }
-    if (*scan->at) {
-        scan->at++;
+    if (!*scan->at) {
+        return refuse(scan, "string without an end", errp);
     }
+    scan->at++;
     g_string_append_len(scan->copy, start, scan->at - start);
+    return true;
+}
+
+/* A string is a value or a key. */
+static bool scan_string_or_key(Scan *scan, GError **errp)
+{
+    bool is_key = scan->want == WANT_KEY || scan->want == WANT_KEY_OR_END;
+
+    if (!is_key && !wants_value(scan)) {
+        return refuse(scan, "stray string", errp);
+    }
+    if (!scan_string(scan, errp)) {
+        return false;
+    }
+    if (is_key) {
+        scan->want = WANT_COLON;
+    } else {
+        end_value(scan);
+    }
     return true;
 }
 
@@ -128,44 +216,111 @@ static bool scan_word(Scan *scan, GError **errp)
     return refuse(scan, "invalid keyword", errp);
 }
 
+static bool scan_begin(Scan *scan, GError **errp)
+{
+    if (!wants_value(scan)) {
+        return refuse(scan, "stray character", errp);
+    }
+    if (scan->depth == QAPI_JSON_MAX_DEPTH) {
+        return refuse(scan, "nested too deep", errp);
+    }
+    scan->ends[scan->depth++] = *scan->at == '{' ? '}' : ']';
+    scan->want = *scan->at == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
+    return true;
+}
+
+static bool scan_end(Scan *scan, GError **errp)
+{
+    bool may_end = scan->want == WANT_COMMA_OR_END || scan->want == WANT_KEY_OR_END || scan->want == WANT_VALUE_OR_END;
+
+    if (!may_end || scan->ends[scan->depth - 1] != *scan->at) {
+        return refuse(scan, "stray character", errp);
+    }
+    scan->depth--;
+    end_value(scan);
+    return true;
+}
+
+static bool scan_mark(Scan *scan, GError **errp)
+{
+    char c = *scan->at;
+
+    if (c == '{' || c == '[') {
+        return scan_begin(scan, errp);
+    }
+    if (c == '}' || c == ']') {
+        return scan_end(scan, errp);
+    }
+    if (c == ':' && scan->want == WANT_COLON) {
+        scan->want = WANT_VALUE;
+        return true;
+    }
+    if (c == ',' && scan->want == WANT_COMMA_OR_END) {
+        scan->want = scan->ends[scan->depth - 1] == '}' ? WANT_KEY : WANT_VALUE;
+        return true;
+    }
+    return refuse(scan, "stray character", errp);
+}
+
+static bool scan_scalar(Scan *scan, GError **errp)
+{
+    bool is_number = !g_ascii_isalpha(*scan->at);
+
+    if (is_number ? !scan_number(scan, errp) : !scan_word(scan, errp)) {
+        return false;
+    }
+    if (!wants_value(scan)) {
+        return refuse(scan, is_number ? "stray number" : "stray keyword", errp);
+    }
+    end_value(scan);
+    return true;
+}
+
 static bool scan_token(Scan *scan, GError **errp)
 {
     char c = *scan->at;
 
-    if (scan->closed && !g_ascii_isspace(c)) {
-        return refuse(scan, "text after the end", errp);
-    }
-    if (c == '"' || c == '\'') {
-        return scan_string(scan, errp);
-    }
-    if (c == '-' || g_ascii_isdigit(c)) {
-        return scan_number(scan, errp);
-    }
-    if (g_ascii_isalpha(c)) {
-        return scan_word(scan, errp);
-    }
-    if (!strchr("{}[]:, \t\r\n", c)) {
-        return refuse(scan, "stray character", errp);
-    }
-    scan->depth += (c == '{' || c == '[') - (c == '}' || c == ']');
-    scan->closed |= scan->depth == 0 && (c == '}' || c == ']');
-    if (scan->depth > QAPI_JSON_MAX_DEPTH) {
-        return refuse(scan, "nested too deep", errp);
+    if (!strchr(" \t\r\n", c)) {
+        if (scan->want == WANT_NOTHING) {
+            return refuse(scan, "text after the end", errp);
+        }
+        if (c == '"' || c == '\'') {
+            return scan_string_or_key(scan, errp);
+        }
+        if (c == '-' || g_ascii_isalnum(c)) {
+            return scan_scalar(scan, errp);
+        }
+        if (!scan_mark(scan, errp)) {
+            return false;
+        }
     }
     g_string_append_c(scan->copy, c);
     scan->at++;
     return true;
 }
 
-char *json_scan(const char *text, GError **errp)
+static bool scan_text(Scan *scan, GError **errp)
 {
-    Scan scan = {.text = text, .at = text, .copy = g_string_new(NULL)};
+    const char *invalid;
 
-    while (*scan.at) {
-        if (!scan_token(&scan, errp)) {
-            g_string_free(scan.copy, TRUE);
-            return NULL;
+    if (!g_utf8_validate(scan->text, -1, &invalid)) {
+        scan->at = invalid;
+        return refuse(scan, "invalid UTF-8", errp);
+    }
+    while (*scan->at) {
+        if (!scan_token(scan, errp)) {
+            return false;
         }
     }
-    return g_string_free(scan.copy, FALSE);
+    /* without any value there is nothing to be read: an error that the parser's user words */
+    return scan->want == WANT_NOTHING || scan->copy->str[strspn(scan->copy->str, " \t\r\n")] == '\0' ||
+           refuse(scan, "the text ends too early", errp);
+}
+
+char *json_scan(const char *text, GError **errp)
+{
+    Scan scan = {.text = text, .at = text, .copy = g_string_new(NULL), .want = WANT_VALUE};
+    bool refused = !scan_text(&scan, errp);
+
+    return g_string_free(scan.copy, refused);
 }

@@ -10,8 +10,7 @@
 
 /*
  * A copy of the JSON text @text that json-glib can be trusted with: whole numbers that do not fit into int64_t
- * are in quotes. NULL and @errp set where it is nested too deep or holds what is not JSON but json-glib would
- * take. That the text is JSON otherwise is not checked here.
+ * are in quotes. NULL and @errp set where it is not JSON, or nested too deep. A text of blanks alone passes.
  */
 char *json_scan(const char *text, GError **errp);
 

@@ -123,17 +123,44 @@ static void refuse_text(const char *json, const char *message_start)
 static void test_malformed_text(void)
 {
     refuse_text("", "Expecting a JSON value");
-    refuse_text("{", "JSON parse error, ");
-    refuse_text("{\"a\" 1}", "JSON parse error, ");
-    refuse_text("\"open", "JSON parse error, ");
-    refuse_text("[1,]", "JSON parse error, ");
+    refuse_text("{", "JSON parse error, the text ends too early at offset 1");
+    refuse_text("{\"a\" 1}", "JSON parse error, stray number at offset 6");
+    refuse_text("{\"a\": 1 \"b\": 2}", "JSON parse error, stray string at offset 8");
+    refuse_text("{\"a\": {\"b\": 1], 2}", "JSON parse error, stray character at offset 13");
+    refuse_text("{true: 1}", "JSON parse error, stray keyword at offset 5");
+    refuse_text("{{}}", "JSON parse error, stray character at offset 1");
+    refuse_text("]", "JSON parse error, stray character at offset 0");
+    refuse_text("\"open", "JSON parse error, string without an end at offset 5");
+    refuse_text("\"open\\", "JSON parse error, invalid escape sequence at offset 5");
+    refuse_text("[1,]", "JSON parse error, stray character at offset 3");
     refuse_text("[1] [2]", "JSON parse error, text after the end at offset 4");
     refuse_text("{}}", "JSON parse error, text after the end at offset 2");
-    refuse_text("\"\xff\"", "JSON parse error, ");
+    refuse_text("\"\xff\"", "JSON parse error, invalid UTF-8 at offset 1");
     refuse_text("var a = 1", "JSON parse error, invalid keyword at offset 0");
     refuse_text("[nul]", "JSON parse error, invalid keyword at offset 1");
     refuse_text("/* a */ 1", "JSON parse error, stray character at offset 0");
     refuse_text("\"a\\u0000b\"", "JSON parse error, NUL in a string at offset 2");
+    refuse_text("\"\\x\"", "JSON parse error, invalid escape sequence at offset 1");
+    refuse_text("\"\\u12g4\"", "JSON parse error, invalid escape sequence at offset 1");
+    refuse_text("\"\\ud800\"", "JSON parse error, invalid escape sequence at offset 1");
+    refuse_text("\"\\ud800\\ud800\"", "JSON parse error, invalid escape sequence at offset 1");
+    refuse_text("\"\\udc00\"", "JSON parse error, invalid escape sequence at offset 1");
+}
+
+/* json-glib alone leaks what it had read; a sanitizer sees it. */
+static void test_error_behind_values(void)
+{
+    refuse_text("{\"a\": [\"text\", 1", "JSON parse error, the text ends too early at offset 16");
+    refuse_text("0{\"a\": \"text\"}", "JSON parse error, text after the end at offset 1");
+}
+
+static void test_escape_sequences(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonNode) root = qapi_json_parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\"", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(json_node_get_string(root), ==, "\"\\/\b\f\n\r\t\xc3\xa9\xf0\x9f\x98\x80");
 }
 
 static void test_malformed_numbers(void)
@@ -188,6 +215,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qapi/input/paths-in-lists", test_paths_in_lists);
     g_test_add_func("/qapi/input/out-of-range", test_out_of_range);
     g_test_add_func("/qapi/input/malformed-text", test_malformed_text);
+    g_test_add_func("/qapi/input/error-behind-values", test_error_behind_values);
+    g_test_add_func("/qapi/input/escape-sequences", test_escape_sequences);
     g_test_add_func("/qapi/input/malformed-numbers", test_malformed_numbers);
     g_test_add_func("/qapi/input/depth", test_depth);
     g_test_add_func("/qapi/input/single-quotes", test_single_quotes);
