@@ -278,6 +278,30 @@ bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t
     return true;
 }
 
+static uint64_t joined(uint64_t a, uint64_t b, uint64_t several)
+{
+    if (!a || a == b) {
+        return b;
+    }
+    return a > several || b > several ? MAX(a, b) : several;
+}
+
+bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t label, uint64_t several)
+{
+    for (size_t i = first; i < first + n;) {
+        uint64_t value = counters_get(c, i);
+        uint64_t to = joined(value, label, several);
+        size_t same = counters_same(c, i, first + n);
+
+        /* joining never makes a label smaller */
+        if (to != value && !counters_add(c, size, i, same, to - value)) {
+            return false;
+        }
+        i += same;
+    }
+    return true;
+}
+
 static size_t count_runs(const void *values, unsigned width, size_t size)
 {
     const uint8_t *bytes = values;
@@ -399,6 +423,11 @@ static size_t array_not_equal_to(const Counters *c, size_t first, uint64_t value
         i++;
     }
     return i;
+}
+
+size_t counters_same(const Counters *c, size_t i, size_t end)
+{
+    return has_array(c) ? array_not_equal_to(c, i, counters_get(c, i), end - i) : counters_stretch(c, i, end);
 }
 
 static size_t arrays_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)

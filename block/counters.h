@@ -64,6 +64,13 @@ bool counters_add(Counters *c, size_t size, size_t first, size_t n, uint64_t wei
 /* The same for the @n counters whose indexes are @at, one after the other. */
 bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t n, uint64_t weight);
 
+/*
+ * Joins @label (at least 1) to the @n counters from @first on, which are labels: one that is 0 becomes @label, one that
+ * is another label becomes @several, which no label stands for. Labels above @several win over all others; the greater
+ * one does among them.
+ */
+bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t label, uint64_t several);
+
 /* Makes of @c, which must be clear, a piece with the @size values at @values, each of @width bytes: 1 or 8. */
 bool counters_set(Counters *c, size_t size, const void *values, unsigned width);
 
@@ -75,6 +82,9 @@ void counters_clamp(Counters *c, size_t size, uint64_t max);
  * are known without a look at each to be the same as counter @i; 1 where each has to be looked at.
  */
 size_t counters_stretch(const Counters *c, size_t i, size_t end);
+
+/* The number of counters from @i on, below @end, that are the same as counter @i. */
+size_t counters_same(const Counters *c, size_t i, size_t end);
 
 /*
  * The first i < @n for which a[a_first + i] and b[b_first + i] differ, or @n. Equal stretches are passed at the

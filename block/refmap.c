@@ -24,6 +24,7 @@ typedef struct Piece {
 
 struct RefMap {
     uint64_t clusters; /* atomic */
+    uint64_t several;  /* of a map of labels; 0: counts */
     unsigned levels;   /* of nodes above the pieces, at least 1 */
     void *root;        /* Node; set once, atomically */
 };
@@ -38,6 +39,14 @@ RefMap *refmap_new(uint64_t clusters)
     while (map->levels * NODE_BITS < 64 && pieces >> (map->levels * NODE_BITS)) {
         map->levels++;
     }
+    return map;
+}
+
+RefMap *refmap_new_labels(uint64_t clusters, uint64_t several)
+{
+    RefMap *map = refmap_new(clusters);
+
+    map->several = several;
     return map;
 }
 
@@ -138,6 +147,32 @@ static void unlock_piece(Piece *piece)
     __atomic_store_n(&piece->counting, false, __ATOMIC_RELEASE);
 }
 
+static bool add_to_piece(const RefMap *map, Piece *piece, size_t first, size_t n, uint64_t weight)
+{
+    bool ok;
+
+    lock_piece(piece);
+    ok = map->several ? counters_join(&piece->counters, COUNTERS_PER_PIECE, first, n, weight, map->several)
+                      : counters_add(&piece->counters, COUNTERS_PER_PIECE, first, n, weight);
+    unlock_piece(piece);
+    return ok;
+}
+
+static bool add_scattered_to_piece(const RefMap *map, Piece *piece, const uint16_t *at, size_t n, uint64_t weight)
+{
+    bool ok = true;
+
+    lock_piece(piece);
+    if (!map->several) {
+        ok = counters_add_scattered(&piece->counters, COUNTERS_PER_PIECE, at, n, weight);
+    }
+    for (size_t i = 0; map->several && ok && i < n; i++) {
+        ok = counters_join(&piece->counters, COUNTERS_PER_PIECE, at[i], 1, weight, map->several);
+    }
+    unlock_piece(piece);
+    return ok;
+}
+
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
 {
     grow(map, first + n);
@@ -145,15 +180,8 @@ bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
         size_t step = MIN(n, COUNTERS_PER_PIECE - in_piece);
         Piece *piece = need_piece(map, first >> COUNTERS_PER_PIECE_BITS);
-        bool ok;
 
-        if (!piece) {
-            return false;
-        }
-        lock_piece(piece);
-        ok = counters_add(&piece->counters, COUNTERS_PER_PIECE, in_piece, step, weight);
-        unlock_piece(piece);
-        if (!ok) {
+        if (!piece || !add_to_piece(map, piece, in_piece, step, weight)) {
             return false;
         }
         first += step;
@@ -166,7 +194,6 @@ bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_
 {
     Piece *piece = need_piece(map, index);
     uint16_t last = 0;
-    bool ok;
 
     if (!piece) {
         return false;
@@ -175,10 +202,7 @@ bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_
         last = MAX(last, at[i]);
     }
     grow(map, (index << COUNTERS_PER_PIECE_BITS) + last + 1);
-    lock_piece(piece);
-    ok = counters_add_scattered(&piece->counters, COUNTERS_PER_PIECE, at, n, weight);
-    unlock_piece(piece);
-    return ok;
+    return add_scattered_to_piece(map, piece, at, n, weight);
 }
 
 uint64_t refmap_get(const RefMap *map, uint64_t cluster)

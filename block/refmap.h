@@ -22,6 +22,14 @@ typedef struct RefMap RefMap;
 
 /* A map for a file of @clusters clusters (0 .. 2^54). It can grow by one, see refmap_add(). */
 RefMap *refmap_new(uint64_t clusters);
+
+/*
+ * A map of labels instead, in which a cluster has the label of its users while that is the same: adding is
+ * counters_join(), and what is called a weight is a label, 1 or more; @several is more than any that is to be told
+ * apart.
+ */
+RefMap *refmap_new_labels(uint64_t clusters, uint64_t several);
+
 void refmap_free(RefMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RefMap, refmap_free)
 

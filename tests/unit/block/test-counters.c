@@ -393,6 +393,59 @@ static void test_model(void)
     }
 }
 
+/* As counters_join() has it, in the simplest words. */
+static uint64_t model_join(uint64_t a, uint64_t b, uint64_t several)
+{
+    uint64_t greater = MAX(a, b);
+
+    return a == 0 || a == b ? b : greater > several ? greater : several;
+}
+
+/* Labels joined at random, in rows and one by one, are what they are when joined one after the other. */
+static void test_join(void)
+{
+    static const uint64_t several[] = {2, 30, 255, 256, 70000};
+
+    for (size_t s = 0; s < G_N_ELEMENTS(several); s++) {
+        g_auto(Counters) c = {0};
+        uint64_t model[SIZE] = {0};
+
+        for (unsigned round = 0; round < 400; round++) {
+            size_t first = g_test_rand_int_range(0, SIZE);
+            size_t n = g_test_rand_int_range(1, round % 2 ? 3 : 300);
+            uint64_t label = g_test_rand_int_range(1, several[s] + 3);
+
+            n = MIN(n, SIZE - first);
+            g_assert_true(counters_join(&c, SIZE, first, n, label, several[s]));
+            for (size_t i = first; i < first + n; i++) {
+                model[i] = model_join(model[i], label, several[s]);
+            }
+        }
+        for (size_t i = 0; i < SIZE; i++) {
+            size_t same = 1;
+
+            g_assert_cmpuint(counters_get(&c, i), ==, model[i]);
+            while (i + same < SIZE && model[i + same] == model[i]) {
+                same++;
+            }
+            g_assert_cmpuint(counters_same(&c, i, SIZE), ==, same);
+        }
+    }
+}
+
+/* Labels that fill a piece in any order are one run in the end. */
+static void test_join_to_one_run(void)
+{
+    g_auto(Counters) c = {0};
+
+    for (size_t i = 0; i < 50; i++) {
+        g_assert_true(counters_join(&c, SIZE, (i * 37 % 50) * 14, 14, 3, 9));
+    }
+    g_assert_cmpuint(c.width, ==, 0);
+    g_assert_cmpuint(c.n_runs, ==, 1);
+    g_assert_cmpuint(counters_get(&c, 0), ==, 3);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -413,6 +466,8 @@ int main(int argc, char **argv)
     g_test_add_func("/counters/mismatch", test_mismatch);
     g_test_add_func("/counters/mismatch-in-one-byte", test_mismatch_in_one_byte);
     g_test_add_func("/counters/mismatch-uniform", test_mismatch_uniform);
+    g_test_add_func("/counters/join", test_join);
+    g_test_add_func("/counters/join-to-one-run", test_join_to_one_run);
     g_test_add_func("/counters/model", test_model);
     return g_test_run();
 }

@@ -106,11 +106,51 @@ static void test_shared_buckets(void)
     refmap_writer_free(writer);
 }
 
+static gpointer label(gpointer opaque)
+{
+    Load *load = opaque;
+    RefMapWriter *writer = refmap_writer_new(load->map);
+
+    /* cluster i gets the label of each thread whose bit is set in i % 16 */
+    for (uint64_t i = 0; i < CLUSTERS; i++) {
+        if (i >> load->seed & 1) {
+            g_assert_true(refmap_writer_add(writer, i, 1, load->seed + 1));
+        }
+    }
+    g_assert_true(refmap_writer_flush(writer));
+    refmap_writer_free(writer);
+    return NULL;
+}
+
+/* A cluster keeps the label that all threads give it, and has that for several where they differ. */
+static void test_labels(void)
+{
+    const uint64_t several = THREADS + 1;
+    g_autoptr(RefMap) map = refmap_new_labels(CLUSTERS, several);
+    Load loads[THREADS];
+    GThread *threads[THREADS];
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        loads[i] = (Load){.map = map, .seed = i};
+        threads[i] = g_thread_new("label", label, &loads[i]);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        g_thread_join(threads[i]);
+    }
+    for (uint64_t i = 0; i < CLUSTERS; i++) {
+        static const uint64_t expected[16] = {[1 << 0] = 1, [1 << 1] = 2, [1 << 2] = 3, [1 << 3] = 4, [0] = 0};
+        uint64_t bits = i % 16;
+
+        g_assert_cmpuint(refmap_get(map, i), ==, bits && !expected[bits] ? several : expected[bits]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/refmap-writer/threads", test_threads);
     g_test_add_func("/refmap-writer/grow", test_grow);
     g_test_add_func("/refmap-writer/shared-buckets", test_shared_buckets);
+    g_test_add_func("/refmap-writer/labels", test_labels);
     return g_test_run();
 }
