@@ -44,16 +44,21 @@ bool qcow2_region_beyond_end(const Qcow2Counting *c, uint64_t offset, uint64_t s
     return end > c->file_end && end - c->file_end >= c->header->cluster_size;
 }
 
+bool qcow2_region_clusters(const Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t *first, uint64_t *n)
+{
+    if (region_empty(size) || qcow2_region_beyond_end(c, offset, size)) {
+        return false;
+    }
+    *first = offset >> c->header->cluster_bits;
+    *n = ((offset + size - 1) >> c->header->cluster_bits) - *first + 1;
+    return true;
+}
+
 bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight)
 {
-    uint64_t first, last;
+    uint64_t first, n;
 
-    if (region_empty(size) || qcow2_region_beyond_end(c, offset, size)) {
-        return true;
-    }
-    first = offset >> c->header->cluster_bits;
-    last = (offset + size - 1) >> c->header->cluster_bits;
-    return refmap_add(c->refs, first, last - first + 1, weight);
+    return !qcow2_region_clusters(c, offset, size, &first, &n) || refmap_add(c->refs, first, n, weight);
 }
 
 void qcow2_counting_finish(Qcow2Counting *c)

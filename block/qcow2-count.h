@@ -19,6 +19,7 @@
 #include "block/qcow2-findings.h"
 #include "block/qcow2-header.h"
 #include "block/refmap.h"
+#include "util/number.h"
 
 typedef struct Qcow2Counting {
     const Qcow2HeaderFields *header;
@@ -36,6 +37,15 @@ void qcow2_counting_clear(Qcow2Counting *c);
 
 /* True where the region reaches beyond the end of the file by a cluster or more; it is not counted then. */
 bool qcow2_region_beyond_end(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+
+/* The clusters that the region touches and that are counted; false where there are none. */
+bool qcow2_region_clusters(const Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t *first, uint64_t *n);
+
+/* How many of the @n clusters in a row from @offset on begin below the end of the file, and so are counted. */
+static inline uint64_t qcow2_clusters_inside(const Qcow2Counting *c, uint64_t offset, uint64_t n)
+{
+    return offset < c->file_end ? MIN(n, DIV_ROUND_UP(c->file_end - offset, c->header->cluster_size)) : 0;
+}
 
 /* Counts @weight references to each cluster that the region touches. False when memory is short. */
 bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);

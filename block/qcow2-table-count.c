@@ -36,17 +36,6 @@ void qcow2_table_counter_free(Qcow2TableCounter *c)
     }
 }
 
-/* Clusters of @run that begin below the end of the file, and so can be counted. */
-static uint32_t clusters_inside(const Qcow2TableCounter *c, const Qcow2Run *run)
-{
-    uint64_t end = c->counting->file_end;
-
-    if (run->offset >= end) {
-        return 0;
-    }
-    return MIN(run->n, DIV_ROUND_UP(end - run->offset, c->header->cluster_size));
-}
-
 static void add_region_fault(Qcow2TableCounter *c, uint64_t table, uint32_t index, ImageCheckFindingKind kind,
                              uint64_t offset, uint64_t size)
 {
@@ -59,7 +48,7 @@ static bool count_runs(Qcow2TableCounter *c, const Qcow2TableRef *table)
 {
     for (size_t i = 0; i < c->result->n_runs; i++) {
         const Qcow2Run *run = &c->result->runs[i];
-        uint32_t inside = clusters_inside(c, run);
+        uint32_t inside = qcow2_clusters_inside(c->counting, run->offset, run->n);
 
         if (inside && !refmap_writer_add(c->writer, run->offset >> c->header->cluster_bits, inside, table->weight)) {
             return false;

@@ -72,23 +72,17 @@ static size_t find_range(const Search *s, uint64_t cluster)
 /* True where the region is counted, and lies in one of the ranges. */
 static bool region_wanted(const Search *s, uint64_t offset, uint64_t size)
 {
+    uint64_t first, n;
     size_t i;
 
-    if (size == 0 || size > INT64_MAX || qcow2_region_beyond_end(&s->check->counting, offset, size)) {
+    if (!qcow2_region_clusters(&s->check->counting, offset, size, &first, &n)) {
         return false;
     }
-    i = find_range(s, offset >> s->header->cluster_bits);
-    return i < s->n && s->ranges[i].first <= (offset + size - 1) >> s->header->cluster_bits;
+    i = find_range(s, first);
+    return i < s->n && s->ranges[i].first < first + n;
 }
 
-static void add_if_wanted(const Search *s, const Qcow2User *user, GArray *users)
-{
-    if (region_wanted(s, user->offset, user->size)) {
-        add_user(users, user);
-    }
-}
-
-/* ---- structures that the header, a snapshot or a bitmap refers to ---- */
+/* ---- metadata, L2 tables apart ---- */
 
 static Qcow2User metadata_user(ImageCheckStructure structure, uint64_t offset, uint64_t size, uint64_t entry_offset)
 {
@@ -102,14 +96,11 @@ static Qcow2User metadata_user(ImageCheckStructure structure, uint64_t offset, u
     };
 }
 
-static void append(GArray *users, Qcow2User user)
+static bool visit_trees(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaque)
 {
-    g_array_append_val(users, user);
-}
+    bool ok = true;
 
-static void append_trees(const Qcow2Check *c, GArray *users)
-{
-    for (guint i = 0; i < c->steps.trees->len; i++) {
+    for (guint i = 0; ok && i < c->steps.trees->len; i++) {
         const Qcow2Tree *tree = &g_array_index(c->steps.trees, Qcow2Tree, i);
         Qcow2User user = metadata_user(IMAGE_CHECK_STRUCTURE_L1, tree->offset, tree->entries * 8,
                                        offsetof(Qcow2DiskHeader, l1_table_offset));
@@ -119,61 +110,110 @@ static void append_trees(const Qcow2Check *c, GArray *users)
             user.entry_offset = g_array_index(c->snapshots.items, Qcow2Snapshot, tree->snapshot).entry_offset +
                                 offsetof(Qcow2DiskSnapshot, l1_table_offset);
         }
-        append(users, user);
+        ok = visit(opaque, &user);
     }
+    return ok;
 }
 
-static void append_bitmaps(const Qcow2Check *c, GArray *users)
-{
-    const Qcow2Extensions *e = &c->image->extensions;
-
-    append(users, metadata_user(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, e->bitmap_directory_offset,
-                                e->bitmap_directory_size, e->bitmap_directory_entry));
-    for (guint i = 0; i < c->bitmaps.items->len; i++) {
-        const Qcow2Bitmap *b = &g_array_index(c->bitmaps.items, Qcow2Bitmap, i);
-
-        if (b->table_valid) {
-            append(users,
-                   metadata_user(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, b->table_offset, UINT64_C(8) * b->table_size,
-                                 b->entry_offset + offsetof(Qcow2DiskBitmapEntry, table_offset)));
-        }
-    }
-}
-
-void qcow2_append_fixed_users(const Qcow2Check *c, GArray *users)
+static bool visit_header_tables(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaque)
 {
     const Qcow2HeaderFields *h = &c->image->header;
     const Qcow2Extensions *e = &c->image->extensions;
+    Qcow2User users[] = {
+        metadata_user(IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size, 0),
+        metadata_user(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, h->refcount_table_offset,
+                      (uint64_t)h->refcount_table_clusters << h->cluster_bits,
+                      offsetof(Qcow2DiskHeader, refcount_table_offset)),
+        metadata_user(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, h->snapshots_offset, c->snapshots.table_length,
+                      offsetof(Qcow2DiskHeader, snapshots_offset)),
+        metadata_user(IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
+                      e->crypt_header_entry),
+        metadata_user(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, e->bitmap_directory_offset, e->bitmap_directory_size,
+                      e->bitmap_directory_entry),
+    };
+    bool ok = true;
 
-    append(users, metadata_user(IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size, 0));
-    append(users, metadata_user(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, h->refcount_table_offset,
-                                (uint64_t)h->refcount_table_clusters << h->cluster_bits,
-                                offsetof(Qcow2DiskHeader, refcount_table_offset)));
-    append_trees(c, users);
-    if (c->snapshots.table_length) {
-        append(users, metadata_user(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, h->snapshots_offset,
-                                    c->snapshots.table_length, offsetof(Qcow2DiskHeader, snapshots_offset)));
+    for (size_t i = 0; ok && i < G_N_ELEMENTS(users); i++) {
+        /* what an image does not have is empty */
+        ok = !users[i].size || visit(opaque, &users[i]);
     }
-    if (e->has_crypt_header) {
-        append(users, metadata_user(IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
-                                    e->crypt_header_entry));
-    }
-    if (e->has_bitmaps && c->bitmaps.items) {
-        append_bitmaps(c, users);
-    }
+    return ok;
 }
 
-static void find_fixed(const Search *s, GArray *users)
+static bool visit_bitmap_tables(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaque)
 {
-    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(Qcow2User));
+    bool ok = true;
 
-    qcow2_append_fixed_users(s->check, all);
-    for (guint i = 0; i < all->len; i++) {
-        add_if_wanted(s, &g_array_index(all, Qcow2User, i), users);
+    for (guint i = 0; ok && c->bitmaps.items && i < c->bitmaps.items->len; i++) {
+        const Qcow2Bitmap *b = &g_array_index(c->bitmaps.items, Qcow2Bitmap, i);
+        Qcow2User user = metadata_user(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, b->table_offset, UINT64_C(8) * b->table_size,
+                                       b->entry_offset + offsetof(Qcow2DiskBitmapEntry, table_offset));
+
+        ok = !b->table_valid || visit(opaque, &user);
     }
+    return ok;
 }
 
-/* ---- what entries of tables refer to, but for those of L2 tables ---- */
+static bool visit_bitmap_data(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaque)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(c->steps.bitmap_tables, &n_spans);
+    bool ok = true;
+
+    for (size_t k = 0; k < n_spans; k++) {
+        for (uint64_t i = 0; ok && spans[k].slots && i < spans[k].n; i++) {
+            uint64_t offset = spans[k].slots[i] & QCOW2_OFFSET_MASK;
+            Qcow2User user =
+                metadata_user(IMAGE_CHECK_STRUCTURE_BITMAP_DATA, offset, h->cluster_size, spans[k].offset + i * 8);
+
+            user.weight = spans[k].weight;
+            ok = !offset || qcow2_bitmap_table_entry_fault(spans[k].slots[i], h) || visit(opaque, &user);
+        }
+    }
+    return ok;
+}
+
+static bool visit_refcount_blocks(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaque)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    const Qcow2RefcountEntries *table = &c->image->refcount_table;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        Qcow2User user = metadata_user(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK, offset, h->cluster_size,
+                                       h->refcount_table_offset + i * 8);
+        bool counted = offset && offset % h->cluster_size == 0 && !(table->entries[i] & QCOW2_REFTABLE_RESERVED);
+
+        ok = !counted || visit(opaque, &user);
+    }
+    return ok;
+}
+
+bool qcow2_visit_metadata(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaque)
+{
+    return visit_header_tables(c, visit, opaque) && visit_trees(c, visit, opaque) &&
+           visit_bitmap_tables(c, visit, opaque) && visit_bitmap_data(c, visit, opaque) &&
+           visit_refcount_blocks(c, visit, opaque);
+}
+
+typedef struct MetadataSearch {
+    const Search *search;
+    GArray *users;
+} MetadataSearch;
+
+static bool find_metadata(void *opaque, const Qcow2User *user)
+{
+    MetadataSearch *m = opaque;
+
+    if (region_wanted(m->search, user->offset, user->size)) {
+        add_user(m->users, user);
+    }
+    return true;
+}
+
+/* ---- L2 tables ---- */
 
 void qcow2_set_l2_guest(const Qcow2Check *c, uint64_t slot, Qcow2User *user)
 {
@@ -209,40 +249,6 @@ static void find_l2_tables(const Search *s, GArray *users)
     }
 }
 
-static void find_bitmap_data(const Search *s, GArray *users)
-{
-    size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(s->check->steps.bitmap_tables, &n_spans);
-
-    for (size_t k = 0; k < n_spans; k++) {
-        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
-            uint64_t offset = spans[k].slots[i] & QCOW2_OFFSET_MASK;
-            Qcow2User user = metadata_user(IMAGE_CHECK_STRUCTURE_BITMAP_DATA, offset, s->header->cluster_size,
-                                           spans[k].offset + i * 8);
-
-            user.weight = spans[k].weight;
-            if (offset && !qcow2_bitmap_table_entry_fault(spans[k].slots[i], s->header)) {
-                add_if_wanted(s, &user, users);
-            }
-        }
-    }
-}
-
-static void find_refcount_blocks(const Search *s, GArray *users)
-{
-    const Qcow2RefcountEntries *table = &s->check->image->refcount_table;
-
-    for (size_t i = 0; i < table->n; i++) {
-        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
-        Qcow2User user = metadata_user(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK, offset, s->header->cluster_size,
-                                       s->header->refcount_table_offset + i * 8);
-
-        if (offset && offset % s->header->cluster_size == 0 && !(table->entries[i] & QCOW2_REFTABLE_RESERVED)) {
-            add_if_wanted(s, &user, users);
-        }
-    }
-}
-
 /* ---- what L2 tables refer to ---- */
 
 typedef struct SearchWorker {
@@ -274,8 +280,7 @@ static void find_in_run(SearchWorker *w, const Qcow2Run *run)
 {
     const Search *s = w->search;
     uint64_t first = run->offset >> s->header->cluster_bits;
-    uint64_t clusters = DIV_ROUND_UP(s->check->counting.file_end, s->header->cluster_size);
-    uint64_t end = MIN(first + run->n, clusters);
+    uint64_t end = first + qcow2_clusters_inside(&s->check->counting, run->offset, run->n);
 
     for (size_t i = find_range(s, first); i < s->n && s->ranges[i].first < end; i++) {
         uint64_t from = MAX(first, s->ranges[i].first);
@@ -340,11 +345,10 @@ static bool find_data(const Search *s, GArray *users, GError **errp)
 bool qcow2_find_users(Qcow2Check *check, const Qcow2ClusterRange *ranges, size_t n, GArray *users, GError **errp)
 {
     Search s = {.check = check, .header = &check->image->header, .ranges = ranges, .n = n};
+    MetadataSearch metadata = {.search = &s, .users = users};
 
-    find_fixed(&s, users);
+    qcow2_visit_metadata(check, find_metadata, &metadata);
     find_l2_tables(&s, users);
-    find_bitmap_data(&s, users);
-    find_refcount_blocks(&s, users);
     /* the data of an image with an external data file is not in this file */
     if (!qcow2_has_data_file(s.header) && !find_data(&s, users, errp)) {
         return false;

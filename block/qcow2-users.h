@@ -52,12 +52,13 @@ static inline bool qcow2_users_capped(const GArray *users)
 bool qcow2_find_users(Qcow2Check *check, const Qcow2ClusterRange *ranges, size_t n, GArray *users, GError **errp);
 
 /*
- * Appends the structures to which the header, a snapshot or a bitmap refers, wherever they lie: all but L2 tables,
- * data, refcount blocks and bitmap data.
+ * Shows @visit all metadata but L2 tables, wherever it claims to lie, until it returns false; returns what it did last.
  */
-void qcow2_append_fixed_users(const Qcow2Check *check, GArray *users);
+typedef bool (*Qcow2UserVisitor)(void *opaque, const Qcow2User *user);
+bool qcow2_visit_metadata(const Qcow2Check *check, Qcow2UserVisitor visit, void *opaque);
 
-/* Where entry @slot of an L1 table lies on the guest's disk, in bytes; @user's guest range and snapshot are set. */
+/* Sets the snapshot of @user, an L2 table, and the guest range that it maps; @slot: where in the file the L1 entry is.
+ */
 void qcow2_set_l2_guest(const Qcow2Check *check, uint64_t slot, Qcow2User *user);
 
 #endif

@@ -100,4 +100,19 @@ static inline uint8_t *small_image_new(void)
     return bytes;
 }
 
+/* Puts eight entries at random into tables: some right, some wrong, some over one another. */
+static inline void small_image_spoil(uint8_t *bytes, GRand *random)
+{
+    static const unsigned tables[] = {ACTIVE_L1, L2_A, L2_B, SNAPSHOT_L1, L2_C, BITMAP_TABLE, REFTABLE};
+
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned table = tables[g_rand_int_range(random, 0, G_N_ELEMENTS(tables))];
+        uint64_t entry = AT(g_rand_int_range(random, 0, CLUSTERS + 2));
+
+        entry |= g_rand_boolean(random) ? COPIED : g_rand_boolean(random) ? UINT64_C(1) << 62 : 0;
+        entry |= g_rand_int_range(random, 0, 4) ? 0 : 1u << g_rand_int_range(random, 0, 16);
+        put_be64(bytes + AT(table) + 8 * g_rand_int_range(random, 0, 3), entry);
+    }
+}
+
 #endif

@@ -5,25 +5,20 @@
  */
 #include "block/qcow2-users.h"
 
-#include "driver.h"
+#include "counted-image.h"
 #include "small-image.h"
 
 #define GUEST_TABLE (UINT64_C(512) << 20) /* bytes of the guest's disk that an L2 table maps */
 
 typedef struct Fixture {
-    BlockSource *source;
-    Qcow2Image *image;
-    Qcow2CheckOptions options;
-    Qcow2Check check;
+    CountedImage counted;
     GArray *users;
 } Fixture;
 
 static void fixture_clear(Fixture *f)
 {
     g_array_unref(f->users);
-    qcow2_check_clear(&f->check);
-    qcow2_close(f->image);
-    block_source_close(f->source);
+    counted_image_clear(&f->counted);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fixture, fixture_clear)
@@ -31,25 +26,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fixture, fixture_clear)
 /* Counts the image in the @size bytes at @bytes. */
 static void begin(Fixture *f, const uint8_t *bytes, size_t size, unsigned workers)
 {
-    g_autoptr(GError) error = NULL;
-
-    f->source = block_source_new_memory(bytes, size);
-    f->users = g_array_new(FALSE, FALSE, sizeof(Qcow2User));
-    f->options = (Qcow2CheckOptions){.workers = workers};
-    f->image = qcow2_open(f->source, NULL, &error);
-    g_assert_no_error(error);
-    qcow2_check_count(&f->check, f->image, &f->options, NULL, &error);
-    g_assert_no_error(error);
-    qcow2_check_report(&f->check, &error);
-    g_assert_no_error(error);
+    counted_image_open(&f->counted, bytes, size, workers);
+    counted_image_count(&f->counted, NULL);
 }
 
 static void find(Fixture *f, const Qcow2ClusterRange *ranges, size_t n)
 {
-    g_autoptr(GError) error = NULL;
-
-    qcow2_find_users(&f->check, ranges, n, f->users, &error);
-    g_assert_no_error(error);
+    f->users = counted_image_users(&f->counted, ranges, n);
 }
 
 static const Qcow2User *user_at(const Fixture *f, size_t i)
@@ -276,26 +259,17 @@ static void test_users_are_the_count(void)
     g_autoptr(GRand) random = g_rand_new_with_seed(1);
 
     for (unsigned round = 0; round < 300; round++) {
-        static const unsigned tables[] = {ACTIVE_L1, L2_A, L2_B, SNAPSHOT_L1, L2_C, BITMAP_TABLE, REFTABLE};
         g_autofree uint8_t *bytes = small_image_new();
         g_auto(Fixture) f = {0};
         uint64_t counts[CLUSTERS + 1] = {0};
         Qcow2ClusterRange all = {0, CLUSTERS + 1};
 
-        for (unsigned i = 0; i < 8; i++) {
-            uint64_t entry = AT(g_rand_int_range(random, 0, CLUSTERS + 2));
-
-            entry |= g_rand_boolean(random) ? COPIED : g_rand_boolean(random) ? UINT64_C(1) << 62 : 0;
-            entry |= g_rand_int_range(random, 0, 4) ? 0 : 1u << g_rand_int_range(random, 0, 16);
-            put_be64(bytes + AT(tables[g_rand_int_range(random, 0, G_N_ELEMENTS(tables))]) +
-                         8 * g_rand_int_range(random, 0, 3),
-                     entry);
-        }
+        small_image_spoil(bytes, random);
         begin(&f, bytes, AT(CLUSTERS), 1);
         find(&f, &all, 1);
         sum_weights(&f, counts, G_N_ELEMENTS(counts));
         for (unsigned c = 0; c < G_N_ELEMENTS(counts); c++) {
-            g_assert_cmpuint(counts[c], ==, refmap_get(f.check.counting.refs, c));
+            g_assert_cmpuint(counts[c], ==, refmap_get(f.counted.check.counting.refs, c));
         }
     }
 }
