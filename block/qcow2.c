@@ -12,6 +12,7 @@
 #include "block/qcow2-compare.h"
 #include "block/qcow2-format.h"
 #include "block/qcow2-refblocks.h"
+#include "block/qcow2-roles.h"
 #include "block/qcow2-viscera.h"
 #include "util/number.h"
 
@@ -312,9 +313,11 @@ static bool add_viscera(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
+    g_autoptr(Qcow2Roles) roles = options->roles ? qcow2_roles_new(&c, image) : NULL;
 
     *result = (Qcow2CheckResult){0};
-    if (!qcow2_check_count(&c, image, options, NULL, errp) || !qcow2_check_report(&c, errp)) {
+    if (!qcow2_check_count(&c, image, options, roles ? qcow2_roles_visitor(roles) : NULL, errp) ||
+        !qcow2_check_report(&c, errp) || (roles && !(result->roles = qcow2_roles_finish(roles, errp)))) {
         return false;
     }
     result->check = image_check(&c);
@@ -326,5 +329,6 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
 void qcow2_check_result_clear(Qcow2CheckResult *result)
 {
     g_clear_pointer(&result->check, qapi_free_ImageCheck);
+    g_clear_pointer(&result->roles, cluster_roles_free);
     g_clear_pointer(&result->notes, g_strfreev);
 }

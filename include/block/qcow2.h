@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 
+#include "block/cluster-roles.h"
 #include "block/progress.h"
 #include "block/source.h"
 #include "qapi/qapi-types.h"
@@ -41,15 +42,17 @@ bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image);
 
 typedef struct Qcow2CheckOptions {
     bool viscera;            /* fill ImageCheck.viscera */
+    bool roles;              /* fill Qcow2CheckResult.roles */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
 } Qcow2CheckOptions;
 
 typedef struct Qcow2CheckResult {
-    ImageCheck *check; /* all counts set, 0 included; filename and format are left to the caller */
-    int failure;       /* 0, or the errno value of the first thing that could not be examined */
-    char **notes;      /* NULL-terminated: what the user should know and what counts nowhere; may be empty */
+    ImageCheck *check;   /* all counts set, 0 included; filename and format are left to the caller */
+    int failure;         /* 0, or the errno value of the first thing that could not be examined */
+    ClusterRoles *roles; /* NULL unless asked for */
+    char **notes;        /* NULL-terminated: what the user should know and what counts nowhere; may be empty */
 } Qcow2CheckResult;
 
 /*
