@@ -15,6 +15,7 @@
 #define BLOCK_QCOW2_CHECK_H
 
 #include "block/qcow2-bitmap.h"
+#include "block/qcow2-collector.h"
 #include "block/qcow2-image.h"
 #include "block/qcow2-snapshot.h"
 #include "block/qcow2-steps.h"
@@ -29,6 +30,7 @@ typedef struct Qcow2Check {
     Qcow2Counting counting;
     Qcow2StoredCounts *stored;
     Qcow2Walk *walk;
+    Qcow2Collector *collector; /* NULL: no list of findings wanted */
     Qcow2Report report;
     uint64_t used_end; /* cluster behind the last one in use; after qcow2_check_report() */
 } Qcow2Check;

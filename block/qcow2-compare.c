@@ -41,13 +41,33 @@ static void report_unknown(Comparison *c, const Stretch *s)
 
     if (offset % c->header->cluster_size && !c->corrupt_block_named) {
         c->corrupt_block_named = true;
-        qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT, {offset, index}});
+        qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
+                                                {offset, index},
+                                                .place = qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                                     c->header->refcount_table_offset + index * 8,
+                                                                     offset, c->header->cluster_size)});
     }
     for (size_t i = 0; i < s->n; i++) {
         qcow2_report(c->report, &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
                                                 .values = {s->first + i},
-                                                .texts = {g_strerror(error)}});
+                                                .texts = {g_strerror(error)},
+                                                .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
+                                                                           (s->first + i) << c->header->cluster_bits,
+                                                                           c->header->cluster_size)});
     }
+}
+
+static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint64_t wants)
+{
+    Qcow2Finding finding = {has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
+                            {cluster, has, wants},
+                            .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, cluster << c->header->cluster_bits,
+                                                       c->header->cluster_size)};
+
+    finding.place.has_refcount = finding.place.has_reference = true;
+    finding.place.refcount = has;
+    finding.place.reference = wants;
+    qcow2_report(c->report, &finding);
 }
 
 static void compare_known(Comparison *c, const Stretch *s)
@@ -66,8 +86,7 @@ static void compare_known(Comparison *c, const Stretch *s)
         uint64_t has = counters_get(s->stored, s->stored_at + i);
         uint64_t wants = counters_get(s->computed, s->computed_at + i);
 
-        qcow2_report(c->report, &(Qcow2Finding){has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
-                                                {s->first + i, has, wants}});
+        report_mismatch(c, s->first + i, has, wants);
         i++;
     }
 }

@@ -90,10 +90,21 @@ static uint64_t *overflow_of(const Qcow2Counting *c, uint64_t cluster)
     return c->overflowed ? g_hash_table_lookup(c->overflowed, &cluster) : NULL;
 }
 
-void qcow2_report_region(Qcow2Counting *c, uint64_t offset, uint64_t size, Qcow2Report *report)
+static void report_overflow(Qcow2Counting *c, const Qcow2Place *place, uint64_t cluster, Qcow2Report *report)
 {
+    Qcow2Finding finding = {QCOW2_FINDING_REFCOUNT_OVERFLOW, {cluster << c->header->cluster_bits}, .place = *place};
+
+    finding.place.cluster_offset = finding.values[0];
+    finding.place.cluster_size = c->header->cluster_size;
+    qcow2_report(report, &finding);
+}
+
+void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report)
+{
+    uint64_t offset = place->cluster_offset, size = place->cluster_size;
+
     if (qcow2_region_beyond_end(c, offset, size)) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, size}});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, size}, .place = *place});
         return;
     }
     if (!c->overflowed || region_empty(size)) {
@@ -103,7 +114,7 @@ void qcow2_report_region(Qcow2Counting *c, uint64_t offset, uint64_t size, Qcow2
         uint64_t *references = overflow_of(c, i);
 
         if (references && ++*references > c->max) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {i << c->header->cluster_bits}});
+            report_overflow(c, place, i, report);
         }
     }
 }

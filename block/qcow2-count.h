@@ -53,8 +53,8 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
 /* Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. */
 void qcow2_counting_finish(Qcow2Counting *c);
 
-/* Reports what is wrong with one reference to the region. After qcow2_counting_finish(). */
-void qcow2_report_region(Qcow2Counting *c, uint64_t offset, uint64_t size, Qcow2Report *report);
+/* Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). */
+void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report);
 
 /* True where a reference to the region may have something to report. */
 bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size);

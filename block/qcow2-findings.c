@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "block/qcow2-collector.h"
 #include "util/text.h"
 
 /* so that a row of the table is mostly its text */
@@ -163,6 +164,11 @@ char *qcow2_finding_message(const Qcow2Finding *finding)
     return bytes;
 }
 
+ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
+{
+    return finding_table[kind].severity;
+}
+
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
 {
     switch (finding_table[finding->kind].severity) {
@@ -177,6 +183,9 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
         break;
     default:
         break;
+    }
+    if (report->collector) {
+        qcow2_collector_add(report->collector, finding);
     }
     if (report->messages) {
         write_message(report->messages, finding);

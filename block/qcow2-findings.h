@@ -13,17 +13,21 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "block/qcow2-place.h"
 #include "qapi/qapi-types.h"
 
-/* The numbers and texts that the message of the kind takes. */
 typedef struct Qcow2Finding {
     ImageCheckFindingKind kind;
-    uint64_t values[3];
+    uint64_t values[3]; /* the numbers and texts that the message of the kind takes */
     const char *texts[2];
+    Qcow2Place place;
 } Qcow2Finding;
 
+struct Qcow2Collector;
+
 typedef struct Qcow2Report {
-    FILE *messages; /* NULL: only count */
+    FILE *messages;                   /* NULL: none wanted */
+    struct Qcow2Collector *collector; /* NULL: no list wanted; borrowed */
     uint64_t corruptions;
     uint64_t leaks;
     uint64_t check_errors;
@@ -33,7 +37,10 @@ typedef struct Qcow2Report {
 /* The text of @finding, without a line end. The caller frees it. */
 char *qcow2_finding_message(const Qcow2Finding *finding);
 
-/* Counts @finding and writes its text. */
+/* What findings of @kind mean for the verdict. */
+ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind);
+
+/* Counts @finding, writes its text, and collects it. */
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding);
 
 /* Notes that something could not be examined, with the reason @error (an errno value, positive). */

@@ -9,6 +9,7 @@
 #include "util/number.h"
 
 typedef struct Decoder {
+    const Qcow2HeaderFields *header;
     const uint8_t *table;
     uint32_t n;          /* entries */
     unsigned entry_size; /* bytes */
@@ -73,13 +74,6 @@ static void add_fault(Decoder *d, uint32_t index, ImageCheckFindingKind kind, ui
     g_array_append_val(d->result->faults, fault);
 }
 
-static void add_extent(Decoder *d, uint32_t index, uint64_t offset, uint32_t length, bool compressed)
-{
-    Qcow2Extent extent = {.offset = offset, .length = length, .index = index, .compressed = compressed};
-
-    g_array_append_val(d->result->extents, extent);
-}
-
 /* Statistics of @n host clusters in a row from @offset on. */
 static void account_clusters(Decoder *d, uint64_t offset, uint32_t n)
 {
@@ -88,13 +82,26 @@ static void account_clusters(Decoder *d, uint64_t offset, uint32_t n)
     d->next = offset + n * d->cluster_size;
 }
 
+Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *h, uint64_t entry, uint32_t index)
+{
+    unsigned offset_bits = 70 - h->cluster_bits; /* x of spec qcow2-format 6.1 */
+    uint64_t offset = entry & ((UINT64_C(1) << offset_bits) - 1);
+    uint64_t sectors = ((entry & ~(QCOW2_OFLAG_COMPRESSED | QCOW2_OFLAG_COPIED)) >> offset_bits) + 1;
+
+    return (Qcow2Extent){
+        .offset = offset,
+        .length = sectors * QCOW2_SECTOR_SIZE - offset % QCOW2_SECTOR_SIZE,
+        .index = index,
+        .compressed = true,
+    };
+}
+
 static void decode_compressed(Decoder *d, uint32_t i, uint64_t entry)
 {
-    unsigned offset_bits = 70 - d->cluster_bits; /* x of spec qcow2-format 6.1 */
-    uint64_t offset, sectors;
+    Qcow2Extent extent = qcow2_l2_compressed_extent(d->header, entry, i);
 
     if (entry & QCOW2_OFLAG_COPIED) {
-        add_fault(d, i, QCOW2_FINDING_COMPRESSED_COPIED, entry & ((UINT64_C(1) << offset_bits) - 1), 0);
+        add_fault(d, i, QCOW2_FINDING_COMPRESSED_COPIED, extent.offset, extent.length);
         entry &= ~QCOW2_OFLAG_COPIED;
     }
     if (d->data_file) {
@@ -105,9 +112,7 @@ static void decode_compressed(Decoder *d, uint32_t i, uint64_t entry)
         add_fault(d, i, QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS, i, entry);
         return;
     }
-    offset = entry & ((UINT64_C(1) << offset_bits) - 1);
-    sectors = ((entry & ~QCOW2_OFLAG_COMPRESSED) >> offset_bits) + 1;
-    add_extent(d, i, offset, sectors * QCOW2_SECTOR_SIZE - offset % QCOW2_SECTOR_SIZE, true);
+    g_array_append_val(d->result->extents, extent);
     d->result->allocated++;
     d->result->compressed++;
     d->result->fragmented++;
@@ -115,10 +120,12 @@ static void decode_compressed(Decoder *d, uint32_t i, uint64_t entry)
 
 static void decode_unaligned(Decoder *d, uint32_t i, uint64_t entry, uint64_t offset)
 {
+    Qcow2Extent extent = {.offset = offset, .length = d->cluster_size, .index = i};
     bool has_data = d->extended ? allocated_subclusters(bitmap_at(d, i)) != 0 : !(entry & QCOW2_OFLAG_ZERO);
 
-    add_fault(d, i, has_data ? QCOW2_FINDING_DATA_UNALIGNED : QCOW2_FINDING_PREALLOCATED_UNALIGNED, offset, 0);
-    add_extent(d, i, offset, d->cluster_size, false);
+    add_fault(d, i, has_data ? QCOW2_FINDING_DATA_UNALIGNED : QCOW2_FINDING_PREALLOCATED_UNALIGNED, offset,
+              d->cluster_size);
+    g_array_append_val(d->result->extents, extent);
     account_clusters(d, offset, 1);
 }
 
@@ -158,7 +165,7 @@ static void decode_unusual(Decoder *d, uint32_t i, uint64_t entry)
         return;
     }
     if (bitmap_contradicts(bitmap)) {
-        add_fault(d, i, QCOW2_FINDING_SUBCLUSTERS_CONTRADICT, offset, 0);
+        add_fault(d, i, QCOW2_FINDING_SUBCLUSTERS_CONTRADICT, offset, d->cluster_size);
     }
     if (offset % d->cluster_size) {
         decode_unaligned(d, i, entry, offset);
@@ -220,6 +227,7 @@ static bool is_usual(const Decoder *d, uint32_t i, uint64_t entry)
 void qcow2_l2_decode(const Qcow2HeaderFields *h, const uint8_t *table, Qcow2L2Result *result)
 {
     Decoder d = {
+        .header = h,
         .table = table,
         .n = UINT32_C(1) << h->l2_bits,
         .entry_size = qcow2_l2_entry_size(h),

@@ -37,7 +37,7 @@ typedef struct Qcow2Extent {
 typedef struct Qcow2L2Fault {
     uint32_t index;
     ImageCheckFindingKind kind;
-    uint64_t values[2]; /* what the message of the kind wants */
+    uint64_t values[2]; /* what the message of the kind wants; where that is an offset only, its length is behind it */
 } Qcow2L2Fault;
 
 typedef struct Qcow2L2Result {
@@ -58,6 +58,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2L2Result, qcow2_l2_result_free)
 
 /* Decodes the table of one cluster at @table; @result is emptied first. */
 void qcow2_l2_decode(const Qcow2HeaderFields *header, const uint8_t *table, Qcow2L2Result *result);
+
+/* What the compressed cluster of @entry, number @index of its table, takes; the COPIED flag is not looked at. */
+Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *header, uint64_t entry, uint32_t index);
 
 /* Bytes of one entry: 8, or 16 with extended L2 entries. */
 static inline unsigned qcow2_l2_entry_size(const Qcow2HeaderFields *h)

@@ -10,26 +10,51 @@
 #include "block/qcow2-format.h"
 #include "block/source.h"
 
+/* Entry @index of the table, which refers to a block at @offset. */
+static Qcow2Place entry_place(const Qcow2HeaderFields *h, uint64_t index, uint64_t offset)
+{
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, h->refcount_table_offset + index * 8, offset,
+                       h->cluster_size);
+}
+
+static void report_shared(const Qcow2Place *entry, uint64_t index, uint64_t references, Qcow2Report *report)
+{
+    Qcow2Finding finding = {QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, {index, references}, .place = *entry};
+
+    finding.place.structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK;
+    finding.place.has_reference = true;
+    finding.place.reference = references;
+    qcow2_report(report, &finding);
+}
+
 /* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
 static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Qcow2Report *report)
 {
+    Qcow2Place entry = entry_place(c->header, index, offset);
     uint64_t cluster = offset >> c->header->cluster_bits;
     uint64_t references = refmap_get(c->refs, cluster);
 
     if (qcow2_region_beyond_end(c, offset, c->header->cluster_size)) {
         /* possible where an unaligned structure has let the map grow by a cluster */
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}});
+        qcow2_report(report, &(Qcow2Finding){
+                                 QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .place = entry});
     } else if (references == c->max) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .place = entry});
     } else if (refmap_add(c->refs, cluster, 1, 1)) {
         references++;
     } else {
         return false;
     }
     if (references != 1) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, {index, references}});
+        report_shared(&entry, index, references, report);
     }
     return true;
+}
+
+static void report_entry(ImageCheckFindingKind kind, const Qcow2HeaderFields *h, uint64_t index, uint64_t offset,
+                         Qcow2Report *report)
+{
+    qcow2_report(report, &(Qcow2Finding){kind, {index}, .place = entry_place(h, index, offset)});
 }
 
 bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *c, Qcow2Report *report,
@@ -39,11 +64,11 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
 
         if (table->entries[i] & QCOW2_REFTABLE_RESERVED) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS, {i}});
+            report_entry(QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS, c->header, i, offset, report);
         } else if (offset % c->header->cluster_size) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED, {i}});
+            report_entry(QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED, c->header, i, offset, report);
         } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE, {i}});
+            report_entry(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE, c->header, i, offset, report);
         } else if (offset && !count_block(offset, i, c, report)) {
             g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
             return false;

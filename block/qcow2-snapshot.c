@@ -6,6 +6,7 @@
 #include "block/qcow2-snapshot.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "block/qcow2-format.h"
@@ -48,10 +49,25 @@ static const uint8_t *peek(TableReader *r, uint64_t offset, size_t size, int *er
     return r->window->data + (offset - r->window_offset);
 }
 
-static void report_unreadable(TableReader *r, int error)
+/* A word of the entry at @entry, @field bytes into it. */
+static Qcow2Place entry_word(uint64_t entry, size_t field)
+{
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, entry + field, entry, sizeof(Qcow2DiskSnapshot));
+}
+
+/* A word of the header, @field bytes into it, which is about the table. */
+static Qcow2Place header_word(size_t field)
+{
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
+}
+
+/* Reports that @size bytes of the table at @offset cannot be read. */
+static void report_unreadable(TableReader *r, uint64_t offset, uint64_t size, int error)
 {
     qcow2_report(r->report,
-                 &(Qcow2Finding){.kind = QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE, .texts = {g_strerror(-error)}});
+                 &(Qcow2Finding){.kind = QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE,
+                                 .texts = {g_strerror(-error)},
+                                 .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, offset, size)});
     qcow2_report_failure(r->report, -error);
 }
 
@@ -75,7 +91,7 @@ static bool read_fixed(TableReader *r, uint64_t at, Qcow2DiskSnapshot *d)
     const uint8_t *bytes = peek(r, at, sizeof(*d), &error);
 
     if (!bytes) {
-        report_unreadable(r, error);
+        report_unreadable(r, at, sizeof(*d), error);
         return false;
     }
     memcpy(d, bytes, sizeof(*d));
@@ -88,7 +104,7 @@ static bool read_strings(TableReader *r, uint64_t at, size_t id_size, size_t nam
     const uint8_t *bytes = peek(r, at, id_size + name_size, &error);
 
     if (!bytes) {
-        report_unreadable(r, error);
+        report_unreadable(r, at, id_size + name_size, error);
         return false;
     }
     s->id = g_strndup((const char *)bytes, id_size);
@@ -96,10 +112,12 @@ static bool read_strings(TableReader *r, uint64_t at, size_t id_size, size_t nam
     return true;
 }
 
-/* Reports that the table ends before entry @i, which does not fit the limits any more. */
-static void report_too_big(TableReader *r, uint32_t i)
+/* Reports that the table ends before entry @i at @offset, which does not fit the limits any more. */
+static void report_too_big(TableReader *r, uint32_t i, uint64_t offset)
 {
-    qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, {r->header->nb_snapshots - i}});
+    qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG,
+                                            {r->header->nb_snapshots - i},
+                                            .place = entry_word(offset, 0)});
     qcow2_report_failure(r->report, EFBIG);
 }
 
@@ -121,7 +139,10 @@ static bool read_entry(TableReader *r, uint32_t i)
         return false;
     }
     if (s.extra_data_size > QCOW2_MAX_SNAPSHOT_EXTRA) {
-        qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE, {i}});
+        qcow2_report(r->report,
+                     &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
+                                     {i},
+                                     .place = entry_word(start, offsetof(Qcow2DiskSnapshot, extra_data_size))});
         qcow2_report_failure(r->report, EFBIG);
         r->doubtful = true;
     }
@@ -132,7 +153,7 @@ static bool read_entry(TableReader *r, uint32_t i)
     r->length = (r->length + 7) / 8 * 8 + kept;
     if (r->length > QCOW2_MAX_SNAPSHOT_TABLE_BYTES || end - r->header->snapshots_offset > MAX_TABLE_SPAN) {
         if (!r->doubtful) {
-            report_too_big(r, i);
+            report_too_big(r, i, start);
         }
         return false;
     }
@@ -155,15 +176,17 @@ static bool check_pointer(TableReader *r)
     uint64_t end;
 
     if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS) {
-        qcow2_report(r->report,
-                     &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY, {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS}});
+        qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
+                                                {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS},
+                                                .place = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))});
         qcow2_report_failure(r->report, EFBIG);
         r->doubtful = true;
     }
     if (h->snapshots_offset % h->cluster_size ||
         !add_u64(h->snapshots_offset, sizeof(Qcow2DiskSnapshot) * (uint64_t)h->nb_snapshots, &end) || end > INT64_MAX) {
         if (!r->doubtful) {
-            qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED});
+            qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED,
+                                                    .place = header_word(offsetof(Qcow2DiskHeader, snapshots_offset))});
             qcow2_report_failure(r->report, EINVAL);
         }
         return false;
@@ -196,8 +219,13 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
     g_byte_array_unref(r.window);
 
     for (uint32_t i = 0; h->version >= 3 && i < snapshots->items->len; i++) {
-        if (g_array_index(snapshots->items, Qcow2Snapshot, i).extra_data_size < QCOW2_V3_MIN_SNAPSHOT_EXTRA) {
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_INCOMPLETE, {i}});
+        const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
+
+        if (s->extra_data_size < QCOW2_V3_MIN_SNAPSHOT_EXTRA) {
+            Qcow2Place place = entry_word(s->entry_offset, offsetof(Qcow2DiskSnapshot, extra_data_size));
+
+            place.snapshot = s->name;
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_INCOMPLETE, {i}, .place = place});
         }
     }
 }

@@ -6,6 +6,7 @@
 #include "block/qcow2-steps.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "block/qcow2-format.h"
 #include "util/number.h"
@@ -19,17 +20,21 @@ typedef enum StepKind {
 
 typedef struct Step {
     StepKind kind;
-    uint64_t offset; /* of the region in the file */
-    uint64_t size;   /* bytes */
     const Qcow2Bitmap *bitmap;
-    Qcow2Finding fault;
+    Qcow2Finding fault; /* for all kinds it has the place: the word that refers to the region, and the region */
 } Step;
 
 /* ---- listing ---- */
 
-static void add_region(Qcow2Steps *s, uint64_t offset, uint64_t size)
+/* The region of @size bytes at @offset, to which the header refers @field bytes into the file. */
+static Qcow2Place from_header(uint64_t field, uint64_t offset, uint64_t size)
 {
-    Step step = {.kind = STEP_REGION, .offset = offset, .size = size};
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, offset, size);
+}
+
+static void add_region(Qcow2Steps *s, Qcow2Place place)
+{
+    Step step = {.kind = STEP_REGION, .fault.place = place};
 
     g_array_append_val(s->items, step);
 }
@@ -48,14 +53,15 @@ static bool can_be_read(uint64_t offset, uint64_t size)
     return add_u64(offset, size, &end) && end <= BLOCK_SOURCE_MAX_LENGTH;
 }
 
-static void add_tree(Qcow2Steps *s, uint64_t offset, uint64_t entries, int snapshot)
+/* The tree of @snapshot, an index, whose L1 table @referrer refers to. */
+static void add_tree(Qcow2Steps *s, Qcow2Place referrer, int snapshot)
 {
-    Step step = {.kind = STEP_TREE, .offset = offset, .size = entries * 8};
-    Qcow2Tree tree = {.offset = offset, .entries = entries, .snapshot = snapshot};
+    Step step = {.kind = STEP_TREE, .fault.place = referrer};
+    Qcow2Tree tree = {.offset = referrer.cluster_offset, .entries = referrer.cluster_size / 8, .snapshot = snapshot};
 
     g_array_append_val(s->items, step);
-    if (entries && can_be_read(offset, step.size)) {
-        qcow2_tables_add(s->l1_tables, offset, entries, snapshot == QCOW2_TREE_ACTIVE);
+    if (tree.entries && can_be_read(tree.offset, referrer.cluster_size)) {
+        qcow2_tables_add(s->l1_tables, tree.offset, tree.entries, snapshot == QCOW2_TREE_ACTIVE);
         g_array_append_val(s->trees, tree);
     }
 }
@@ -113,41 +119,60 @@ const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint6
     return found;
 }
 
+static void add_snapshot(Qcow2Steps *s, const Qcow2Snapshot *snapshot, int index)
+{
+    Qcow2Place at = qcow2_place(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE,
+                                snapshot->entry_offset + offsetof(Qcow2DiskSnapshot, l1_table_offset),
+                                snapshot->l1_table_offset, UINT64_C(8) * snapshot->l1_size);
+
+    at.snapshot = snapshot->name;
+    if (qcow2_snapshot_l1_valid(snapshot, &s->image->header)) {
+        add_tree(s, at, index);
+    } else if (snapshot->l1_table_offset % s->image->header.cluster_size) {
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED,
+                                    {snapshot->l1_table_offset},
+                                    {snapshot->id, snapshot->name},
+                                    at});
+    } else {
+        at.entry_offset = snapshot->entry_offset + offsetof(Qcow2DiskSnapshot, l1_size);
+        add_fault(s, (Qcow2Finding){
+                         QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE, {snapshot->l1_size}, {snapshot->id, snapshot->name}, at});
+    }
+}
+
 static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
 {
     const Qcow2HeaderFields *h = &s->image->header;
 
     if (qcow2_has_data_file(h) && snapshots->items->len) {
-        add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE, {snapshots->items->len}});
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE,
+                                    {snapshots->items->len},
+                                    .place = from_header(offsetof(Qcow2DiskHeader, nb_snapshots), 0, 0)});
     }
     for (size_t i = 0; i < snapshots->items->len; i++) {
-        const Qcow2Snapshot *snapshot = &g_array_index(snapshots->items, Qcow2Snapshot, i);
-
-        if (qcow2_snapshot_l1_valid(snapshot, h)) {
-            add_tree(s, snapshot->l1_table_offset, snapshot->l1_size, i);
-        } else if (snapshot->l1_table_offset % h->cluster_size) {
-            add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED,
-                                        {snapshot->l1_table_offset},
-                                        {snapshot->id, snapshot->name}});
-        } else {
-            add_fault(s, (Qcow2Finding){
-                             QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE, {snapshot->l1_size}, {snapshot->id, snapshot->name}});
-        }
+        add_snapshot(s, &g_array_index(snapshots->items, Qcow2Snapshot, i), i);
     }
-    add_region(s, h->snapshots_offset, snapshots->table_length);
+    add_region(s,
+               from_header(offsetof(Qcow2DiskHeader, snapshots_offset), h->snapshots_offset, snapshots->table_length));
 }
 
 static void add_bitmap(Qcow2Steps *s, const Qcow2Bitmap *b)
 {
-    Step step = {.kind = STEP_BITMAP, .offset = b->table_offset, .size = UINT64_C(8) * b->table_size, .bitmap = b};
+    Step step = {
+        .kind = STEP_BITMAP,
+        .fault.place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, b->entry_offset, b->table_offset,
+                                   UINT64_C(8) * b->table_size),
+        .bitmap = b,
+    };
 
     if (b->fault) {
-        add_fault(s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DAMAGED, {b->entry_offset}, {b->name, b->fault}});
+        add_fault(
+            s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DAMAGED, {b->entry_offset}, {b->name, b->fault}, step.fault.place});
     }
     if (b->table_valid) {
         g_array_append_val(s->items, step);
-        if (can_be_read(step.offset, step.size)) {
-            qcow2_tables_add(s->bitmap_tables, step.offset, b->table_size, false);
+        if (can_be_read(b->table_offset, step.fault.place.cluster_size)) {
+            qcow2_tables_add(s->bitmap_tables, b->table_offset, b->table_size, false);
         }
     }
 }
@@ -155,22 +180,43 @@ static void add_bitmap(Qcow2Steps *s, const Qcow2Bitmap *b)
 static void add_bitmaps(Qcow2Steps *s, const Qcow2BitmapDirectory *bitmaps)
 {
     const Qcow2Extensions *e = &s->image->extensions;
+    Qcow2Place directory = from_header(e->bitmap_directory_entry, e->bitmap_directory_offset, e->bitmap_directory_size);
 
-    add_region(s, e->bitmap_directory_offset, e->bitmap_directory_size);
+    add_region(s, directory);
     for (size_t i = 0; i < bitmaps->items->len; i++) {
         add_bitmap(s, &g_array_index(bitmaps->items, Qcow2Bitmap, i));
     }
     if (bitmaps->fault) {
-        add_fault(
-            s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED, {e->bitmap_directory_offset}, {bitmaps->fault}});
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED,
+                                    {e->bitmap_directory_offset},
+                                    {bitmaps->fault},
+                                    qcow2_place_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
+                                                      e->bitmap_directory_offset, e->bitmap_directory_size)});
+    }
+}
+
+static void add_all(Qcow2Steps *s, const Qcow2Snapshots *snapshots, const Qcow2BitmapDirectory *bitmaps)
+{
+    const Qcow2HeaderFields *h = &s->image->header;
+    const Qcow2Extensions *e = &s->image->extensions;
+
+    add_region(s, qcow2_place_range(IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size));
+    add_tree(s, from_header(offsetof(Qcow2DiskHeader, l1_table_offset), h->l1_table_offset, UINT64_C(8) * h->l1_size),
+             QCOW2_TREE_ACTIVE);
+    add_snapshots(s, snapshots);
+    add_region(s, from_header(offsetof(Qcow2DiskHeader, refcount_table_offset), h->refcount_table_offset,
+                              (uint64_t)h->refcount_table_clusters << h->cluster_bits));
+    if (e->has_crypt_header) {
+        add_region(s, from_header(e->crypt_header_entry, e->crypt_header_offset, e->crypt_header_length));
+    }
+    if (e->has_bitmaps) {
+        add_bitmaps(s, bitmaps);
     }
 }
 
 bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                       const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp)
 {
-    const Qcow2HeaderFields *h = &image->header;
-
     *s = (Qcow2Steps){
         .image = image,
         .items = g_array_new(FALSE, FALSE, sizeof(Step)),
@@ -179,16 +225,7 @@ bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapsho
         .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
         .trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree)),
     };
-    add_region(s, 0, h->cluster_size);
-    add_tree(s, h->l1_table_offset, h->l1_size, QCOW2_TREE_ACTIVE);
-    add_snapshots(s, snapshots);
-    add_region(s, h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits);
-    if (image->extensions.has_crypt_header) {
-        add_region(s, image->extensions.crypt_header_offset, image->extensions.crypt_header_length);
-    }
-    if (image->extensions.has_bitmaps) {
-        add_bitmaps(s, bitmaps);
-    }
+    add_all(s, snapshots, bitmaps);
     sort_trees(s);
     return qcow2_tables_load(s->l1_tables, image->source, options, errp) &&
            qcow2_tables_load(s->bitmap_tables, image->source, options, errp);
@@ -237,7 +274,8 @@ bool qcow2_steps_count(Qcow2Steps *s, Qcow2Counting *c, GError **errp)
     for (size_t i = 0; ok && i < s->items->len; i++) {
         const Step *step = &g_array_index(s->items, Step, i);
 
-        ok = step->kind == STEP_FAULT || qcow2_count_region(c, step->offset, step->size, 1);
+        ok = step->kind == STEP_FAULT ||
+             qcow2_count_region(c, step->fault.place.cluster_offset, step->fault.place.cluster_size, 1);
     }
     if (!ok || !count_bitmap_clusters(s, c)) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
@@ -269,17 +307,20 @@ static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
 
 static void report_bitmap_slot(Qcow2Steps *s, Qcow2Counting *c, const Step *step, uint64_t at, Qcow2Report *report)
 {
-    uint64_t index = (at - step->offset) / 8;
+    uint64_t table = step->fault.place.cluster_offset;
+    uint64_t index = (at - table) / 8;
     const uint64_t *slot;
     const char *fault;
+    Qcow2Place place;
 
-    qcow2_tables_part(s->bitmap_tables, step->offset, step->size / 8, &index, &slot);
+    qcow2_tables_part(s->bitmap_tables, table, step->fault.place.cluster_size / 8, &index, &slot);
     fault = qcow2_bitmap_table_entry_fault(*slot, c->header);
+    place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, at, *slot & QCOW2_OFFSET_MASK, c->header->cluster_size);
     if (fault) {
-        qcow2_report(report,
-                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, *slot}, {step->bitmap->name, fault}});
+        qcow2_report(report, &(Qcow2Finding){
+                                 QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, *slot}, {step->bitmap->name, fault}, place});
     } else {
-        qcow2_report_region(c, *slot & QCOW2_OFFSET_MASK, c->header->cluster_size, report);
+        qcow2_report_region(c, &place, report);
     }
 }
 
@@ -302,21 +343,23 @@ static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
 
 static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qcow2Report *report)
 {
-    int error = can_be_read(step->offset, step->size)
-                    ? qcow2_tables_error(s->bitmap_tables, step->offset, step->size / 8)
-                    : -EIO;
+    uint64_t offset = step->fault.place.cluster_offset, size = step->fault.place.cluster_size;
+    int error = can_be_read(offset, size) ? qcow2_tables_error(s->bitmap_tables, offset, size / 8) : -EIO;
 
-    qcow2_report_region(c, step->offset, step->size, report);
+    qcow2_report_region(c, &step->fault.place, report);
     if (error) {
+        Qcow2Place table = step->fault.place;
+
+        table.structure = IMAGE_CHECK_STRUCTURE_BITMAP_TABLE;
         qcow2_report(report,
-                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {step->offset}, {step->bitmap->name}});
+                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {offset}, {step->bitmap->name}, table});
         qcow2_report_failure(report, -error);
         return;
     }
-    for (guint i = find_bad_slot(s, step->offset); i < s->bad_bitmap_slots->len; i++) {
+    for (guint i = find_bad_slot(s, offset); i < s->bad_bitmap_slots->len; i++) {
         uint64_t at = g_array_index(s->bad_bitmap_slots, uint64_t, i);
 
-        if (at >= step->offset + step->size) {
+        if (at >= offset + size) {
             break;
         }
         report_bitmap_slot(s, c, step, at, report);
@@ -331,10 +374,10 @@ void qcow2_steps_report(Qcow2Steps *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2R
 
         switch (step->kind) {
         case STEP_REGION:
-            qcow2_report_region(c, step->offset, step->size, report);
+            qcow2_report_region(c, &step->fault.place, report);
             break;
         case STEP_TREE:
-            qcow2_walk_report_tree(walk, step->offset, step->size / 8, report);
+            qcow2_walk_report_tree(walk, &step->fault.place, report);
             break;
         case STEP_BITMAP:
             report_bitmap(s, c, step, report);

@@ -366,11 +366,72 @@ bool qcow2_walk_finish(Qcow2Walk *w, GError **errp)
     return true;
 }
 
-static void report_fault(Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Report *report)
+/* A L1 entry that is looked at: where it is, and in which tree. */
+typedef struct TreeSlot {
+    Qcow2Place place;
+    uint64_t index; /* in its L1 table */
+    uint64_t value;
+} TreeSlot;
+
+static TreeSlot tree_slot(const Qcow2Walk *w, const Qcow2Place *l1_table, uint64_t offset, uint64_t value)
 {
+    uint64_t index = (offset - l1_table->cluster_offset) / 8;
+
+    return (TreeSlot){
+        .place = qcow2_place_l1_entry(w->header, l1_table->snapshot, offset, index, value),
+        .index = index,
+        .value = value,
+    };
+}
+
+/* The range of the file that @f is about, as far as it is in this file. */
+static void set_fault_range(const Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Place *place)
+{
+    Qcow2Extent extent = {.offset = f->values[0], .length = f->values[1]};
+
+    switch (f->kind) {
+    case QCOW2_FINDING_L2_RESERVED_BITS:
+    case QCOW2_FINDING_L2_COPIED_WRONG:
+        extent.offset &= QCOW2_OFFSET_MASK;
+        extent.length = extent.offset ? w->header->cluster_size : 0;
+        break;
+    case QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS:
+        extent = qcow2_l2_compressed_extent(w->header, f->values[1], f->index);
+        break;
+    default:
+        break;
+    }
+    if (!qcow2_has_data_file(w->header)) {
+        place->cluster_offset = extent.offset;
+        place->cluster_size = extent.length;
+    }
+}
+
+static Qcow2Place fault_place(const Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f)
+{
+    Qcow2Place place;
+
+    if (f->kind == QCOW2_FINDING_L2_UNREADABLE) {
+        place = slot->place;
+        place.structure = IMAGE_CHECK_STRUCTURE_L2;
+        return place;
+    }
+    place = qcow2_place_l2_entry(w->header, &slot->place, slot->index, f->index);
+    set_fault_range(w, f, &place);
+    if (f->kind == QCOW2_FINDING_L2_COPIED_WRONG) {
+        place.has_refcount = true;
+        place.refcount = f->values[1];
+    }
+    return place;
+}
+
+static void report_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f, Qcow2Report *report)
+{
+    Qcow2Place place = fault_place(w, slot, f);
+
     switch (f->kind) {
     case QCOW2_FINDING_REFCOUNT_OVERFLOW:
-        qcow2_report_region(w->counting, f->values[0], f->values[1], report);
+        qcow2_report_region(w->counting, &place, report);
         return;
     case QCOW2_FINDING_L2_UNREADABLE:
         qcow2_report_failure(report, f->values[0]);
@@ -378,23 +439,23 @@ static void report_fault(Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Report *repor
     default:
         break;
     }
-    qcow2_report(report, &(Qcow2Finding){f->kind, {f->values[0], f->values[1]}});
+    qcow2_report(report, &(Qcow2Finding){f->kind, {f->values[0], f->values[1]}, .place = place});
 }
 
-static void report_slot(Qcow2Walk *w, uint64_t value, Qcow2Report *report)
+static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
-    uint64_t table = value & QCOW2_OFFSET_MASK;
+    uint64_t table = slot->place.cluster_offset;
     const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
 
-    if (value & QCOW2_L1_RESERVED) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_RESERVED_BITS, {value}});
+    if (slot->value & QCOW2_L1_RESERVED) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_RESERVED_BITS, {slot->value}, .place = slot->place});
     }
-    qcow2_report_region(w->counting, table, w->header->cluster_size, report);
+    qcow2_report_region(w->counting, &slot->place, report);
     if (table % w->header->cluster_size) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L2_TABLE_UNALIGNED, {table}});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L2_TABLE_UNALIGNED, {table}, .place = slot->place});
     }
     for (size_t i = 0; f && i < f->faults->len; i++) {
-        report_fault(w, &g_array_index(f->faults, Qcow2L2Fault, i), report);
+        report_fault(w, slot, &g_array_index(f->faults, Qcow2L2Fault, i), report);
     }
 }
 
@@ -415,59 +476,84 @@ static size_t find_noisy(const Qcow2Walk *w, uint64_t offset)
     return low;
 }
 
-void qcow2_walk_report_tree(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)
+/* False where the L1 table cannot be read, which is reported. */
+static bool tree_readable(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t *end, Qcow2Report *report)
+{
+    Qcow2Place place = *referrer;
+    int error = add_u64(place.cluster_offset, place.cluster_size, end) && *end <= BLOCK_SOURCE_MAX_LENGTH
+                    ? qcow2_tables_error(w->l1_tables, place.cluster_offset, place.cluster_size / 8)
+                    : -EIO;
+
+    if (error) {
+        place.structure = IMAGE_CHECK_STRUCTURE_L1;
+        qcow2_place_set_guest(&place, w->header, 0, w->header->size);
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE, .place = place});
+        qcow2_report_failure(report, -error);
+    }
+    return !error;
+}
+
+void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Report *report)
 {
     uint64_t end;
-    int error;
 
-    if (!entries) {
+    if (!referrer->cluster_size) {
         return;
     }
-    qcow2_report_region(w->counting, offset, entries * 8, report);
-    error = add_u64(offset, entries * 8, &end) && end <= BLOCK_SOURCE_MAX_LENGTH
-                ? qcow2_tables_error(w->l1_tables, offset, entries)
-                : -EIO;
-    if (error) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE});
-        qcow2_report_failure(report, -error);
+    qcow2_report_region(w->counting, referrer, report);
+    if (!tree_readable(w, referrer, &end, report)) {
         return;
     }
-    for (size_t i = find_noisy(w, offset); i < w->noisy->len; i++) {
-        const NoisySlot *slot = &g_array_index(w->noisy, NoisySlot, i);
+    for (size_t i = find_noisy(w, referrer->cluster_offset); i < w->noisy->len; i++) {
+        const NoisySlot *noisy = &g_array_index(w->noisy, NoisySlot, i);
+        TreeSlot slot;
 
-        if (slot->offset >= end) {
+        if (noisy->offset >= end) {
             break;
         }
-        report_slot(w, slot->value, report);
+        slot = tree_slot(w, referrer, noisy->offset, noisy->value);
+        report_slot(w, &slot, report);
     }
 }
 
-static void report_copied_slot(Qcow2Walk *w, uint64_t index, uint64_t value, Qcow2Report *report)
+static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)
 {
-    uint64_t table = value & QCOW2_OFFSET_MASK;
+    Qcow2Finding finding = {QCOW2_FINDING_L1_COPIED_WRONG, {slot->index, slot->value, count}, .place = slot->place};
+
+    finding.place.has_refcount = true;
+    finding.place.refcount = count;
+    qcow2_report(report, &finding);
+}
+
+static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
+{
+    uint64_t table = slot->place.cluster_offset;
     const Qcow2TableFaults *f;
     uint64_t count;
 
     if (!table || !qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
         return;
     }
-    if ((count == 1) != !!(value & QCOW2_OFLAG_COPIED)) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_COPIED_WRONG, {index, value, count}});
+    if ((count == 1) != !!(slot->value & QCOW2_OFLAG_COPIED)) {
+        report_l1_copied(slot, count, report);
     }
     f = qcow2_faults_of(w->faults, table);
     for (size_t i = 0; f && i < f->copied->len; i++) {
-        report_fault(w, &g_array_index(f->copied, Qcow2L2Fault, i), report);
+        report_fault(w, slot, &g_array_index(f->copied, Qcow2L2Fault, i), report);
     }
 }
 
 void qcow2_walk_report_copied(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)
 {
+    Qcow2Place l1_table = qcow2_place_range(IMAGE_CHECK_STRUCTURE_L1, offset, entries * 8);
     uint64_t first = 0, n;
     const uint64_t *slots;
 
     while ((n = qcow2_tables_part(w->l1_tables, offset, entries, &first, &slots))) {
         for (uint64_t i = 0; i < n; i++) {
-            report_copied_slot(w, first + i, slots[i], report);
+            TreeSlot slot = tree_slot(w, &l1_table, offset + (first + i) * 8, slots[i]);
+
+            report_copied_slot(w, &slot, report);
         }
         first += n;
     }

@@ -56,8 +56,8 @@ const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *walk, size_t *n);
 /* Makes ready for reporting, once the counting is finished. */
 bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
 
-/* Reports what is wrong in the tree below the L1 table of @entries at @offset, the table itself included. */
-void qcow2_walk_report_tree(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);
+/* Reports what is wrong in the tree below the L1 table that @referrer refers to, the table itself included. */
+void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Place *referrer, Qcow2Report *report);
 
 /* Reports wrong COPIED flags in the tree of the active L1 table. */
 void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);

@@ -6,6 +6,7 @@
 #include "block/qcow2.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "block/qcow2-check.h"
@@ -181,6 +182,7 @@ void qcow2_check_forget_counts(Qcow2Check *c)
 void qcow2_check_clear(Qcow2Check *c)
 {
     qcow2_check_forget_counts(c);
+    g_clear_pointer(&c->collector, qcow2_collector_free);
     qcow2_steps_clear(&c->steps);
     qcow2_bitmap_directory_clear(&c->bitmaps);
     qcow2_snapshots_clear(&c->snapshots);
@@ -199,9 +201,12 @@ static void read_bitmaps(Qcow2Check *c)
     g_autoptr(GError) error = NULL;
 
     if (e->has_bitmaps && !qcow2_read_bitmap_directory(c->image->source, &c->image->header, e, &c->bitmaps, &error)) {
-        qcow2_report(
-            &c->report,
-            &(Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE, {e->bitmap_directory_offset}, {error->message}});
+        qcow2_report(&c->report,
+                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE,
+                                     {e->bitmap_directory_offset},
+                                     {error->message},
+                                     qcow2_place_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
+                                                       e->bitmap_directory_offset, e->bitmap_directory_size)});
         qcow2_report_failure(&c->report, error->code);
     }
 }
@@ -230,6 +235,9 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
     *c = (Qcow2Check){.image = image, .options = options, .report.messages = options->messages};
+    if (options->findings) {
+        c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
     read_bitmaps(c);
     enter_phase(c, CHECK_PHASE_REFCOUNTS);
@@ -270,26 +278,46 @@ static ImageCheck *image_check(const Qcow2Check *c)
     return check;
 }
 
-static void add_note(GPtrArray *notes, ImageCheckFindingKind kind)
+/* A word of the header, @field bytes into the file. */
+static Qcow2Place header_word(uint64_t field)
 {
-    g_ptr_array_add(notes, qcow2_finding_message(&(Qcow2Finding){kind}));
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
 }
 
-static char **notes(const Qcow2Image *image)
+static void add_note(Qcow2Check *c, GPtrArray *notes, ImageCheckFindingKind kind, Qcow2Place place)
+{
+    Qcow2Finding note = {kind, .place = place};
+
+    g_ptr_array_add(notes, qcow2_finding_message(&note));
+    if (c->collector) {
+        qcow2_collector_add(c->collector, &note);
+    }
+}
+
+/* What the header says of the state of the image. It is not among the messages, which are the stock tool's. */
+static char **header_notes(Qcow2Check *c)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
+    const Qcow2Image *image = c->image;
+    Qcow2Place features = header_word(offsetof(Qcow2DiskHeader, incompatible_features));
 
     if (image->header.incompatible_features & QCOW2_INCOMPAT_DIRTY) {
-        add_note(notes, QCOW2_FINDING_DIRTY);
+        add_note(c, notes, QCOW2_FINDING_DIRTY, features);
     }
     if (image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT) {
-        add_note(notes, QCOW2_FINDING_CORRUPT_BIT);
+        add_note(c, notes, QCOW2_FINDING_CORRUPT_BIT, features);
     }
     if (image->extensions.stale_bitmaps) {
-        add_note(notes, QCOW2_FINDING_STALE_BITMAPS);
+        add_note(c, notes, QCOW2_FINDING_STALE_BITMAPS, header_word(offsetof(Qcow2DiskHeader, autoclear_features)));
     }
     g_ptr_array_add(notes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
+}
+
+static bool add_findings(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    result->check->has_findings = c->collector;
+    return !c->collector || qcow2_collector_finish(c->collector, &result->check->findings, errp);
 }
 
 /* The verdict stands without the viscera, where they are refused. */
@@ -322,8 +350,8 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     }
     result->check = image_check(&c);
     result->failure = c.report.failure;
-    result->notes = notes(image);
-    return !options->viscera || add_viscera(&c, result, errp);
+    result->notes = header_notes(&c);
+    return add_findings(&c, result, errp) && (!options->viscera || add_viscera(&c, result, errp));
 }
 
 void qcow2_check_result_clear(Qcow2CheckResult *result)

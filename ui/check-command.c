@@ -112,6 +112,7 @@ static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
         return;
     }
     print_check_text(stdout, result->check, result->notes);
+    print_findings_text(stdout, &result->check->findings);
     if (options->dump_meta > 0 && result->check->viscera) {
         print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
     }
@@ -155,7 +156,9 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
 {
     const CheckOptions *options = &command->options;
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
+    bool findings = options->json ? options->findings : options->verbose;
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
+                             .findings = findings && !options->quiet,
                              .messages = messages,
                              .workers = options->workers,
                              .progress = command->progress->slot};

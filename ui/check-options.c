@@ -22,6 +22,7 @@ enum {
     OPTION_IMAGE_OPTS,
     OPTION_NO_DUMP_META,
     OPTION_ALL_FIELDS,
+    OPTION_FINDINGS,
     OPTION_FILES_FROM,
     OPTION_JOBS,
     OPTION_PROGRESS_FD,
@@ -31,7 +32,7 @@ enum {
 };
 
 /* The colon in front makes getopt_long() tell a missing argument from an unknown option, and print nothing. */
-static const char short_options[] = ":hf:r:T:qUMm:p";
+static const char short_options[] = ":hf:r:T:qUMm:pv";
 
 static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -44,6 +45,8 @@ static const struct option long_options[] = {
     {"dump-meta", no_argument, NULL, 'M'},
     {"no-dump-meta", no_argument, NULL, OPTION_NO_DUMP_META},
     {"all-fields", no_argument, NULL, OPTION_ALL_FIELDS},
+    {"findings", no_argument, NULL, OPTION_FINDINGS},
+    {"verbose", no_argument, NULL, 'v'},
     {"files-from", required_argument, NULL, OPTION_FILES_FROM},
     {"jobs", required_argument, NULL, OPTION_JOBS},
     {"progress", no_argument, NULL, 'p'},
@@ -251,6 +254,14 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         options->all_fields = true;
         options->own_option = "--all-fields";
         break;
+    case OPTION_FINDINGS:
+        options->findings = true;
+        options->own_option = "--findings";
+        break;
+    case 'v':
+        options->verbose = true;
+        options->own_option = "--verbose";
+        break;
     case OPTION_OUTPUT:
         deferred->output = optarg;
         break;
@@ -351,6 +362,8 @@ void check_options_print_help(void)
           "  -M, --dump-meta        show the metadata in human output; twice: with every table entry\n"
           "      --no-dump-meta     leave the metadata out of JSON output\n"
           "      --all-fields       JSON with every count, 0 included\n"
+          "      --findings         JSON with a list of what is wrong, and where\n"
+          "  -v, --verbose          the same in human output, behind the verdict\n"
           "  -m N                   threads that check an image, 1 to 16; all CPUs if not given\n"
           "  -p, --progress         show progress on stderr, if that is a terminal\n"
           "      --progress-fd=N    write progress to file descriptor N, as JSON Lines\n"

@@ -39,6 +39,8 @@ typedef struct CheckOptions {
     bool quiet;                 /* -q */
     bool json;                  /* --output=json */
     bool all_fields;            /* --all-fields */
+    bool findings;              /* --findings */
+    bool verbose;               /* -v */
     bool no_dump_meta;          /* --no-dump-meta */
     unsigned dump_meta;         /* how often -M was given */
     const char *foreign_object; /* an --object that only the stock tool knows what to do with */

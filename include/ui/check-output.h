@@ -23,6 +23,12 @@ void print_check_text(FILE *out, const ImageCheck *check, char *const *notes);
 void print_viscera_text(FILE *out, const Qcow2Metadata *viscera, bool unfolded);
 
 /*
+ * The findings, wrapped to fit a terminal: what, where in the file, which range of the guest's disk, which snapshot, and
+ * who else is concerned.
+ */
+void print_findings_text(FILE *out, const ImageCheckFindingList *findings);
+
+/*
  * JSON, on many lines if @pretty, else on one. Members that are 0 are taken out of @check first, as the stock
  * tool leaves them out, unless @all_fields.
  */

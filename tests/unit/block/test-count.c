@@ -39,7 +39,9 @@ static void count(Fixture *f, uint64_t offset, uint64_t size, uint64_t weight)
 
 static void report(Fixture *f, uint64_t offset, uint64_t size)
 {
-    qcow2_report_region(&f->counting, offset, size, &f->messages.report);
+    Qcow2Place place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, offset, size);
+
+    qcow2_report_region(&f->counting, &place, &f->messages.report);
 }
 
 static void expect_counts(const Fixture *f, const uint64_t *expected, size_t n)

@@ -217,7 +217,7 @@ static void test_compressed_copied(void)
     decode(&t);
     expect_lengths(&t, 0, 1, 1);
     expect_extent(&t, 0, (Qcow2Extent){.offset = 0x5009e, .length = 0x162, .index = 2, .compressed = true});
-    expect_fault(&t, 0, (Qcow2L2Fault){2, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e}});
+    expect_fault(&t, 0, (Qcow2L2Fault){2, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e, 0x162}});
     expect_statistics(&t, 1, 1, 1);
 }
 
@@ -230,7 +230,7 @@ static void test_compressed_with_data_file(void)
     put(&t, 5, COPIED | UINT64_C(0x400000000005009e));
     decode(&t);
     expect_lengths(&t, 0, 0, 2);
-    expect_fault(&t, 0, (Qcow2L2Fault){5, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e}});
+    expect_fault(&t, 0, (Qcow2L2Fault){5, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e, 0x162}});
     expect_fault(&t, 1, (Qcow2L2Fault){5, QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE, {5, UINT64_C(0x400000000005009e)}});
     expect_statistics(&t, 0, 0, 0);
 }
@@ -304,8 +304,8 @@ static void test_unaligned(void)
     expect_lengths(&t, 1, 2, 2);
     expect_extent(&t, 0, (Qcow2Extent){.offset = 0x50200, .length = 0x10000, .index = 0});
     expect_extent(&t, 1, (Qcow2Extent){.offset = 0x60200, .length = 0x10000, .index = 1});
-    expect_fault(&t, 0, (Qcow2L2Fault){0, QCOW2_FINDING_DATA_UNALIGNED, {0x50200}});
-    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_PREALLOCATED_UNALIGNED, {0x60200}});
+    expect_fault(&t, 0, (Qcow2L2Fault){0, QCOW2_FINDING_DATA_UNALIGNED, {0x50200, 0x10000}});
+    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_PREALLOCATED_UNALIGNED, {0x60200, 0x10000}});
     /* the second continues the first, the third does not continue the second */
     expect_statistics(&t, 3, 0, 1);
 }
@@ -320,8 +320,8 @@ static void test_fault_order(void)
     decode(&t);
     expect_lengths(&t, 0, 1, 3);
     expect_fault(&t, 0, (Qcow2L2Fault){4, QCOW2_FINDING_L2_RESERVED_BITS, {0x50202}});
-    expect_fault(&t, 1, (Qcow2L2Fault){4, QCOW2_FINDING_SUBCLUSTERS_CONTRADICT, {0x50200}});
-    expect_fault(&t, 2, (Qcow2L2Fault){4, QCOW2_FINDING_DATA_UNALIGNED, {0x50200}});
+    expect_fault(&t, 1, (Qcow2L2Fault){4, QCOW2_FINDING_SUBCLUSTERS_CONTRADICT, {0x50200, 0x10000}});
+    expect_fault(&t, 2, (Qcow2L2Fault){4, QCOW2_FINDING_DATA_UNALIGNED, {0x50200, 0x10000}});
 }
 
 /* Extended entries are 16 bytes wide, and bit 0 of the first word has no meaning. */
@@ -355,7 +355,7 @@ static void test_extended_contradiction(void)
         put_extended(&t, 2, 0x70000, 1);
         decode(&t);
         g_assert_cmpuint(t.result->faults->len, ==, 1);
-        expect_fault(&t, 0, (Qcow2L2Fault){1, QCOW2_FINDING_SUBCLUSTERS_CONTRADICT, {0x60000}});
+        expect_fault(&t, 0, (Qcow2L2Fault){1, QCOW2_FINDING_SUBCLUSTERS_CONTRADICT, {0x60000, 0x10000}});
         expect_statistics(&t, 3, 0, 0);
     }
 }
@@ -389,8 +389,9 @@ static void test_extended_compressed(void)
     decode(&t);
     expect_lengths(&t, 0, 1, 2);
     expect_extent(&t, 0, (Qcow2Extent){.offset = 0x5009e, .length = 0x162, .index = 0, .compressed = true});
-    expect_fault(&t, 0, (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e}});
-    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS, {1, UINT64_C(0x400000000005009e)}});
+    expect_fault(&t, 0, (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_COPIED, {0x5009e, 0x162}});
+    expect_fault(&t, 1,
+                 (Qcow2L2Fault){1, QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS, {1, UINT64_C(0x400000000005009e)}});
     expect_statistics(&t, 1, 1, 1);
 }
 
@@ -405,9 +406,9 @@ static void test_extended_unaligned(void)
     put_extended(&t, 2, 0x70200, UINT64_C(0xffffffff00000000));
     decode(&t);
     expect_lengths(&t, 0, 3, 3);
-    expect_fault(&t, 0, (Qcow2L2Fault){0, QCOW2_FINDING_DATA_UNALIGNED, {0x50200}});
-    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_PREALLOCATED_UNALIGNED, {0x60200}});
-    expect_fault(&t, 2, (Qcow2L2Fault){2, QCOW2_FINDING_PREALLOCATED_UNALIGNED, {0x70200}});
+    expect_fault(&t, 0, (Qcow2L2Fault){0, QCOW2_FINDING_DATA_UNALIGNED, {0x50200, 0x10000}});
+    expect_fault(&t, 1, (Qcow2L2Fault){1, QCOW2_FINDING_PREALLOCATED_UNALIGNED, {0x60200, 0x10000}});
+    expect_fault(&t, 2, (Qcow2L2Fault){2, QCOW2_FINDING_PREALLOCATED_UNALIGNED, {0x70200, 0x10000}});
 }
 
 /* With an external data file, offset 0 with the COPIED flag is a cluster, and without it none. */

@@ -1,0 +1,225 @@
+/*
+ * The findings of a check, collected.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-collector.h"
+
+/* Records that the next fault may continue: several kinds of fault, or of trees, may take turns. */
+#define OPEN_RECORDS 8
+
+struct Qcow2Collector {
+    size_t limit;
+    GArray *records;
+    size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
+    size_t n_open;
+    uint64_t beyond[QCOW2_FINDING__MAX]; /* faults that are in no record */
+};
+
+static void clear_record(gpointer opaque)
+{
+    Qcow2FindingRecord *r = opaque;
+
+    g_free(r->message);
+    g_clear_pointer(&r->other_users, g_array_unref);
+}
+
+Qcow2Collector *qcow2_collector_new(size_t limit)
+{
+    Qcow2Collector *c = g_new0(Qcow2Collector, 1);
+
+    c->limit = limit;
+    c->records = g_array_new(FALSE, FALSE, sizeof(Qcow2FindingRecord));
+    g_array_set_clear_func(c->records, clear_record);
+    return c;
+}
+
+void qcow2_collector_free(Qcow2Collector *c)
+{
+    if (c) {
+        g_array_unref(c->records);
+        g_free(c);
+    }
+}
+
+GArray *qcow2_collector_records(Qcow2Collector *c)
+{
+    return c->records;
+}
+
+/* ---- merging ---- */
+
+static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)
+{
+    const Qcow2Place *a = &r->place, *b = &f->place;
+
+    return r->kind == f->kind && a->structure == b->structure && a->snapshot == b->snapshot &&
+           a->has_refcount == b->has_refcount && a->refcount == b->refcount && a->has_reference == b->has_reference &&
+           a->reference == b->reference && a->has_entry == b->has_entry && !a->cluster_size == !b->cluster_size &&
+           !a->guest_size == !b->guest_size;
+}
+
+/* The same word once more: a table that is referred to twice from the same tree has its faults twice. */
+static bool is_repeated(const Qcow2FindingRecord *r, const Qcow2Place *p)
+{
+    const Qcow2Place *a = &r->place;
+
+    return a->has_entry && r->last_entry == p->entry_offset && a->entry_offset == p->entry_offset &&
+           a->cluster_offset == p->cluster_offset && a->cluster_size == p->cluster_size &&
+           a->guest_offset == p->guest_offset && a->guest_size == p->guest_size;
+}
+
+/* True where @p begins where @r ends, in every respect in which they have a place at all. */
+static bool is_next(const Qcow2FindingRecord *r, const Qcow2Place *p)
+{
+    const Qcow2Place *a = &r->place;
+    /* words of a table follow one another; extended L2 entries are of two */
+    bool next_entry = p->entry_offset == r->last_entry + 8 || p->entry_offset == r->last_entry + 16;
+
+    return (!a->has_entry || next_entry) &&
+           (!a->cluster_size || p->cluster_offset == a->cluster_offset + a->cluster_size) &&
+           (!a->guest_size || p->guest_offset == a->guest_offset + a->guest_size) &&
+           (a->has_entry || a->cluster_size || a->guest_size);
+}
+
+static bool extend(Qcow2FindingRecord *r, const Qcow2Finding *f)
+{
+    if (!same_fault(r, f)) {
+        return false;
+    }
+    if (!is_repeated(r, &f->place)) {
+        if (!is_next(r, &f->place)) {
+            return false;
+        }
+        r->place.cluster_size += f->place.cluster_size;
+        r->place.guest_size += f->place.guest_size;
+        r->last_entry = f->place.entry_offset;
+    }
+    r->count++;
+    return true;
+}
+
+/* Puts record @index in front of the open ones; it is number @position of them, or none of them. */
+static void open_record(Qcow2Collector *c, size_t index, size_t position)
+{
+    for (size_t i = MIN(position, OPEN_RECORDS - 1); i > 0; i--) {
+        c->open[i] = c->open[i - 1];
+    }
+    c->open[0] = index;
+}
+
+void qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
+{
+    Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};
+
+    for (size_t i = 0; i < c->n_open; i++) {
+        size_t index = c->open[i];
+
+        if (extend(&g_array_index(c->records, Qcow2FindingRecord, index), f)) {
+            open_record(c, index, i);
+            return;
+        }
+    }
+    if (c->records->len >= c->limit) {
+        c->beyond[f->kind]++;
+        return;
+    }
+    record.message = qcow2_finding_message(f);
+    g_array_append_val(c->records, record);
+    open_record(c, c->records->len - 1, c->n_open);
+    c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
+}
+
+/* ---- the list ---- */
+
+static Qcow2Allocation *range(uint64_t offset, uint64_t size)
+{
+    Qcow2Allocation *allocation = NULL;
+
+    if (size) {
+        allocation = g_new(Qcow2Allocation, 1);
+        *allocation = (Qcow2Allocation){.offset = offset, .size = size};
+    }
+    return allocation;
+}
+
+static bool append_user(ImageCheckUserList *list, const Qcow2Place *place)
+{
+    ImageCheckUser *user = qapi_append_ImageCheckUser(list);
+
+    if (user) {
+        *user = (ImageCheckUser){
+            .structure = place->structure,
+            .has_entry_offset = place->has_entry,
+            .entry_offset = place->entry_offset,
+            .cluster = range(place->cluster_offset, place->cluster_size),
+            .guest = range(place->guest_offset, place->guest_size),
+            .snapshot = g_strdup(place->snapshot),
+        };
+    }
+    return user;
+}
+
+static bool append_record(ImageCheckFindingList *list, Qcow2FindingRecord *r)
+{
+    const Qcow2Place *place = &r->place;
+    ImageCheckFinding *finding = qapi_append_ImageCheckFinding(list);
+    bool ok = finding;
+
+    if (!ok) {
+        return false;
+    }
+    *finding = (ImageCheckFinding){
+        .kind = r->kind,
+        .severity = qcow2_finding_severity(r->kind),
+        .structure = place->structure,
+        .has_entry_offset = place->has_entry,
+        .entry_offset = place->entry_offset,
+        .cluster = range(place->cluster_offset, place->cluster_size),
+        .guest = range(place->guest_offset, place->guest_size),
+        .snapshot = g_strdup(place->snapshot),
+        .has_refcount = place->has_refcount,
+        .refcount = place->refcount,
+        .has_reference = place->has_reference,
+        .reference = place->reference,
+        .fixed = r->fixed,
+        .message = g_steal_pointer(&r->message),
+    };
+    finding->count = finding->severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : r->count;
+    for (size_t i = 0; ok && r->other_users && i < r->other_users->len; i++) {
+        ok = append_user(&finding->other_users, &g_array_index(r->other_users, Qcow2Place, i));
+    }
+    finding->has_other_users = finding->other_users.len;
+    return ok;
+}
+
+/* A finding that stands for all those of @kind that are in no record. */
+static bool append_rest(ImageCheckFindingList *list, ImageCheckFindingKind kind, uint64_t count)
+{
+    Qcow2FindingRecord rest = {
+        .kind = kind,
+        .count = count,
+        .place.structure = IMAGE_CHECK_STRUCTURE_NONE,
+        .message = g_strdup_printf("%" G_GUINT64_FORMAT " more findings of this kind are not listed", count),
+    };
+    bool ok = append_record(list, &rest);
+
+    clear_record(&rest);
+    return ok;
+}
+
+bool qcow2_collector_finish(Qcow2Collector *c, ImageCheckFindingList *list, GError **errp)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < c->records->len; i++) {
+        ok = append_record(list, &g_array_index(c->records, Qcow2FindingRecord, i));
+    }
+    for (size_t kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
+        ok = !c->beyond[kind] || append_rest(list, kind, c->beyond[kind]);
+        c->beyond[kind] = 0;
+    }
+    g_array_set_size(c->records, 0);
+    c->n_open = 0;
+    return ok || qapi_set_out_of_memory(errp);
+}

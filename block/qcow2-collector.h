@@ -1,0 +1,51 @@
+/*
+ * The findings of a check, collected for those who asked for a list: neighbours with the same fault become one record
+ * while they arrive, so that a million leaks in a row are one.
+ *
+ * Records stay in the order in which their first fault arrived. There are never more than a limit: what comes when it
+ * is reached, and continues no record, is only counted, by kind. So the counts of all records and those numbers add up
+ * to the counts of the report.
+ *
+ * Memory: about 250 bytes a record. Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_COLLECTOR_H
+#define BLOCK_QCOW2_COLLECTOR_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2-findings.h"
+#include "qapi/qapi-types.h"
+
+#define QCOW2_MAX_FINDINGS 100000
+
+typedef struct Qcow2FindingRecord {
+    ImageCheckFindingKind kind;
+    bool fixed;
+    uint64_t count;      /* faults in it; 1 for a note */
+    Qcow2Place place;    /* of all of them; the entry is that of the first */
+    uint64_t last_entry; /* the entry of the last, where they have any */
+    char *message;       /* of the first */
+    GArray *other_users; /* Qcow2Place; NULL = none known */
+} Qcow2FindingRecord;
+
+typedef struct Qcow2Collector Qcow2Collector;
+
+/* Keeps at most @limit records. */
+Qcow2Collector *qcow2_collector_new(size_t limit);
+void qcow2_collector_free(Qcow2Collector *collector);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Collector, qcow2_collector_free)
+
+/* Adds one fault. What its place borrows must live as long as the collector. */
+void qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *finding);
+
+/* The records so far: Qcow2FindingRecord. They may be changed, as long as their counts stay. */
+GArray *qcow2_collector_records(Qcow2Collector *collector);
+
+/* Empties the collector into @list: its records, then what was only counted. False and @errp set without memory. */
+bool qcow2_collector_finish(Qcow2Collector *collector, ImageCheckFindingList *list, GError **errp);
+
+#endif

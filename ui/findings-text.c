@@ -1,0 +1,161 @@
+/*
+ * The findings of a check in words: see ui/check-output.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/check-output.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "util/text.h"
+
+#define COLUMNS 79
+#define INDENT  4
+
+/* What is wrong, for kinds that are no notes: the message of a note says it. */
+static const char *const descriptions[QCOW2_FINDING__MAX] = {
+    [QCOW2_FINDING_SNAPSHOTS_TOO_MANY] = "the header claims too many snapshots",
+    [QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED] = "the offset of the snapshot table is invalid",
+    [QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE] = "a snapshot claims too much extra data",
+    [QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG] = "the snapshot table is too long",
+    [QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE] = "the snapshot table cannot be read",
+    [QCOW2_FINDING_SNAPSHOT_INCOMPLETE] = "a snapshot lacks extra data that version 3 asks for",
+    [QCOW2_FINDING_REGION_BEYOND_END] = "a reference to what lies beyond the end of the file",
+    [QCOW2_FINDING_REFCOUNT_OVERFLOW] = "more references than can be stored",
+    [QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE] = "snapshots in an image with an external data file",
+    [QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED] = "the L1 table of a snapshot is not cluster aligned",
+    [QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE] = "the L1 table of a snapshot is too large",
+    [QCOW2_FINDING_L1_UNREADABLE] = "an L1 table cannot be read",
+    [QCOW2_FINDING_L1_RESERVED_BITS] = "an L1 entry has reserved bits set",
+    [QCOW2_FINDING_L2_TABLE_UNALIGNED] = "an L1 entry names an L2 table that is not cluster aligned",
+    [QCOW2_FINDING_L2_UNREADABLE] = "an L2 table cannot be read",
+    [QCOW2_FINDING_L2_RESERVED_BITS] = "an L2 entry has reserved bits set",
+    [QCOW2_FINDING_COMPRESSED_COPIED] = "a compressed cluster has the COPIED flag",
+    [QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE] = "a compressed cluster in an image with an external data file",
+    [QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS] = "a compressed cluster has a subcluster bitmap",
+    [QCOW2_FINDING_SUBCLUSTERS_CONTRADICT] = "a subcluster bitmap contradicts itself",
+    [QCOW2_FINDING_DATA_UNALIGNED] = "an L2 entry names data that is not cluster aligned",
+    [QCOW2_FINDING_PREALLOCATED_UNALIGNED] = "an L2 entry names a preallocated cluster that is not cluster aligned",
+    [QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS] = "a cluster without a place in the file has subclusters",
+    [QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED] = "the bitmap directory is damaged",
+    [QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE] = "the bitmap directory cannot be read",
+    [QCOW2_FINDING_BITMAP_DAMAGED] = "a bitmap's directory entry is damaged",
+    [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = "the table of a bitmap cannot be read",
+    [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = "a bitmap table entry is damaged",
+    [QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS] = "a refcount table entry has reserved bits set",
+    [QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED] = "a refcount block is not cluster aligned",
+    [QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE] = "a refcount block lies beyond the end of the file",
+    [QCOW2_FINDING_REFCOUNT_BLOCK_SHARED] = "a refcount block is used for something else too",
+    [QCOW2_FINDING_REFCOUNT_UNREADABLE] = "reference counts cannot be read",
+    [QCOW2_FINDING_REFCOUNT_TOO_LOW] = "more users than the reference count says",
+    [QCOW2_FINDING_LEAK] = "leaked: fewer users than the reference count says",
+    [QCOW2_FINDING_L1_COPIED_WRONG] = "the COPIED flag of an L1 entry contradicts the reference count",
+    [QCOW2_FINDING_L2_COPIED_WRONG] = "the COPIED flag of an L2 entry contradicts the reference count",
+};
+
+/* Appends the first and the last byte of a range, or of a guest's. */
+static void append_range(GString *text, const char *what, const Qcow2Allocation *range)
+{
+    if (range) {
+        g_string_append_printf(text, "; %s 0x%" PRIx64 "-0x%" PRIx64, what, range->offset,
+                               range->offset + (range->size - 1));
+    }
+}
+
+static void append_name(GString *text, const char *name)
+{
+    if (name) {
+        size_t left = strlen(name);
+
+        g_string_append(text, "; snapshot \"");
+        for (size_t taken; left; name += taken, left -= taken) {
+            taken = text_append_escaped(text, name, left, true);
+        }
+        g_string_append_c(text, '"');
+    }
+}
+
+static void append_entry(GString *text, ImageCheckStructure structure, bool has_entry, uint64_t entry_offset)
+{
+    if (structure != IMAGE_CHECK_STRUCTURE_NONE) {
+        g_string_append_printf(text, "; %s", ImageCheckStructure_str(structure));
+    }
+    if (has_entry) {
+        g_string_append_printf(text, "%s 0x%" PRIx64,
+                               structure == IMAGE_CHECK_STRUCTURE_NONE ? "; entry at" : ", entry at", entry_offset);
+    }
+}
+
+static void append_user(GString *text, const ImageCheckUser *user)
+{
+    append_entry(text, user->structure, user->has_entry_offset, user->entry_offset);
+    append_range(text, "file", user->cluster);
+    append_range(text, "guest", user->guest);
+    append_name(text, user->snapshot);
+}
+
+static GString *finding_text(const ImageCheckFinding *f)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *message = text_escape(f->message, strlen(f->message));
+
+    g_string_printf(text, "%s: %s", ImageCheckSeverity_str(f->severity),
+                    descriptions[f->kind] ? descriptions[f->kind] : message);
+    if (f->count > 1) {
+        g_string_append_printf(text, ", %" PRId64 " times", f->count);
+    }
+    append_entry(text, f->structure, f->has_entry_offset, f->entry_offset);
+    append_range(text, "file", f->cluster);
+    append_range(text, "guest", f->guest);
+    append_name(text, f->snapshot);
+    if (f->has_refcount) {
+        g_string_append_printf(text, "; stored count %" PRIu64, f->refcount);
+    }
+    if (f->has_reference) {
+        g_string_append_printf(text, "; references %" PRIu64, f->reference);
+    }
+    for (size_t i = 0; i < f->other_users.len; i++) {
+        g_string_append(text, "; also used by");
+        append_user(text, &f->other_users.items[i]);
+    }
+    if (f->fixed) {
+        g_string_append(text, "; repaired");
+    }
+    return text;
+}
+
+/* Breaks lines at spaces; a word that is longer than a line has one for itself. */
+static void print_wrapped(FILE *out, const char *text)
+{
+    size_t column = 0;
+
+    while (*text) {
+        size_t length = strcspn(text, " ");
+        size_t width = g_utf8_strlen(text, length);
+
+        if (column > INDENT && column + 1 + width > COLUMNS) {
+            fprintf(out, "\n%*s", INDENT, "");
+            column = INDENT;
+        } else if (column > 0) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(text, 1, length, out);
+        column += width;
+        text += length + strspn(text + length, " ");
+    }
+    fputc('\n', out);
+}
+
+void print_findings_text(FILE *out, const ImageCheckFindingList *findings)
+{
+    if (findings->len) {
+        fputc('\n', out);
+    }
+    for (size_t i = 0; i < findings->len; i++) {
+        g_autoptr(GString) text = finding_text(&findings->items[i]);
+
+        print_wrapped(out, text->str);
+    }
+}
