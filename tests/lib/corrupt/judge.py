@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
+import findings
 from qcow2 import layout, reader
 from viscera import differences as viscera_differences
 from viscera import viscera
@@ -79,7 +80,7 @@ class Case:
             return self.judgement
         if self.ours.human.err != self.ours.json.err:
             self.judgement.differences.append("ours: stderr differs between human text and JSON")
-        self.judgement.differences += self._check_notes()
+        self.judgement.differences += self._check_notes() + self._check_findings()
         if self.viscera:
             self.judgement.differences += self._check_viscera()
         return self.judgement
@@ -97,6 +98,16 @@ class Case:
         wanted = (self.image.incompatible & 3).bit_count() * v3 + stale
         found = len([line for line in self.ours.human.text.splitlines() if NOTE.match(line)])
         return [] if found == wanted else [f"notes: {wanted} expected, {found} found"]
+
+    def _check_findings(self):
+        """The list of findings adds up, and does not change the verdict."""
+        if self.ours.members() is None or "handed to the stock tool" in self.judgement.rows:
+            return []
+        asked = tools.check(self.ours_program, self.directory, self.name, ["--findings"])
+        members = asked.members()
+        if asked.json.err != self.ours.json.err or asked.json.status != self.ours.json.status:
+            return ["findings: the verdict is another when they are asked for"]
+        return findings.problems(members, asked.json.err.decode("utf-8", "surrogateescape"))
 
     def _check_viscera(self):
         members = self.ours.members()

@@ -1,0 +1,237 @@
+/*
+ * Collecting findings: what becomes one record, and that nothing is lost.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-collector.h"
+
+#define CLUSTER UINT64_C(0x10000)
+
+static Qcow2Finding leak(uint64_t cluster, uint64_t refcount)
+{
+    Qcow2Place place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, cluster * CLUSTER, CLUSTER);
+
+    place.has_refcount = place.has_reference = true;
+    place.refcount = refcount;
+    return (Qcow2Finding){QCOW2_FINDING_LEAK, {cluster, refcount, 0}, .place = place};
+}
+
+/* The fault @kind of L2 entry @index, which maps the guest's cluster of that number to @cluster. */
+static Qcow2Finding l2_fault(ImageCheckFindingKind kind, uint64_t index, uint64_t cluster)
+{
+    Qcow2Place place = qcow2_place(IMAGE_CHECK_STRUCTURE_L2, 0x40000 + index * 8, cluster * CLUSTER, CLUSTER);
+
+    place.guest_offset = index * CLUSTER;
+    place.guest_size = CLUSTER;
+    return (Qcow2Finding){kind, {cluster}, .place = place};
+}
+
+static void add(Qcow2Collector *c, Qcow2Finding finding)
+{
+    qcow2_collector_add(c, &finding);
+}
+
+static const Qcow2FindingRecord *record(Qcow2Collector *c, guint i)
+{
+    g_assert_cmpuint(i, <, qcow2_collector_records(c)->len);
+    return &g_array_index(qcow2_collector_records(c), Qcow2FindingRecord, i);
+}
+
+static void expect_records(Qcow2Collector *c, guint n)
+{
+    g_assert_cmpuint(qcow2_collector_records(c)->len, ==, n);
+}
+
+/* A million leaks in a row are one record, with the message of the first. */
+static void test_row(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    for (uint64_t i = 5; i < 1000005; i++) {
+        add(c, leak(i, 1));
+    }
+    expect_records(c, 1);
+    g_assert_cmpuint(record(c, 0)->count, ==, 1000000);
+    g_assert_cmphex(record(c, 0)->place.cluster_offset, ==, 0x50000);
+    g_assert_cmphex(record(c, 0)->place.cluster_size, ==, 1000000 * CLUSTER);
+    g_assert_cmpstr(record(c, 0)->message, ==, "Leaked cluster 5 refcount=1 reference=0");
+}
+
+/* A gap ends a record. */
+static void test_gap(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    add(c, leak(5, 1));
+    add(c, leak(7, 1));
+    add(c, leak(8, 1));
+    expect_records(c, 2);
+    g_assert_cmpuint(record(c, 0)->count, ==, 1);
+    g_assert_cmpuint(record(c, 1)->count, ==, 2);
+}
+
+/* Clusters that differ in their counts are different findings. */
+static void test_other_refcount(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    add(c, leak(5, 1));
+    add(c, leak(6, 2));
+    add(c, leak(7, 2));
+    expect_records(c, 2);
+    g_assert_cmpuint(record(c, 0)->place.refcount, ==, 1);
+    g_assert_cmpuint(record(c, 1)->place.refcount, ==, 2);
+}
+
+/* Faults of two kinds that take turns, entry by entry, are two records all the same. */
+static void test_taking_turns(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    for (uint64_t i = 0; i < 1000; i++) {
+        add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, i, 100 + i));
+        add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, i, 100 + i));
+    }
+    expect_records(c, 2);
+    g_assert_cmpuint(record(c, 0)->count, ==, 1000);
+    g_assert_cmpuint(record(c, 1)->count, ==, 1000);
+    g_assert_cmphex(record(c, 1)->place.entry_offset, ==, 0x40000);
+    g_assert_cmphex(record(c, 1)->place.guest_size, ==, 1000 * CLUSTER);
+}
+
+/* Two rows of clusters that are far from each other, and are met in turns. */
+static void test_interleaved_rows(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    for (uint64_t i = 0; i < 1000; i++) {
+        add(c, leak(i, 1));
+        add(c, leak(50000 + i, 1));
+    }
+    expect_records(c, 2);
+}
+
+/* Clusters that follow one another, but not on the guest's disk, are two findings, and so are those the other way. */
+static void test_guest_gap(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100));
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 5, 101));
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 6, 300));
+    expect_records(c, 3);
+}
+
+/* The same fault in the trees of two snapshots is two findings, each of which names its own. */
+static void test_snapshots(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100);
+
+    f.place.snapshot = "one";
+    add(c, f);
+    f.place.snapshot = "two";
+    add(c, f);
+    expect_records(c, 2);
+    g_assert_cmpstr(record(c, 1)->place.snapshot, ==, "two");
+}
+
+/* A table that an L1 table names twice for the same place has its faults twice: one finding that counts as two. */
+static void test_repeated(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
+    expect_records(c, 1);
+    g_assert_cmpuint(record(c, 0)->count, ==, 2);
+    g_assert_cmphex(record(c, 0)->place.cluster_size, ==, CLUSTER);
+}
+
+static int64_t sum(const ImageCheckFindingList *list, ImageCheckSeverity severity)
+{
+    int64_t total = 0;
+
+    for (size_t i = 0; i < list->len; i++) {
+        total += list->items[i].severity == severity ? list->items[i].count : 0;
+    }
+    return total;
+}
+
+/* Beyond the limit nothing is listed, but everything is counted, a finding for each kind. */
+static void test_limit(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10);
+    g_auto(ImageCheckFindingList) list = {0};
+
+    for (uint64_t i = 0; i < 1000; i++) {
+        add(c, leak(2 * i, 1));
+        add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, 2 * i, 3 * i));
+    }
+    /* what continues a record that is there does so */
+    add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, 9, 13));
+    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    g_assert_cmpuint(list.len, ==, 12);
+    g_assert_cmpint(sum(&list, IMAGE_CHECK_SEVERITY_LEAK), ==, 1000);
+    g_assert_cmpint(sum(&list, IMAGE_CHECK_SEVERITY_CORRUPTION), ==, 1001);
+    g_assert_cmpint(list.items[9].count, ==, 2);
+    g_assert_cmpint(list.items[10].kind, ==, QCOW2_FINDING_DATA_UNALIGNED);
+    g_assert_cmpint(list.items[10].count, ==, 995);
+    g_assert_cmpstr(list.items[10].message, ==, "995 more findings of this kind are not listed");
+    g_assert_false(list.items[10].has_entry_offset);
+    g_assert_null(list.items[10].cluster);
+}
+
+/* A note is listed, and counts nothing. */
+static void test_note(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10);
+    g_auto(ImageCheckFindingList) list = {0};
+
+    add(c, (Qcow2Finding){QCOW2_FINDING_DIRTY, .place = qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, 72, 0, 0)});
+    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    g_assert_cmpuint(list.len, ==, 1);
+    g_assert_cmpint(list.items[0].count, ==, 0);
+    g_assert_cmpint(list.items[0].severity, ==, IMAGE_CHECK_SEVERITY_NOTE);
+    g_assert_cmpuint(list.items[0].entry_offset, ==, 72);
+}
+
+/* What is not known is not there: optional members of the list are those that the place has. */
+static void test_members(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10);
+    g_auto(ImageCheckFindingList) list = {0};
+    Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 2, 7);
+
+    f.place.snapshot = "s";
+    add(c, f);
+    add(c, leak(9, 3));
+    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    g_assert_cmpuint(list.items[0].entry_offset, ==, 0x40010);
+    g_assert_cmphex(list.items[0].cluster->offset, ==, 0x70000);
+    g_assert_cmphex(list.items[0].guest->offset, ==, 0x20000);
+    g_assert_cmpstr(list.items[0].snapshot, ==, "s");
+    g_assert_false(list.items[0].has_refcount);
+    g_assert_false(list.items[0].has_other_users);
+    g_assert_null(list.items[1].guest);
+    g_assert_null(list.items[1].snapshot);
+    g_assert_false(list.items[1].has_entry_offset);
+    g_assert_cmpuint(list.items[1].refcount, ==, 3);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/collector/row", test_row);
+    g_test_add_func("/collector/gap", test_gap);
+    g_test_add_func("/collector/other-refcount", test_other_refcount);
+    g_test_add_func("/collector/taking-turns", test_taking_turns);
+    g_test_add_func("/collector/interleaved-rows", test_interleaved_rows);
+    g_test_add_func("/collector/guest-gap", test_guest_gap);
+    g_test_add_func("/collector/snapshots", test_snapshots);
+    g_test_add_func("/collector/repeated", test_repeated);
+    g_test_add_func("/collector/limit", test_limit);
+    g_test_add_func("/collector/note", test_note);
+    g_test_add_func("/collector/members", test_members);
+    return g_test_run();
+}
