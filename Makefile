@@ -39,6 +39,7 @@ fuzz:
 	@scripts/install-deps check
 	@$(MAKE) --no-print-directory build-asan/build.ninja
 	@ninja -C build-asan
+	@tests/fuzz/fuzz-schema --seconds $(SECONDS) --keep build-asan/tests/fuzz/found
 	@tests/fuzz/run --libfuzzer --seconds $(SECONDS) build-asan/tests/fuzz
 
 install: all

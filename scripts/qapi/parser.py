@@ -125,8 +125,7 @@ class FileParser:
         self.parsed = parsed
         self.including = including
         self.seen = seen
-        with open(path, encoding='utf-8') as stream:
-            self.tokens = tokens(path, stream.read())
+        self.tokens = tokens(path, read_text(path))
         self.token = next(self.tokens)
 
     def advance(self) -> Token:
@@ -253,6 +252,16 @@ class FileParser:
                 self.advance()
                 return table
             self.expect(',', "',' or '}'")
+
+
+def read_text(path: str) -> str:
+    with open(path, encoding='utf-8') as stream:
+        try:
+            return stream.read()
+        except UnicodeDecodeError as error:
+            before = error.object[:error.start]
+            place = Place(path, before.count(b'\n') + 1, len(before) - before.rfind(b'\n'))
+            raise SchemaError(place, 'file is not encoded in UTF-8') from error
 
 
 def refuse_left_over(doc: Optional[Doc]) -> None:

@@ -14,7 +14,7 @@ from .condition import Condition, parse_condition
 from .doc import Doc, Entry, FreeText
 from .error import Place, SchemaError
 from .names import c_enum_constant, c_name
-from .parser import Expression, Items, Parsed, Pragmas, Table, Text, Value
+from .parser import MAX_DEPTH, Expression, Items, Parsed, Pragmas, Table, Text, Value
 
 FEATURES = ('deprecated', 'unstable')
 TYPE_NAME = re.compile(r'[A-Z][A-Za-z0-9]*')
@@ -393,6 +393,9 @@ class Schema:
                 raise SchemaError(base.place, f"'{base.name}' is its own base")
             above.append(base.name)
             base = base.base
+            if len(above) > MAX_DEPTH:
+                raise SchemaError(struct.place,
+                                  f"'{struct.name}' has more than {MAX_DEPTH - 1} bases, one above another")
 
     def check_members(self, struct: Struct) -> None:
         seen: dict[str, str] = {}
@@ -458,6 +461,8 @@ class Schema:
             if definition.name in holders:
                 chain = ' -> '.join(holders[holders.index(definition.name):] + [definition.name])
                 raise SchemaError(definition.place, f'values of this type would contain themselves: {chain}')
+            if len(holders) == MAX_DEPTH:
+                raise SchemaError(definition.place, f'values of this type would lie {MAX_DEPTH} deep in others')
             holders.append(definition.name)
             for member in values_held(definition):
                 if isinstance(member.type, Definition):
