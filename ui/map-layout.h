@@ -1,0 +1,31 @@
+/*
+ * The layout of a picture: how many clusters a cell stands for, and how large it is.
+ *
+ * A cell is one cluster as long as MAP_SIDE_MAX by MAP_SIDE_MAX cells are enough for the file, and a power of two of
+ * clusters beyond that. Cells are as large as fits the width of the picture, so that a small image has large ones.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UI_MAP_LAYOUT_H
+#define UI_MAP_LAYOUT_H
+
+#include "ui/map-curve.h"
+
+#define MAP_SIDE_MAX 1024u /* cells, and pixels */
+#define MAP_CELL_MAX 128u  /* pixels */
+#define MAP_FINE     16u   /* pixels; cells below this have no room for gaps and patterns */
+
+typedef struct MapLayout {
+    MapCurve curve;
+    unsigned order;
+    uint64_t clusters;          /* of the file */
+    uint64_t clusters_per_cell; /* a power of two */
+    uint32_t cells;             /* in use; the last one may stand for fewer clusters */
+    uint32_t columns, rows;     /* cells that are shown: of the square, those that the curve reaches */
+    uint32_t cell;              /* pixels, width and height */
+} MapLayout;
+
+/* For a file of any number of clusters. A file of none has one cell, which is not in use. */
+MapLayout map_layout(MapCurve curve, uint64_t clusters);
+
+#endif

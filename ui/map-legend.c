@@ -1,0 +1,168 @@
+/*
+ * The legend below a picture: see ui/map-legend.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/map-legend.h"
+
+#include <string.h>
+
+#include "ui/map-font.h"
+#include "ui/map-paint.h"
+#include "ui/map-palette.h"
+
+/* Pixels. */
+#define LINE_HEIGHT  26
+#define ENTRY_HEIGHT 34
+#define ENTRY_WIDTH  340
+#define SWATCH       22
+#define SPACING      10
+
+#define LINES_MOST   3
+#define ENTRIES_MOST (CLUSTER_ROLE__MAX + 1) /* damage is no role */
+
+typedef struct Legend {
+    MapCanvas *canvas;
+    int x, y; /* of what comes next */
+    int width;
+    int entries; /* so far */
+} Legend;
+
+/* In the largest unit of which there is one at least. */
+static char *format_size(uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    unsigned unit = 0;
+
+    while (unit + 1 < G_N_ELEMENTS(units) && bytes >> (10 * (unit + 1)) != 0) {
+        unit++;
+    }
+    if ((bytes & ((UINT64_C(1) << (10 * unit)) - 1)) == 0) {
+        return g_strdup_printf("%u %s", (unsigned)(bytes >> (10 * unit)), units[unit]);
+    }
+    return g_strdup_printf("%.1f %s", (double)bytes / (double)(UINT64_C(1) << (10 * unit)), units[unit]);
+}
+
+/* "1 cluster", "1,234,567 clusters" */
+static char *format_clusters(uint64_t clusters)
+{
+    g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, clusters);
+    GString *text = g_string_new(NULL);
+
+    for (size_t left = strlen(digits); left > 0; left--) {
+        g_string_append_c(text, digits[strlen(digits) - left]);
+        if (left % 3 == 1 && left > 1) {
+            g_string_append_c(text, ',');
+        }
+    }
+    g_string_append(text, clusters == 1 ? " cluster" : " clusters");
+    return g_string_free(text, FALSE);
+}
+
+static void draw_line(Legend *legend, const char *text, MapColour colour)
+{
+    map_canvas_text(legend->canvas, legend->x, legend->y, text, colour);
+    legend->y += LINE_HEIGHT;
+}
+
+static void draw_image_line(Legend *legend, const MapImage *image, const MapLayout *layout)
+{
+    g_autofree char *length = format_size(image->file_length);
+    g_autofree char *clusters = format_clusters(layout->clusters);
+    g_autofree char *size = format_size(image->cluster_size);
+    g_autofree char *text = g_strdup_printf("%s file, %s of %s", length, clusters, size);
+
+    draw_line(legend, text, MAP_COLOUR_TEXT);
+}
+
+static void draw_cell_line(Legend *legend, const MapImage *image, const MapLayout *layout)
+{
+    g_autofree char *clusters = format_clusters(layout->clusters_per_cell);
+    g_autofree char *size = format_size(layout->clusters_per_cell * image->cluster_size);
+    g_autofree char *text =
+        g_strdup_printf("Each %s: %s, %s. %s from the top left.", layout->cell > 1 ? "square" : "point", clusters, size,
+                        layout->curve == MAP_CURVE_HILBERT ? "Hilbert curve" : "Row by row");
+
+    draw_line(legend, text, MAP_COLOUR_FAINT);
+}
+
+/* Five shades, where a cell can be partly in use. */
+static void draw_fill_line(Legend *legend)
+{
+    static const char text[] = "The brighter, the more of it is in use: ";
+    int x = legend->x + map_font_width(text);
+
+    for (unsigned i = 0; i <= 4; i++) {
+        MapCell cell = {.role = CLUSTER_ROLE_DATA, .fill = (uint8_t)MAX(i * MAP_FILL_ALL / 4, 1)};
+
+        map_canvas_fill(legend->canvas, x, legend->y, SWATCH, MAP_LETTER_HEIGHT, map_cell_colour(&cell));
+        x += SWATCH;
+    }
+    draw_line(legend, text, MAP_COLOUR_FAINT);
+}
+
+/* Entries follow one another in rows. */
+static void draw_entry(Legend *legend, const char *name, const MapCell *cell, uint64_t bytes)
+{
+    int columns = legend->width / ENTRY_WIDTH;
+    int x = legend->x + legend->entries % columns * ENTRY_WIDTH;
+    int y = legend->y + legend->entries / columns * ENTRY_HEIGHT;
+    g_autofree char *amount = bytes ? format_size(bytes) : g_strdup("none");
+
+    map_paint_square(legend->canvas, x, y, SWATCH, cell);
+    x += SWATCH + SPACING;
+    y += (SWATCH - MAP_LETTER_HEIGHT) / 2;
+    map_canvas_text(legend->canvas, x, y, name, MAP_COLOUR_TEXT);
+    x += map_font_width(name) + SPACING;
+    map_canvas_text(legend->canvas, x, y, amount, MAP_COLOUR_FAINT);
+    legend->entries++;
+}
+
+static void draw_role(Legend *legend, ClusterRole role, const MapImage *image, const MapTotals *totals)
+{
+    MapCell cell = {.role = role, .fill = role == CLUSTER_ROLE_FREE ? 0 : MAP_FILL_ALL};
+
+    draw_entry(legend, map_role_style(role)->name, &cell, totals->clusters[role] * image->cluster_size);
+}
+
+/* What the image has, and what it is good to know that it has not. */
+static void draw_entries(Legend *legend, const MapImage *image, const MapTotals *totals)
+{
+    static const MapCell damaged = {.role = CLUSTER_ROLE_DATA, .fill = MAP_FILL_ALL, .mark = MAP_MARK_DAMAGE};
+
+    for (ClusterRole role = CLUSTER_ROLE_FREE + 1; role < CLUSTER_ROLE__MAX; role++) {
+        if (totals->clusters[role] && role != CLUSTER_ROLE_LEAKED) {
+            draw_role(legend, role, image, totals);
+        }
+    }
+    draw_role(legend, CLUSTER_ROLE_FREE, image, totals);
+    draw_role(legend, CLUSTER_ROLE_LEAKED, image, totals);
+    draw_entry(legend, "damaged", &damaged, totals->damaged * image->cluster_size);
+}
+
+static int entry_rows(int entries, int width)
+{
+    int columns = width / ENTRY_WIDTH;
+
+    return (entries + columns - 1) / columns;
+}
+
+int map_legend_height(int width)
+{
+    return LINES_MOST * LINE_HEIGHT + SPACING + entry_rows(ENTRIES_MOST, width) * ENTRY_HEIGHT;
+}
+
+int map_legend_draw(MapCanvas *canvas, int x, int y, int width, const MapLayout *layout, const MapImage *image,
+                    const MapTotals *totals)
+{
+    Legend legend = {.canvas = canvas, .x = x, .y = y, .width = width};
+
+    draw_image_line(&legend, image, layout);
+    draw_cell_line(&legend, image, layout);
+    if (layout->clusters_per_cell > 1) {
+        draw_fill_line(&legend);
+    }
+    legend.y += SPACING;
+    draw_entries(&legend, image, totals);
+    return legend.y - y + entry_rows(legend.entries, width) * ENTRY_HEIGHT;
+}

@@ -1,0 +1,150 @@
+/*
+ * Painting the cells of a picture: see ui/map-paint.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/map-paint.h"
+
+#include "ui/map-palette.h"
+
+/* Pixels that a marked small cell has at least, and those of the outline around it. */
+#define LEAK_LEAST    5
+#define DAMAGE_LEAST  7
+#define OUTLINE_WIDTH 2
+
+/* Small cells that follow one another and are marked. */
+typedef struct Marked {
+    uint32_t first, n;
+    MapMark mark;
+} Marked;
+
+typedef struct Painter {
+    MapCanvas *canvas;
+    int x, y; /* of the first cell */
+    const MapLayout *layout;
+    GArray *marked; /* of Marked; small cells only */
+} Painter;
+
+static uint32_t next_block(const Painter *painter, uint32_t first, uint32_t n, MapBlock *block)
+{
+    return map_curve_block(painter->layout->curve, painter->layout->order, first, n, block);
+}
+
+/* What shows the role. */
+static void paint_role(MapCanvas *canvas, int x, int y, int width, int height, const MapCell *cell)
+{
+    map_canvas_fill(canvas, x, y, width, height, map_cell_colour(cell));
+    if (map_role_style(cell->role)->striped) {
+        map_canvas_stripes(canvas, x, y, width, height, MAP_COLOUR_PAPER);
+    }
+}
+
+void map_paint_square(MapCanvas *canvas, int x, int y, int size, const MapCell *cell)
+{
+    paint_role(canvas, x, y, size, size, cell);
+    if (cell->mark == MAP_MARK_DAMAGE) {
+        int thickness = MAX(size / 6, 2);
+
+        map_canvas_frame(canvas, x, y, size, size, thickness, MAP_COLOUR_DAMAGE);
+        map_canvas_frame(canvas, x, y, size, size, MAX(thickness / 3, 1), MAP_COLOUR_OUTLINE);
+    }
+}
+
+/* @a and @b are one beside the other. */
+static void bridge_gap(const Painter *painter, const MapBlock *a, const MapBlock *b, int gap, const MapCell *cell)
+{
+    int size = (int)painter->layout->cell;
+    int x = painter->x + (int)MAX(a->x, b->x) * size;
+    int y = painter->y + (int)MAX(a->y, b->y) * size;
+
+    if (a->y == b->y) {
+        paint_role(painter->canvas, x - gap, y, gap, size - gap, cell);
+    } else {
+        paint_role(painter->canvas, x, y - gap, size - gap, gap, cell);
+    }
+}
+
+static bool are_neighbours(const MapBlock *a, const MapBlock *b)
+{
+    return (a->x == b->x) + (a->y == b->y) == 1 && MAX(a->x, b->x) - MIN(a->x, b->x) <= 1;
+}
+
+static void paint_squares(const Painter *painter, uint32_t first, uint32_t n, const MapCell *cell)
+{
+    int size = (int)painter->layout->cell;
+    int gap = size >= 32 ? 2 : 1;
+    MapBlock block, last;
+
+    for (uint32_t i = 0; i < n; i++) {
+        next_block(painter, first + i, 1, &block);
+        map_paint_square(painter->canvas, painter->x + (int)block.x * size, painter->y + (int)block.y * size,
+                         size - gap, cell);
+        if (i > 0 && cell->mark == MAP_MARK_NONE && are_neighbours(&block, &last)) {
+            bridge_gap(painter, &block, &last, gap, cell);
+        }
+        last = block;
+    }
+}
+
+/* Each block is painted larger than it is, by @larger pixels on all sides. */
+static void paint_blocks(const Painter *painter, uint32_t first, uint32_t n, int larger, MapColour colour)
+{
+    int size = (int)painter->layout->cell;
+
+    while (n > 0) {
+        MapBlock block;
+        uint32_t part = next_block(painter, first, n, &block);
+
+        map_canvas_fill(painter->canvas, painter->x + (int)block.x * size - larger,
+                        painter->y + (int)block.y * size - larger, (int)block.width * size + 2 * larger,
+                        (int)block.height * size + 2 * larger, colour);
+        first += part;
+        n -= part;
+    }
+}
+
+static void paint_cells(void *opaque, uint32_t first, uint32_t n, const MapCell *cell)
+{
+    const Painter *painter = opaque;
+
+    if (painter->layout->cell >= MAP_FINE) {
+        paint_squares(painter, first, n, cell);
+        return;
+    }
+    paint_blocks(painter, first, n, 0, map_cell_colour(cell));
+    if (cell->mark != MAP_MARK_NONE) {
+        Marked marked = {.first = first, .n = n, .mark = cell->mark};
+
+        g_array_append_val(painter->marked, marked);
+    }
+}
+
+static void paint_marked(const Painter *painter, MapMark mark, int larger, MapColour colour)
+{
+    for (guint i = 0; i < painter->marked->len; i++) {
+        const Marked *marked = &g_array_index(painter->marked, Marked, i);
+
+        if (marked->mark == mark) {
+            paint_blocks(painter, marked->first, marked->n, larger, colour);
+        }
+    }
+}
+
+/* All outlines come first: neighbours make one shape, with one outline. */
+static void paint_mark(const Painter *painter, MapMark mark, int least, MapColour outline, MapColour colour)
+{
+    int larger = MAX(least - (int)painter->layout->cell + 1, 0) / 2;
+
+    paint_marked(painter, mark, larger + OUTLINE_WIDTH, outline);
+    paint_marked(painter, mark, larger, colour);
+}
+
+void map_paint(MapCanvas *canvas, int x, int y, const MapLayout *layout, const MapImage *image, MapTotals *totals)
+{
+    g_autoptr(GArray) marked = g_array_new(FALSE, FALSE, sizeof(Marked));
+    Painter painter = {.canvas = canvas, .x = x, .y = y, .layout = layout, .marked = marked};
+
+    map_cells(layout, image, paint_cells, &painter, totals);
+    paint_mark(&painter, MAP_MARK_LEAK, LEAK_LEAST, MAP_COLOUR_PAPER, MAP_COLOUR_LEAK);
+    paint_mark(&painter, MAP_MARK_DAMAGE, DAMAGE_LEAST, MAP_COLOUR_OUTLINE, MAP_COLOUR_DAMAGE);
+}
