@@ -1,0 +1,44 @@
+/*
+ * Draws a picture of the runs on its standard input, for the tests of pictures.
+ *
+ *     draw-map CLUSTER-SIZE FILE-LENGTH hilbert|linear >PICTURE
+ *
+ * A line has the first cluster of a run, the number of clusters, the number of the role, and 1 if it is damaged.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/map.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool next_run(void *opaque, ClusterRun *run)
+{
+    unsigned role, corrupt;
+
+    if (scanf("%" SCNu64 " %" SCNu64 " %u %u", &run->first, &run->n, &role, &corrupt) != 4) {
+        return false;
+    }
+    run->role = role;
+    run->corrupt = corrupt != 0;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    MapImage image = {.next_run = next_run};
+    g_autoptr(GError) error = NULL;
+
+    if (argc != 4) {
+        fputs("usage: draw-map CLUSTER-SIZE FILE-LENGTH hilbert|linear\n", stderr);
+        return EXIT_FAILURE;
+    }
+    image.cluster_size = strtoull(argv[1], NULL, 10);
+    image.file_length = strtoull(argv[2], NULL, 10);
+    if (!map_draw(&image, strcmp(argv[3], "linear") == 0 ? MAP_CURVE_LINEAR : MAP_CURVE_HILBERT, stdout, &error)) {
+        fprintf(stderr, "%s\n", error->message);
+        return EXIT_FAILURE;
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
