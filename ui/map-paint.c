@@ -79,7 +79,7 @@ static void paint_squares(const Painter *painter, uint32_t first, uint32_t n, co
         next_block(painter, first + i, 1, &block);
         map_paint_square(painter->canvas, painter->x + (int)block.x * size, painter->y + (int)block.y * size,
                          size - gap, cell);
-        if (i > 0 && cell->mark == MAP_MARK_NONE && are_neighbours(&block, &last)) {
+        if (i > 0 && cell->mark != MAP_MARK_DAMAGE && are_neighbours(&block, &last)) {
             bridge_gap(painter, &block, &last, gap, cell);
         }
         last = block;

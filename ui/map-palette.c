@@ -20,7 +20,7 @@ static const MapRoleStyle styles[CLUSTER_ROLE__MAX] = {
     [CLUSTER_ROLE_SNAPSHOT_TABLE] = {"snapshot table", 0xaadaf4, true},
     [CLUSTER_ROLE_SNAPSHOT_DATA] = {"only in snapshots", 0x56b4e9, false},
     [CLUSTER_ROLE_BITMAP] = {"bitmaps", 0x6b7078, false},
-    [CLUSTER_ROLE_CRYPT] = {"encryption header", 0xc4c9a8, true},
+    [CLUSTER_ROLE_CRYPT] = {"encryption", 0xc4c9a8, true},
     [CLUSTER_ROLE_LEAKED] = {"leaked", MAP_COLOUR_LEAK, false},
     [CLUSTER_ROLE_SHARED] = {"conflicting use", MAP_COLOUR_DAMAGE, true},
 };
