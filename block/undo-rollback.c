@@ -21,7 +21,8 @@ static void announce(const UndoContents *contents, const BlockSource *image, con
     for (guint i = 0; i < differences->len; i++) {
         const UndoDifference *difference = &g_array_index(differences, UndoDifference, i);
 
-        fprintf(say, "Putting back %" PRIu64 " bytes at offset %" PRIu64 "\n", difference->size, difference->offset);
+        fprintf(say, "Putting back %" PRIu64 " byte%s at offset %" PRIu64 "\n", difference->size,
+                difference->size == 1 ? "" : "s", difference->offset);
         bytes += difference->size;
     }
     if (image->length != contents->old_length) {
@@ -30,7 +31,7 @@ static void announce(const UndoContents *contents, const BlockSource *image, con
         fprintf(say, "The image is as it was before the repair; nothing is to be put back.\n");
         return;
     }
-    fprintf(say, "Altogether %" PRIu64 " bytes differ from what was there before the repair.\n", bytes);
+    fprintf(say, "Bytes that differ from what was there before the repair: %" PRIu64 "\n", bytes);
     fflush(say);
 }
 

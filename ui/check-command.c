@@ -15,6 +15,7 @@
 #include "block/memory-plan.h"
 #include "block/probe.h"
 #include "block/qcow2.h"
+#include "block/undo-rollback.h"
 #include "ui/check-many.h"
 #include "ui/check-options.h"
 #include "ui/check-output.h"
@@ -279,6 +280,26 @@ static int repair(const CheckCommand *command)
     return hand_over(command, "Repair, which is not built in yet,");
 }
 
+/* The image may be of no format at all, half of its header being back: it is not looked at. */
+static int rollback(const CheckCommand *command, const ImageTarget *target)
+{
+    const CheckOptions *options = &command->options;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BlockSource) source = image_target_open_writable(target, &error);
+
+    if (!source) {
+        return could_not_open(command, error);
+    }
+    if (!undo_rollback(options->rollback, source, options->quiet ? NULL : stdout, &error)) {
+        error_report("%s", error->message);
+        return EXIT_FAILED;
+    }
+    if (!options->quiet) {
+        printf("The image is what it was before the repair.\n");
+    }
+    return finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
+}
+
 static int run_one(const CheckCommand *command)
 {
     const CheckOptions *options = &command->options;
@@ -294,7 +315,7 @@ static int run_one(const CheckCommand *command)
     }
     switch (image_target_resolve(options, &target, &error)) {
     case IMAGE_TARGET_OURS:
-        return check_target(command, &target);
+        return options->rollback ? rollback(command, &target) : check_target(command, &target);
     case IMAGE_TARGET_FOREIGN:
         return hand_over(command, error->message);
     case IMAGE_TARGET_UNKNOWN:

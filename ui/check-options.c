@@ -29,6 +29,7 @@ enum {
     OPTION_DEBUG_STATS,
     OPTION_DEBUG_READER,
     OPTION_TIMEOUT,
+    OPTION_ROLLBACK,
 };
 
 /* The colon in front makes getopt_long() tell a missing argument from an unknown option, and print nothing. */
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
     {"debug-stats", no_argument, NULL, OPTION_DEBUG_STATS},
     {"debug-reader", required_argument, NULL, OPTION_DEBUG_READER},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"rollback", required_argument, NULL, OPTION_ROLLBACK},
     {NULL, 0, NULL, 0},
 };
 
@@ -262,6 +264,10 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         options->verbose = true;
         options->own_option = "--verbose";
         break;
+    case OPTION_ROLLBACK:
+        options->rollback = optarg;
+        options->own_option = "--rollback";
+        break;
     case OPTION_OUTPUT:
         deferred->output = optarg;
         break;
@@ -280,6 +286,21 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
     return CHECK_PARSED_RUN;
 }
 
+/* A rollback is one thing, done to one image, and told in words. */
+static bool allows_rollback(const CheckOptions *options)
+{
+    if (options->repair) {
+        error_report_usage("--rollback and --repair are mutually exclusive");
+    } else if (options->many) {
+        error_report_usage("--rollback expects one image");
+    } else if (options->json) {
+        error_report_usage("--rollback has no JSON output");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static CheckParsed read_rest(int names, char **name, CheckOptions *options, const Deferred *deferred)
 {
     options->filenames = name;
@@ -294,6 +315,9 @@ static CheckParsed read_rest(int names, char **name, CheckOptions *options, cons
     }
     if (options->image_opts && options->format) {
         error_report("--image-opts and --format are mutually exclusive");
+        return CHECK_PARSED_REFUSED;
+    }
+    if (options->rollback && !allows_rollback(options)) {
         return CHECK_PARSED_REFUSED;
     }
     return CHECK_PARSED_RUN;
@@ -357,6 +381,7 @@ void check_options_print_help(void)
           "  -U, --force-share      check although another program may write to the image; what is found\n"
           "                         can then be a passing state\n"
           "  -r, --repair=WHAT      repair leaks or all; done by the stock qemu-img\n"
+          "      --rollback=FILE    take a repair back with the undo file that it wrote\n"
           "      --output=FORMAT    human (default) or json\n"
           "  -q                     print nothing on stdout\n"
           "  -M, --dump-meta        show the metadata in human output; twice: with every table entry\n"

@@ -36,6 +36,7 @@ typedef struct CheckOptions {
     bool sync;                  /* -T writethrough, -T directsync */
     bool no_flush;              /* -T unsafe */
     bool repair;                /* -r */
+    const char *rollback;       /* --rollback, or NULL */
     bool quiet;                 /* -q */
     bool json;                  /* --output=json */
     bool all_fields;            /* --all-fields */

@@ -325,7 +325,7 @@ static void test_told(Fixture *f, gconstpointer data)
                     "Putting back 40 bytes at offset 4096\n"
                     "Putting back 10 bytes at offset 5000\n"
                     "Setting the length from 10040 to 10000 bytes\n"
-                    "Altogether 50 bytes differ from what was there before the repair.\n"
+                    "Bytes that differ from what was there before the repair: 50\n"
                     "The image is as it was before the repair; nothing is to be put back.\n");
 }
 
