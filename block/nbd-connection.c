@@ -26,14 +26,18 @@ struct NbdConnection {
     GQueue finished;  /* of Transfer: answered, and not yet handed to whom they belong */
     bool watched;     /* a thread waits for the socket, without the lock */
     bool answered;    /* something was answered since the last connect */
+    bool unflushed;   /* something was written, or is about to be, since the last flush */
     int64_t deadline; /* when silence becomes a failure; monotonic time */
     int failure;      /* 0, or the negative errno value of all reads from now on */
 };
+
+typedef enum Command { COMMAND_READ, COMMAND_WRITE, COMMAND_TRIM, COMMAND_FLUSH } Command;
 
 /* A request on its way. What is asked of the server is aligned as the server wants it, in parts that it takes. */
 typedef struct Transfer {
     GList link;
     NbdConnection *connection;
+    Command command;
     BlockRequest *request;
     GQueue *done;
     char *bounce; /* NULL: goes straight to the buffer of the request */
@@ -67,30 +71,48 @@ static int part_answered(void *opaque, int *error)
     return 1;
 }
 
+/* Sends a part of @size bytes, @sent bytes from the start. */
+static int64_t send_part(const Transfer *transfer, size_t sent, size_t size, nbd_completion_callback answered)
+{
+    struct nbd_handle *nbd = transfer->connection->nbd;
+    char *buffer = transfer->bounce ? transfer->bounce : transfer->request->buffer;
+    uint64_t offset = transfer->offset + sent;
+
+    switch (transfer->command) {
+    case COMMAND_WRITE:
+        return nbd_aio_pwrite(nbd, buffer + sent, size, offset, answered, 0);
+    case COMMAND_TRIM:
+        return nbd_aio_trim(nbd, size, offset, answered, 0);
+    case COMMAND_FLUSH:
+        return nbd_aio_flush(nbd, answered, 0);
+    default:
+        return nbd_aio_pread(nbd, buffer + sent, size, offset, answered, 0);
+    }
+}
+
 /* The transfer is in flight. If the connection breaks here, the caller finds out by the state of the handle. */
 static void send_transfer(NbdConnection *connection, Transfer *transfer)
 {
-    char *to = transfer->bounce ? transfer->bounce : transfer->request->buffer;
     size_t sent = 0;
 
     transfer->parts = 1; /* this loop, so that the last answer is not seen before the last part is sent */
     transfer->error = 0;
-    while (sent < transfer->size) {
+    do {
         size_t size = MIN(transfer->size - sent, connection->limits.max_size);
         nbd_completion_callback answered = {.callback = part_answered, .user_data = transfer};
 
         transfer->parts++;
-        if (nbd_aio_pread(connection->nbd, to + sent, size, transfer->offset + sent, answered, 0) < 0) {
+        if (send_part(transfer, sent, size, answered) < 0) {
             transfer->error = nbd_get_errno() ? -nbd_get_errno() : -EIO;
             transfer->parts--;
             break;
         }
         sent += size;
-    }
+    } while (sent < transfer->size); /* a flush has no bytes, and is one part */
     finish_part(transfer);
 }
 
-static Transfer *transfer_new(NbdConnection *connection, GQueue *done, BlockRequest *request)
+static Transfer *transfer_new(NbdConnection *connection, Command command, GQueue *done, BlockRequest *request)
 {
     uint64_t mask = connection->limits.alignment - 1;
     uint64_t start = request->offset & ~mask;
@@ -100,6 +122,7 @@ static Transfer *transfer_new(NbdConnection *connection, GQueue *done, BlockRequ
     *transfer = (Transfer){
         .link.data = transfer,
         .connection = connection,
+        .command = command,
         .request = request,
         .done = done,
         .offset = start,
@@ -202,6 +225,17 @@ static void send_all_again(NbdConnection *connection)
     }
 }
 
+static char *loss_message(const NbdConnection *connection, const char *loss, const GError *error)
+{
+    if (error) {
+        return g_strdup_printf("Lost the connection to the server (%s), and could not connect again: %s", loss,
+                               error->message);
+    }
+    return g_strdup_printf("Lost the connection to the server (%s) %s", loss,
+                           connection->unflushed ? "before what was written was on disk"
+                                                 : "twice without an answer between");
+}
+
 /* Follows each call that may have brought answers or ended the connection. */
 static void settle(NbdConnection *connection)
 {
@@ -214,11 +248,8 @@ static void settle(NbdConnection *connection)
         if (alive) {
             return;
         }
-        if (!connection->answered || !reconnect(connection, &error)) {
-            g_autofree char *message =
-                g_strdup_printf("Lost the connection to the server (%s)%s%s", loss,
-                                error ? ", and could not connect again: " : " twice without an answer between",
-                                error ? error->message : "");
+        if (connection->unflushed || !connection->answered || !reconnect(connection, &error)) {
+            g_autofree char *message = loss_message(connection, loss, error);
 
             fail(connection, -EIO, message);
             return;
@@ -270,9 +301,9 @@ void nbd_connection_free(NbdConnection *connection)
     g_free(connection);
 }
 
-uint64_t nbd_connection_length(const NbdConnection *connection)
+const NbdLimits *nbd_connection_limits(const NbdConnection *connection)
 {
-    return connection->limits.length;
+    return &connection->limits;
 }
 
 bool nbd_connection_allows_more(const NbdConnection *connection)
@@ -292,11 +323,12 @@ static void rouse_watcher(NbdConnection *connection)
     }
 }
 
-void nbd_connection_submit(NbdConnection *connection, GQueue *done, BlockRequest *request)
+static void submit(NbdConnection *connection, Command command, GQueue *done, BlockRequest *request)
 {
-    Transfer *transfer = transfer_new(connection, done, request);
+    Transfer *transfer = transfer_new(connection, command, done, request);
 
     g_mutex_lock(&connection->lock);
+    connection->unflushed |= command == COMMAND_WRITE;
     if (connection->failure != 0 || transfer->error != 0) {
         hand_back(transfer, transfer->error ? transfer->error : connection->failure);
     } else {
@@ -309,6 +341,11 @@ void nbd_connection_submit(NbdConnection *connection, GQueue *done, BlockRequest
         rouse_watcher(connection);
     }
     g_mutex_unlock(&connection->lock);
+}
+
+void nbd_connection_submit(NbdConnection *connection, GQueue *done, BlockRequest *request)
+{
+    submit(connection, COMMAND_READ, done, request);
 }
 
 /* What the socket is ready for, told to libnbd. Other threads may have changed meanwhile what that waits for. */
@@ -385,4 +422,20 @@ BlockRequest *nbd_connection_wait(NbdConnection *connection, GQueue *done)
     g_cond_broadcast(&connection->turned); /* somebody else has to watch now */
     g_mutex_unlock(&connection->lock);
     return request;
+}
+
+int nbd_connection_change(NbdConnection *connection, NbdChange change, const void *bytes, uint64_t offset,
+                          uint64_t size)
+{
+    static const Command commands[] = {
+        [NBD_WRITE] = COMMAND_WRITE, [NBD_TRIM] = COMMAND_TRIM, [NBD_FLUSH] = COMMAND_FLUSH};
+    BlockRequest request = {.offset = offset, .size = size, .buffer = (void *)bytes};
+    GQueue done = G_QUEUE_INIT;
+
+    submit(connection, commands[change], &done, &request);
+    nbd_connection_wait(connection, &done);
+    if (change == NBD_FLUSH && request.error == 0) {
+        connection->unflushed = false; /* the one thread that writes is here */
+    }
+    return request.error;
 }

@@ -1,5 +1,5 @@
 /*
- * One connection to an NBD server, with many reads in flight.
+ * One connection to an NBD server, with many requests in flight.
  *
  * Any number of threads may use a connection at once. Each brings a queue of its own, in which the connection puts
  * the thread's reads once they are complete. There is no thread behind it: of those that wait, one watches the
@@ -12,6 +12,7 @@
 #ifndef BLOCK_NBD_CONNECTION_H
 #define BLOCK_NBD_CONNECTION_H
 
+#include "block/nbd-handle.h"
 #include "block/remote.h"
 
 typedef struct NbdConnection NbdConnection;
@@ -33,15 +34,29 @@ typedef struct NbdExport {
 NbdConnection *nbd_connection_new(NbdExport *nbd_export, unsigned connect_ms, GError **errp);
 void nbd_connection_free(NbdConnection *connection);
 
-uint64_t nbd_connection_length(const NbdConnection *connection); /* of the export, bytes */
+const NbdLimits *nbd_connection_limits(const NbdConnection *connection);
 
 /* Whether the server wants more than one connection of a client. */
 bool nbd_connection_allows_more(const NbdConnection *connection);
 
-/* Starts @request. It comes to @done when it is complete, which may be at once. */
+/* Starts reading for @request. It comes to @done when it is complete, which may be at once. */
 void nbd_connection_submit(NbdConnection *connection, GQueue *done, BlockRequest *request);
 
 /* Waits until there is something in @done, and takes it out. Something of it must be in flight. */
 BlockRequest *nbd_connection_wait(NbdConnection *connection, GQueue *done);
+
+typedef enum NbdChange {
+    NBD_WRITE,
+    NBD_TRIM, /* NBD_CAN_TRIM is needed */
+    NBD_FLUSH /* NBD_CAN_FLUSH is needed; offset and size are 0 */
+} NbdChange;
+
+/*
+ * Makes a change and waits until it is done; 0 or a negative errno value. Offset and size are aligned as the server
+ * wants it, or reach to its end. If the connection is lost while there is something that was written and not flushed,
+ * all fails from then on: nobody knows whether it survived.
+ */
+int nbd_connection_change(NbdConnection *connection, NbdChange change, const void *bytes, uint64_t offset,
+                          uint64_t size);
 
 #endif

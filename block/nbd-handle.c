@@ -93,7 +93,13 @@ static bool read_limits(struct nbd_handle *nbd, NbdLimits *limits, GError **errp
                     alignment, max_size);
         return false;
     }
-    *limits = (NbdLimits){.length = length, .alignment = alignment, .max_size = max_size - max_size % alignment};
+    *limits = (NbdLimits){
+        .length = length,
+        .alignment = alignment,
+        .max_size = max_size - max_size % alignment,
+        .abilities = (nbd_is_read_only(nbd) == 0 ? NBD_CAN_WRITE : 0) | (nbd_can_flush(nbd) == 1 ? NBD_CAN_FLUSH : 0) |
+                     (nbd_can_trim(nbd) == 1 ? NBD_CAN_TRIM : 0),
+    };
     return true;
 }
 

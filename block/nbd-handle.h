@@ -14,7 +14,12 @@ typedef struct NbdLimits {
     uint64_t length;    /* of the export, bytes */
     uint64_t alignment; /* of offset and size of each request, bytes; a power of two, at most 64 KiB */
     uint64_t max_size;  /* of a request, bytes; a multiple of the alignment, at most 32 MiB */
+    uint64_t abilities; /* NBD_CAN_X */
 } NbdLimits;
+
+#define NBD_CAN_WRITE 1u
+#define NBD_CAN_FLUSH 2u
+#define NBD_CAN_TRIM  4u
 
 /*
  * Connects to @uri within @timeout_ms, and fills @limits. NULL and @errp set on failure. To be closed with

@@ -9,11 +9,15 @@
 #include "block/remote.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "block/nbd-connection.h"
 #include "block/nbd-name.h"
+#include "util/number.h"
 
 #define MAX_CONNECTIONS 8
+#define MAX_WRITE       (32u << 20) /* bytes at once, multiples of any alignment; as long as others need for theirs */
+#define MAX_TRIM        (1u << 30)
 #define MAX_IN_FLIGHT   64 /* on a connection; servers work on 16 or so at a time, and have the next at hand */
 
 /*
@@ -125,6 +129,69 @@ static ssize_t nbd_read_at(BlockSource *source, void *buffer, size_t size, uint6
     return request.error ? request.error : (ssize_t)size;
 }
 
+/* The aligned range around what is to be written, with what it has now where that is not to be replaced. */
+static int write_around(NbdSource *nbd, const void *buffer, size_t size, uint64_t offset)
+{
+    const NbdLimits *limits = nbd_connection_limits(nbd->first);
+    uint64_t start = offset - offset % limits->alignment;
+    uint64_t end = DIV_ROUND_UP(offset + size, limits->alignment) * limits->alignment;
+    size_t aligned = MIN(end, limits->length) - start;
+    g_autofree char *bounce = g_try_malloc(aligned);
+    int failure = bounce ? 0 : -ENOMEM;
+
+    if (failure == 0) {
+        failure = block_source_read(&nbd->base, bounce, aligned, start);
+    }
+    if (failure == 0) {
+        memcpy(bounce + (offset - start), buffer, size);
+        failure = nbd_connection_change(nbd->first, NBD_WRITE, bounce, start, aligned);
+    }
+    return failure;
+}
+
+static ssize_t nbd_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    NbdSource *nbd = (NbdSource *)source;
+    const NbdLimits *limits = nbd_connection_limits(nbd->first);
+    size_t n = MIN(size, MAX_WRITE);
+    int failure;
+
+    if (offset > limits->length || size > limits->length - offset) {
+        return -ENOSPC; /* an export has the length it has */
+    }
+    if (offset % limits->alignment == 0 && n % limits->alignment == 0) {
+        failure = nbd_connection_change(nbd->first, NBD_WRITE, buffer, offset, n);
+    } else {
+        failure = write_around(nbd, buffer, n, offset);
+    }
+    note_loss(source);
+    return failure ? failure : (ssize_t)n;
+}
+
+static int nbd_flush_source(BlockSource *source)
+{
+    int failure = nbd_connection_change(((NbdSource *)source)->first, NBD_FLUSH, NULL, 0, 0);
+
+    note_loss(source);
+    return failure;
+}
+
+/* Trims what lies between the alignments; the rest stays as it is. */
+static int nbd_punch(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    NbdSource *nbd = (NbdSource *)source;
+    const NbdLimits *limits = nbd_connection_limits(nbd->first);
+    uint64_t start = DIV_ROUND_UP(offset, limits->alignment) * limits->alignment;
+    uint64_t end = (offset + size) - (offset + size) % limits->alignment;
+    int failure = limits->abilities & NBD_CAN_TRIM ? 0 : -EOPNOTSUPP;
+
+    for (; failure == 0 && start < end; start += MAX_TRIM) {
+        failure = nbd_connection_change(nbd->first, NBD_TRIM, NULL, start, MIN(end - start, MAX_TRIM));
+    }
+    note_loss(source);
+    return failure == -EINVAL || failure == -ENOTSUP ? -EOPNOTSUPP : failure;
+}
+
 static void nbd_close_source(BlockSource *source)
 {
     NbdSource *nbd = (NbdSource *)source;
@@ -140,8 +207,27 @@ static void nbd_close_source(BlockSource *source)
 static const BlockSourceOps nbd_ops = {
     .read_at = nbd_read_at,
     .reader_new = nbd_reader_new,
+    .write_at = nbd_write_at,
+    .flush = nbd_flush_source,
+    .punch = nbd_punch,
     .close = nbd_close_source,
 };
+
+/* A repair needs to know when what it wrote is on disk. */
+static bool may_be_written(const NbdLimits *limits, GError **errp)
+{
+    if (!(limits->abilities & NBD_CAN_WRITE)) {
+        g_set_error_literal(errp, BLOCK_ERROR, EROFS, "The server gives this image for reading only");
+        return false;
+    }
+    if (!(limits->abilities & NBD_CAN_FLUSH)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOTSUP,
+                            "The server cannot say when data is on disk (it offers no flush), so a crash during the "
+                            "repair could ruin the image");
+        return false;
+    }
+    return true;
+}
 
 BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *options, GError **errp)
 {
@@ -162,11 +248,12 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
         .silence_seconds = options->timeout ? options->timeout : REMOTE_SILENCE_SECONDS,
     };
     nbd->first = nbd_connection_new(&nbd->nbd_export, nbd->nbd_export.connect_ms, errp);
-    if (!nbd->first) {
+    if (!nbd->first || (options->writable && !may_be_written(nbd_connection_limits(nbd->first), errp))) {
         nbd_close_source(&nbd->base);
         return NULL;
     }
-    nbd->base.length = nbd_connection_length(nbd->first);
+    nbd->base.length = nbd_connection_limits(nbd->first)->length;
+    nbd->base.writable = options->writable;
     nbd->further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
     nbd->further_ms = MIN(MAX(nbd->further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
     return &nbd->base;

@@ -2,12 +2,14 @@
  * Images on servers: NBD and HTTP.
  *
  * Each protocol is a module (util/module.h) with one function, since the library behind it is large. What it
- * opens is an ordinary source, for reading only; its readers keep many requests in flight.
+ * opens is an ordinary source; its readers keep many requests in flight.
  *
  * Nothing waits for ever. A connection must be there within a time, and an answer that is due must go on arriving;
  * a server that is silent for longer than that ends the source, and its reads fail with -ETIMEDOUT. A connection
  * that is lost is made again, and what was in flight is asked again, as long as something was read since the last
- * time; after that reads fail with -EIO. Looking up a host name keeps the times of the system's resolver.
+ * time; after that reads fail with -EIO. It is not made again while something was written that was not flushed, since
+ * it may be gone with the server: all fails from then on. Looking up a host name keeps the times of the system's
+ * resolver.
  *
  * While a source is open the program must ignore SIGPIPE.
  *

@@ -39,7 +39,7 @@ def listen_tcp():
 
 
 @contextlib.contextmanager
-def nbdkit(folder, *arguments, tcp=False):
+def nbdkit(folder, *arguments, tcp=False, writable=False):
     """Yields the URI of the export."""
     path = folder / "nbdkit.sock"
     if tcp:
@@ -51,18 +51,18 @@ def nbdkit(folder, *arguments, tcp=False):
         listener.listen()
         uri = f"nbd+unix:///?socket={path}"
     try:
-        with running(["nbdkit", "-f", "-r", *arguments], listener, LISTEN_FDS="1"):
+        with running(["nbdkit", "-f", *([] if writable else ["-r"]), *arguments], listener, LISTEN_FDS="1"):
             yield uri
     finally:
         path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def qemu_nbd(folder, image, *arguments):
+def qemu_nbd(folder, image, *arguments, writable=False):
     """Yields the path of the socket."""
     path, pid_file = folder / "qemu-nbd.sock", folder / "qemu-nbd.pid"
-    subprocess.run(["qemu-nbd", "-r", "-t", "-f", "raw", "-k", path, "--fork", "--pid-file", pid_file, *arguments,
-                    image], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(["qemu-nbd", *([] if writable else ["-r"]), "-t", "-f", "raw", "-k", path, "--fork", "--pid-file",
+                    pid_file, *arguments, image], check=True, stdin=subprocess.DEVNULL)
     process = os.pidfd_open(int(pid_file.read_text()))
     try:
         yield path
