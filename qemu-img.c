@@ -13,6 +13,7 @@
 #include "config.h"
 #include "ui/check-command.h"
 #include "ui/fallback.h"
+#include "ui/metadump-command.h"
 #include "util/error-report.h"
 
 /* What the stock tool knows besides `check`; only for telling a missing tool from a misspelt word. */
@@ -27,7 +28,9 @@ static int print_help(char **argv)
 
     fputs("usage: qemu-img [--help | --version] COMMAND [ARGUMENTS]\n"
           "\n"
-          "  check    check the consistency of an image; see qemu-img check --help\n"
+          "  check     check the consistency of an image; see qemu-img check --help\n"
+          "  metadump  copy the metadata of an image, and none of its data; see qemu-img metadump --help\n"
+          "  metadump copy the metadata of an image, and none of its data; see qemu-img metadump --help\n"
           "\n"
           "All other commands, and images that are not qcow2, are handed to the stock qemu-img.\n"
           "Its help follows.\n"
@@ -106,6 +109,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[optind], "check") == 0) {
         return check_command(argc, argv, optind);
+    }
+    if (strcmp(argv[optind], "metadump") == 0) {
+        return metadump_command(argc, argv, optind);
     }
     return run_stock_command(argv, argv[optind]);
 }

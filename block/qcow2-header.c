@@ -107,6 +107,24 @@ static bool next_extension(ExtensionWalk *w)
     return true;
 }
 
+bool qcow2_next_extension(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *h, uint64_t *at,
+                          Qcow2ExtensionRecord *record)
+{
+    ExtensionWalk walk = extension_walk(bytes, size, h);
+
+    walk.next = MAX(walk.next, *at);
+    if (!next_extension(&walk)) {
+        return false;
+    }
+    *record = (Qcow2ExtensionRecord){
+        .type = walk.type,
+        .length = walk.length,
+        .payload = walk.payload - bytes,
+    };
+    *at = walk.next;
+    return true;
+}
+
 static void append_feature(GString *list, const char *text)
 {
     if (list->len) {

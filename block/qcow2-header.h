@@ -82,4 +82,18 @@ bool qcow2_parse_header(const uint8_t *bytes, size_t size, Qcow2HeaderFields *he
 bool qcow2_parse_extensions(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header,
                             Qcow2Extensions *extensions, bool *more, GError **errp);
 
+/* One record of the extensions. */
+typedef struct Qcow2ExtensionRecord {
+    uint32_t type;
+    uint32_t length;  /* of the payload, which lies within what was read */
+    uint64_t payload; /* its offset */
+} Qcow2ExtensionRecord;
+
+/*
+ * The first record at or behind *@at of the first @size bytes of an image, and *@at moved behind it; begin with *@at 0.
+ * False at the end of the extensions.
+ */
+bool qcow2_next_extension(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header, uint64_t *at,
+                          Qcow2ExtensionRecord *record);
+
 #endif

@@ -331,6 +331,20 @@ bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
     return ok;
 }
 
+int qcow2_walk_table_error(const Qcow2Walk *w, uint64_t offset)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, offset);
+
+    for (guint i = 0; f && i < f->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
+            return fault->values[0];
+        }
+    }
+    return 0;
+}
+
 /* ---- reporting ---- */
 
 static bool slot_noisy(const Qcow2Walk *w, uint64_t value)

@@ -56,6 +56,9 @@ const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *walk, size_t *n);
 /* Makes ready for reporting, once the counting is finished. */
 bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
 
+/* Why the table at @offset could not be read, a positive errno value; 0 where it could. */
+int qcow2_walk_table_error(const Qcow2Walk *walk, uint64_t offset);
+
 /* Reports what is wrong in the tree below the L1 table that @referrer refers to, the table itself included. */
 void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Place *referrer, Qcow2Report *report);
 

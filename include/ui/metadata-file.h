@@ -1,0 +1,37 @@
+/*
+ * The two forms of a metadata image: a sparse file of the image's length, and a stream for pipes, which can be made
+ * into such a file (docs/interop/metadata-stream.rst).
+ *
+ * Each function that can fail returns false and sets @errp. Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UI_METADATA_FILE_H
+#define UI_METADATA_FILE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct MetadataFile MetadataFile;
+
+/*
+ * Begins the file @path, or the stream where that is "-", on stdout; @length is that of the image, bytes. A file that
+ * is there already is not overwritten, unless it is empty.
+ */
+MetadataFile *metadata_file_new(const char *path, uint64_t length, GError **errp);
+
+/* Puts @size bytes (1 .. 2^21) at @offset. Later ones replace earlier ones. */
+bool metadata_file_write(MetadataFile *file, uint64_t offset, const void *bytes, size_t size, GError **errp);
+
+/* Ends it: only now the file has its name. */
+bool metadata_file_commit(MetadataFile *file, GError **errp);
+
+void metadata_file_free(MetadataFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetadataFile, metadata_file_free)
+
+/* Reads a stream from @in and makes a file of it; *@written gets the bytes in it. */
+bool metadata_file_restore(FILE *in, const char *path, uint64_t *written, GError **errp);
+
+#endif

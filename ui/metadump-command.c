@@ -1,0 +1,205 @@
+/*
+ * `qemu-img metadump`: see ui/metadump-command.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/metadump-command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "block/qcow2-copy.h"
+#include "ui/check-options.h"
+#include "ui/image-target.h"
+#include "ui/metadata-file.h"
+#include "util/error-report.h"
+
+typedef struct MetadumpOptions {
+    const char *source;
+    const char *destination;
+    bool scramble_names;
+    bool force_share;
+    bool quiet;
+} MetadumpOptions;
+
+typedef struct Metadump {
+    const MetadumpOptions *options;
+    MetadataFile *file;
+    uint64_t written; /* bytes */
+    uint64_t omitted; /* structures */
+} Metadump;
+
+static void print_help(void)
+{
+    fputs("usage: qemu-img metadump [--scramble-names] [-U] [-q] SOURCE DESTINATION\n"
+          "\n"
+          "Makes a sparse qcow2 image with exactly the metadata of SOURCE, at the same offsets, and\n"
+          "none of its data: a check of it says what a check of SOURCE says.\n"
+          "\n"
+          "  --scramble-names   make names of backing and data file, snapshots and bitmaps unreadable\n"
+          "  -U, --force-share  SOURCE may be in use\n"
+          "  -q, --quiet        say nothing when all went well\n"
+          "\n"
+          "DESTINATION - writes a stream to standard output; SOURCE - makes an image of such a stream.\n",
+          stdout);
+}
+
+static bool parse(int argc, char **argv, MetadumpOptions *options, bool *help)
+{
+    static const struct option long_options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"scramble-names", no_argument, NULL, 's'},
+        {"force-share", no_argument, NULL, 'U'},
+        {"quiet", no_argument, NULL, 'q'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    optind = 0; /* begins anew: main() has read other options with it */
+    while ((option = getopt_long(argc, argv, ":hUq", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'h':
+            *help = true;
+            return true;
+        case 's':
+            options->scramble_names = true;
+            break;
+        case 'U':
+            options->force_share = true;
+            break;
+        case 'q':
+            options->quiet = true;
+            break;
+        default:
+            error_report_usage("unrecognized option '%s'", argv[optind - 1]);
+            return false;
+        }
+    }
+    if (argc - optind != 2) {
+        error_report_usage("Expecting the name of an image and that of its metadata image");
+        return false;
+    }
+    options->source = argv[optind];
+    options->destination = argv[optind + 1];
+    return true;
+}
+
+/* ---- from an image ---- */
+
+static bool write_part(void *opaque, uint64_t offset, const void *bytes, size_t size, GError **errp)
+{
+    Metadump *dump = opaque;
+
+    dump->written += size;
+    return metadata_file_write(dump->file, offset, bytes, size, errp);
+}
+
+static void tell_omitted(void *opaque, ImageCheckStructure structure, uint64_t offset, uint64_t size, const char *why)
+{
+    Metadump *dump = opaque;
+
+    dump->omitted++;
+    fprintf(stderr, "not copied: %s, %" PRIu64 " bytes at 0x%" PRIx64 ": %s\n", ImageCheckStructure_str(structure),
+            size, offset, why);
+}
+
+static BlockSource *open_source(const MetadumpOptions *options, GError **errp)
+{
+    CheckOptions how = {.filename = options->source, .format = "qcow2", .force_share = options->force_share};
+    g_auto(ImageTarget) target = {0};
+    g_autoptr(BlockSource) source = NULL;
+
+    if (image_target_resolve(&how, &target, errp) != IMAGE_TARGET_OURS) {
+        return NULL;
+    }
+    source = image_target_open(&target, errp);
+    if (!source) {
+        g_prefix_error(errp, "Could not open '%s': ", options->source);
+    }
+    return g_steal_pointer(&source);
+}
+
+static bool dump_image(Metadump *dump, GError **errp)
+{
+    const MetadumpOptions *options = dump->options;
+    g_autoptr(BlockSource) source = open_source(options, errp);
+    g_autoptr(Qcow2Image) image = source ? qcow2_open(source, NULL, errp) : NULL;
+    Qcow2CheckOptions how = {.workers = CLAMP(g_get_num_processors(), 1, MAX_WORKERS)};
+    Qcow2CopySink sink = {.write = write_part, .omitted = tell_omitted, .opaque = dump};
+
+    if (source && !image) {
+        g_prefix_error(errp, "Could not open '%s': ", options->source);
+        return false;
+    }
+    if (!image) {
+        return false;
+    }
+    dump->file = metadata_file_new(options->destination, source->length, errp);
+    return dump->file && qcow2_copy_metadata(image, &how, options->scramble_names, &sink, errp) &&
+           metadata_file_commit(dump->file, errp);
+}
+
+/* ---- either way ---- */
+
+static bool run(Metadump *dump, GError **errp)
+{
+    const MetadumpOptions *options = dump->options;
+    bool from_stream = g_str_equal(options->source, "-");
+
+    if (!from_stream) {
+        return dump_image(dump, errp);
+    }
+    if (g_str_equal(options->destination, "-")) {
+        g_set_error_literal(errp, BLOCK_ERROR, EINVAL, "Only one of the two can be a stream");
+        return false;
+    }
+    if (options->scramble_names) {
+        g_set_error_literal(errp, BLOCK_ERROR, EINVAL,
+                            "--scramble-names is for when the stream is made: its names are what they are");
+        return false;
+    }
+    return metadata_file_restore(stdin, options->destination, &dump->written, errp);
+}
+
+static void print_summary(const Metadump *dump)
+{
+    const MetadumpOptions *options = dump->options;
+
+    if (options->quiet || g_str_equal(options->destination, "-")) {
+        return;
+    }
+    printf("%" PRIu64 " bytes of metadata copied", dump->written);
+    if (dump->omitted) {
+        printf(", %" PRIu64 " structures not copied", dump->omitted);
+    }
+    puts(options->scramble_names ? ", names scrambled." : ".");
+}
+
+int metadump_command(int argc, char **argv, int command)
+{
+    MetadumpOptions options = {0};
+    Metadump dump = {.options = &options};
+    g_autoptr(GError) error = NULL;
+    bool help = false, ok;
+
+    if (!parse(argc - command, argv + command, &options, &help)) {
+        return EXIT_FAILURE;
+    }
+    if (help) {
+        print_help();
+        return EXIT_SUCCESS;
+    }
+    signal(SIGPIPE, SIG_IGN); /* a stream that nobody reads is an error like others */
+    ok = run(&dump, &error);
+    g_clear_pointer(&dump.file, metadata_file_free);
+    if (!ok) {
+        error_report("%s", error->message);
+        return EXIT_FAILURE;
+    }
+    print_summary(&dump);
+    return EXIT_SUCCESS;
+}
