@@ -47,6 +47,14 @@ GArray *qcow2_collector_records(Qcow2Collector *c)
     return c->records;
 }
 
+void qcow2_collector_set_records(Qcow2Collector *c, GArray *records)
+{
+    g_array_unref(c->records);
+    c->records = records;
+    g_array_set_clear_func(c->records, clear_record);
+    c->n_open = 0;
+}
+
 /* ---- merging ---- */
 
 static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)

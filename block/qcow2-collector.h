@@ -45,6 +45,9 @@ void qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *finding)
 /* The records so far: Qcow2FindingRecord. They may be changed, as long as their counts stay. */
 GArray *qcow2_collector_records(Qcow2Collector *collector);
 
+/* Puts @records, which it takes over, in place of those that are there; nothing is added to them any more. */
+void qcow2_collector_set_records(Qcow2Collector *collector, GArray *records);
+
 /* Empties the collector into @list: its records, then what was only counted. False and @errp set without memory. */
 bool qcow2_collector_finish(Qcow2Collector *collector, ImageCheckFindingList *list, GError **errp);
 

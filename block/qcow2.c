@@ -11,6 +11,7 @@
 
 #include "block/qcow2-check.h"
 #include "block/qcow2-compare.h"
+#include "block/qcow2-explain.h"
 #include "block/qcow2-format.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
@@ -316,8 +317,11 @@ static char **header_notes(Qcow2Check *c)
 
 static bool add_findings(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
 {
-    result->check->has_findings = c->collector;
-    return !c->collector || qcow2_collector_finish(c->collector, &result->check->findings, errp);
+    if (!c->collector) {
+        return true;
+    }
+    result->check->has_findings = true;
+    return qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, &result->check->findings, errp);
 }
 
 /* The verdict stands without the viscera, where they are refused. */

@@ -54,45 +54,42 @@ static const char *const descriptions[QCOW2_FINDING__MAX] = {
     [QCOW2_FINDING_L2_COPIED_WRONG] = "the COPIED flag of an L2 entry contradicts the reference count",
 };
 
-/* Appends the first and the last byte of a range, or of a guest's. */
-static void append_range(GString *text, const char *what, const Qcow2Allocation *range)
+/* Appends the first and the last byte of a range. */
+static void append_range(GString *text, const char *separator, const char *what, const Qcow2Allocation *range)
 {
     if (range) {
-        g_string_append_printf(text, "; %s 0x%" PRIx64 "-0x%" PRIx64, what, range->offset,
+        g_string_append_printf(text, "%s%s 0x%" PRIx64 "-0x%" PRIx64, separator, what, range->offset,
                                range->offset + (range->size - 1));
     }
 }
 
-static void append_name(GString *text, const char *name)
+static void append_name(GString *text, const char *separator, const char *name)
 {
-    if (name) {
-        size_t left = strlen(name);
+    size_t left = name ? strlen(name) : 0;
 
-        g_string_append(text, "; snapshot \"");
-        for (size_t taken; left; name += taken, left -= taken) {
-            taken = text_append_escaped(text, name, left, true);
-        }
-        g_string_append_c(text, '"');
+    if (!name) {
+        return;
     }
+    g_string_append_printf(text, "%ssnapshot \"", separator);
+    for (size_t taken; left; name += taken, left -= taken) {
+        taken = text_append_escaped(text, name, left, true);
+    }
+    g_string_append_c(text, '"');
 }
 
-static void append_entry(GString *text, ImageCheckStructure structure, bool has_entry, uint64_t entry_offset)
+static void append_entry(GString *text, const char *separator, bool has_entry, uint64_t entry_offset)
 {
-    if (structure != IMAGE_CHECK_STRUCTURE_NONE) {
-        g_string_append_printf(text, "; %s", ImageCheckStructure_str(structure));
-    }
     if (has_entry) {
-        g_string_append_printf(text, "%s 0x%" PRIx64,
-                               structure == IMAGE_CHECK_STRUCTURE_NONE ? "; entry at" : ", entry at", entry_offset);
+        g_string_append_printf(text, "%sentry at 0x%" PRIx64, separator, entry_offset);
     }
 }
 
 static void append_user(GString *text, const ImageCheckUser *user)
 {
-    append_entry(text, user->structure, user->has_entry_offset, user->entry_offset);
-    append_range(text, "file", user->cluster);
-    append_range(text, "guest", user->guest);
-    append_name(text, user->snapshot);
+    g_string_append_printf(text, "; also used as %s", ImageCheckStructure_str(user->structure));
+    append_entry(text, ", ", user->has_entry_offset, user->entry_offset);
+    append_range(text, ", ", "guest", user->guest);
+    append_name(text, ", ", user->snapshot);
 }
 
 static GString *finding_text(const ImageCheckFinding *f)
@@ -105,10 +102,13 @@ static GString *finding_text(const ImageCheckFinding *f)
     if (f->count > 1) {
         g_string_append_printf(text, ", %" PRId64 " times", f->count);
     }
-    append_entry(text, f->structure, f->has_entry_offset, f->entry_offset);
-    append_range(text, "file", f->cluster);
-    append_range(text, "guest", f->guest);
-    append_name(text, f->snapshot);
+    if (f->structure != IMAGE_CHECK_STRUCTURE_NONE) {
+        g_string_append_printf(text, "; %s", ImageCheckStructure_str(f->structure));
+    }
+    append_entry(text, "; ", f->has_entry_offset, f->entry_offset);
+    append_range(text, "; ", "file", f->cluster);
+    append_range(text, "; ", "guest", f->guest);
+    append_name(text, "; ", f->snapshot);
     if (f->has_refcount) {
         g_string_append_printf(text, "; stored count %" PRIu64, f->refcount);
     }
@@ -116,7 +116,6 @@ static GString *finding_text(const ImageCheckFinding *f)
         g_string_append_printf(text, "; references %" PRIu64, f->reference);
     }
     for (size_t i = 0; i < f->other_users.len; i++) {
-        g_string_append(text, "; also used by");
         append_user(text, &f->other_users.items[i]);
     }
     if (f->fixed) {
