@@ -2,7 +2,8 @@
  * Whether an image is one that a repair may have left: see block/undo-verify.h.
  *
  * Ranges may overlap. So the image is gone through in windows, and each is cut into segments at the edges of the ranges
- * and of the sectors. A segment must be wholly as one of the ranges that cover it says it was or would be.
+ * and of the sectors. A segment must be as one of the ranges that cover it says it was or would be; or begin as one
+ * says and end as another does, since a write that fails may have written a part.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,8 +30,9 @@ typedef struct Window {
     char then[WINDOW];
     bool cut[WINDOW + 1]; /* a segment begins here */
     bool covered[WINDOW];
-    bool known[WINDOW];   /* the segment has a content that it may have */
-    bool differs[WINDOW]; /* from what it was */
+    uint16_t head[WINDOW]; /* where a segment begins: so many of its first bytes are as one range says */
+    uint16_t tail[WINDOW]; /* likewise, of its last bytes */
+    bool differs[WINDOW];  /* from what it was */
 } Window;
 
 static bool read_source(BlockSource *source, const char *what, void *buffer, size_t size, uint64_t offset,
@@ -103,12 +105,19 @@ static void part_of(const Window *window, const UndoRange *range, size_t *a, siz
 
 static void mark_segments(Window *window)
 {
+    uint64_t old_length = window->contents->old_length;
+
     memset(window->cut, 0, sizeof(window->cut));
     memset(window->covered, 0, sizeof(window->covered));
-    memset(window->known, 0, sizeof(window->known));
+    memset(window->head, 0, sizeof(window->head));
+    memset(window->tail, 0, sizeof(window->tail));
     memset(window->differs, 0, sizeof(window->differs));
     for (size_t i = 0; i <= WINDOW; i += UNDO_SECTOR) {
         window->cut[i] = true;
+    }
+    /* a rollback writes up to there, whatever is behind */
+    if (old_length >= window->offset && old_length - window->offset < WINDOW) {
+        window->cut[old_length - window->offset] = true;
     }
     for (guint i = 0; i < window->active->len; i++) {
         size_t a, b;
@@ -119,19 +128,31 @@ static void mark_segments(Window *window)
     }
 }
 
-/* Marks the segments from @a to @b in which @then is what is there now. */
-static void mark_known(Window *window, size_t a, size_t b)
+static size_t segment_end(const Window *window, size_t start)
 {
-    while (a < b) {
-        size_t end = a + 1;
+    size_t end = start + 1;
 
-        while (!window->cut[end]) {
-            end++;
+    while (!window->cut[end]) {
+        end++;
+    }
+    return end;
+}
+
+/* Compares the segments from @a to @b with @then; or, if any content will do, not. */
+static void compare_segments(Window *window, size_t a, size_t b, bool any)
+{
+    for (size_t end; a < b; a = end) {
+        size_t head = 0, tail = 0;
+
+        end = segment_end(window, a);
+        while (head < end - a && (any || window->now[a + head] == window->then[a + head])) {
+            head++;
         }
-        if (memcmp(window->now + a, window->then + a, end - a) == 0) {
-            memset(window->known + a, true, end - a);
+        while (head < end - a && window->now[end - 1 - tail] == window->then[end - 1 - tail]) {
+            tail++;
         }
-        a = end;
+        window->head[a] = MAX(window->head[a], head);
+        window->tail[a] = MAX(window->tail[a], tail);
     }
 }
 
@@ -163,43 +184,45 @@ static bool examine_range(Window *window, const UndoRange *range, GError **errp)
     if (!load_old(window, range, a, b, errp)) {
         return false;
     }
-    mark_known(window, a, b);
+    compare_segments(window, a, b, !range->has_new);
     note_differing(window, a, b);
     if (!range->has_new) {
-        memset(window->known + a, true, b - a);
         return true;
     }
     if (!read_source(window->file, "undo file", window->then + a, b - a,
                      range->position + range->old_size + (window->offset + a - range->offset), errp)) {
         return false;
     }
-    mark_known(window, a, b);
+    compare_segments(window, a, b, false);
     return true;
 }
 
-static void collect_difference(GArray *differences, uint64_t offset)
+static void collect_differences(const Window *window, GArray *differences)
 {
     UndoDifference *last = differences->len ? &g_array_index(differences, UndoDifference, differences->len - 1) : NULL;
 
-    if (last && last->offset + last->size == offset) {
+    for (size_t i = 0; i < WINDOW; i++) {
+        if (!window->differs[i]) {
+            continue;
+        }
+        if (!last || last->offset + last->size != window->offset + i) {
+            g_array_append_val(differences, ((UndoDifference){.offset = window->offset + i}));
+            last = &g_array_index(differences, UndoDifference, differences->len - 1);
+        }
         last->size++;
-    } else {
-        g_array_append_val(differences, ((UndoDifference){.offset = offset, .size = 1}));
     }
 }
 
-static bool judge_window(const Window *window, GArray *differences, GError **errp)
+static bool judge_segments(const Window *window, GError **errp)
 {
-    for (size_t i = 0; i < WINDOW; i++) {
-        if (window->covered[i] && !window->known[i]) {
+    for (size_t i = 0, end; i < WINDOW; i = end) {
+        end = segment_end(window, i);
+        if (window->covered[i] && window->head[i] + window->tail[i] < (int)(end - i)) {
             g_set_error(errp, BLOCK_ERROR, EINVAL,
                         "At offset %" PRIu64 " the image is neither as it was before the repair nor as the repair left "
                         "it: it was changed since, or it is another image",
-                        window->offset + i);
+                        window->offset + i + window->head[i]);
             return false;
-        }
-        if (window->differs[i]) {
-            collect_difference(differences, window->offset + i);
         }
     }
     return true;
@@ -216,7 +239,8 @@ static bool examine_window(Window *window, GArray *differences, GError **errp)
             return false;
         }
     }
-    return judge_window(window, differences, errp);
+    collect_differences(window, differences);
+    return judge_segments(window, errp);
 }
 
 static bool verify_ranges(const UndoContents *contents, BlockSource *file, BlockSource *image, GArray *differences,
