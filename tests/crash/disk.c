@@ -1,0 +1,164 @@
+/*
+ * A disk for tests: see disk.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "disk.h"
+
+#include <errno.h>
+
+typedef struct CrashDisk {
+    BlockSource base;
+    BlockSource *memory;
+    CrashJournal *journal;
+    unsigned number;
+} CrashDisk;
+
+static void clear_op(void *op)
+{
+    g_free(((CrashOp *)op)->bytes);
+}
+
+CrashJournal *crash_journal_new(void)
+{
+    CrashJournal *journal = g_new0(CrashJournal, 1);
+
+    journal->ops = g_array_new(false, false, sizeof(CrashOp));
+    g_array_set_clear_func(journal->ops, clear_op);
+    return journal;
+}
+
+void crash_journal_free(CrashJournal *journal)
+{
+    g_array_unref(journal->ops);
+    g_free(journal);
+}
+
+static void note(CrashDisk *disk, CrashOpKind kind, const void *bytes, uint64_t offset, uint64_t size)
+{
+    CrashOp op = {.kind = kind,
+                  .disk = disk->number,
+                  .offset = offset,
+                  .size = size,
+                  .bytes = g_memdup2(bytes, bytes ? size : 0)};
+
+    g_array_append_val(disk->journal->ops, op);
+}
+
+/* Whether this request is the one that goes wrong. */
+static bool is_faulty(CrashDisk *disk)
+{
+    return g_atomic_int_add(&disk->journal->requests, 1) + 1 == (int)disk->journal->fault.at;
+}
+
+static int fault_of(CrashDisk *disk)
+{
+    return is_faulty(disk) ? disk->journal->fault.error : 0;
+}
+
+static ssize_t disk_read_at(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    CrashDisk *disk = (CrashDisk *)source;
+    int failure = fault_of(disk);
+
+    failure = failure ? failure : block_source_read(disk->memory, buffer, size, offset);
+    return failure ? failure : (ssize_t)size;
+}
+
+static ssize_t write_part(CrashDisk *disk, const void *buffer, size_t size, uint64_t offset)
+{
+    int failure = block_source_write(disk->memory, buffer, size, offset);
+
+    if (failure != 0) {
+        return failure;
+    }
+    note(disk, CRASH_WRITE, buffer, offset, size);
+    return size;
+}
+
+static ssize_t disk_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    CrashDisk *disk = (CrashDisk *)source;
+    const CrashFault *fault = &disk->journal->fault;
+    size_t half = (size + 1) / 2;
+
+    if (!is_faulty(disk)) {
+        return write_part(disk, buffer, size, offset);
+    }
+    if (fault->error == 0) {
+        return write_part(disk, buffer, half, offset);
+    }
+    if (fault->half_a_write) {
+        write_part(disk, buffer, half, offset);
+    }
+    return fault->error;
+}
+
+static int disk_flush(BlockSource *source)
+{
+    CrashDisk *disk = (CrashDisk *)source;
+    int failure = fault_of(disk);
+
+    if (failure == 0) {
+        note(disk, CRASH_FLUSH, NULL, 0, 0);
+    }
+    return failure;
+}
+
+static int disk_truncate(BlockSource *source, uint64_t length)
+{
+    CrashDisk *disk = (CrashDisk *)source;
+    int failure = fault_of(disk);
+
+    failure = failure ? failure : block_source_truncate(disk->memory, length);
+    if (failure == 0) {
+        note(disk, CRASH_TRUNCATE, NULL, length, 0);
+    }
+    return failure;
+}
+
+static int disk_punch(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    CrashDisk *disk = (CrashDisk *)source;
+    int failure = fault_of(disk);
+
+    failure = failure ? failure : block_source_punch(disk->memory, offset, size);
+    if (failure == 0) {
+        note(disk, CRASH_PUNCH, NULL, offset, size);
+    }
+    return failure;
+}
+
+static void disk_close(BlockSource *source)
+{
+    block_source_close(((CrashDisk *)source)->memory);
+    g_free(source);
+}
+
+static const BlockSourceOps disk_ops = {
+    .read_at = disk_read_at,
+    .write_at = disk_write_at,
+    .flush = disk_flush,
+    .truncate = disk_truncate,
+    .punch = disk_punch,
+    .close = disk_close,
+};
+
+BlockSource *crash_disk_new(CrashJournal *journal, unsigned disk, const void *bytes, size_t size, size_t limit)
+{
+    CrashDisk *new_disk = g_new0(CrashDisk, 1);
+
+    g_assert_cmpuint(disk, <, CRASH_DISKS);
+    *new_disk = (CrashDisk){
+        .base = {.ops = &disk_ops, .length = size, .writable = true},
+        .memory = block_source_new_writable_memory(bytes, size, limit),
+        .journal = journal,
+        .number = disk,
+    };
+    return &new_disk->base;
+}
+
+const uint8_t *crash_disk_bytes(const BlockSource *disk)
+{
+    return block_source_memory_bytes(((const CrashDisk *)disk)->memory);
+}

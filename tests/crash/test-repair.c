@@ -1,0 +1,367 @@
+/*
+ * Repairs of broken images, interrupted and disturbed: nothing that a guest could read is lost.
+ *
+ *     test-crash-repair [--seed N] [--keep FOLDER] IMAGE...
+ *
+ * Each image is repaired on a disk that keeps a journal (disk.h). Then
+ * - what a guest reads, in all trees, is what it was (guest.h), and a second repair changes nothing;
+ * - after a crash at any point it still is; a repair finishes there too, and leaves no more faults than the first did;
+ * - when a single request fails, likewise;
+ * - with an undo file, a rollback gives the original to the byte, after a crash too.
+ *
+ * With --keep some of the states that were repaired are put in FOLDER, for others to look at, and what failed. Prints
+ * TAP. CRASH_SCALE=N tries N times as much.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "block/repair.h"
+#include "block/undo-rollback.h"
+#include "guest.h"
+#include "states.h"
+
+#define IMAGE      0u /* the disks */
+#define UNDO       1u
+#define GROWTH     (32u << 20) /* what a repair may need more, bytes */
+#define KEPT       2           /* crash states of each image for others to look at */
+#define MAX_FAULTS 40          /* requests of each repair that fail, of each kind */
+
+static guint32 seed = 1;
+static char *keep;
+static char **images;
+
+/* What is wrong with an image. */
+typedef struct Counts {
+    int64_t corruptions, leaks, errors;
+} Counts;
+
+typedef struct Case {
+    const char *name;
+    bool all;
+    GByteArray *bytes;
+    GuestView *view;
+    Counts left; /* by a repair that nothing disturbed */
+    GRand *random;
+    unsigned kept;
+    char *why; /* what failed first */
+    guint64 states;
+} Case;
+
+static bool failed(Case *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static bool failed(Case *c, const char *format, ...)
+{
+    va_list ap;
+
+    if (!c->why) {
+        va_start(ap, format);
+        c->why = g_strdup_vprintf(format, ap);
+        va_end(ap);
+    }
+    return false;
+}
+
+static void keep_bytes(Case *c, const char *what, const uint8_t *bytes, uint64_t size)
+{
+    g_autofree char *base = g_path_get_basename(c->name);
+    g_autofree char *path = NULL;
+
+    if (keep) {
+        path = g_strdup_printf("%s/%s.%s.%s", keep, base, c->all ? "all" : "leaks", what);
+        g_assert_true(g_file_set_contents(path, (const char *)bytes, size, NULL));
+    }
+}
+
+static Counts counts_of(const ImageCheck *check)
+{
+    return (Counts){check->corruptions, check->leaks, check->check_errors};
+}
+
+/* False and @errp where the repair says that it failed. */
+static bool repair(BlockSource *disk, bool all, UndoFile *undo, Counts *left, GError **errp)
+{
+    Qcow2CheckOptions check = {.workers = 1};
+    Qcow2RepairOptions options = {.all = all, .undo = undo, .check = &check};
+    g_autoptr(Qcow2Image) image = qcow2_open(disk, NULL, errp);
+    Qcow2RepairResult result = {0};
+
+    if (!image || !qcow2_repair(image, &options, &result, errp)) {
+        return false;
+    }
+    *left = counts_of(result.check.check);
+    qcow2_repair_result_clear(&result);
+    return true;
+}
+
+static bool check(BlockSource *disk, Counts *counts, GError **errp)
+{
+    g_autoptr(Qcow2Image) image = qcow2_open(disk, NULL, errp);
+    Qcow2CheckOptions options = {.workers = 1};
+    Qcow2CheckResult result = {0};
+
+    if (!image || !qcow2_check(image, &options, &result, errp)) {
+        return false;
+    }
+    *counts = counts_of(result.check);
+    qcow2_check_result_clear(&result);
+    return true;
+}
+
+static bool same_counts(const Counts *a, const Counts *b)
+{
+    return a->corruptions == b->corruptions && a->leaks == b->leaks && a->errors == b->errors;
+}
+
+static bool no_more(const Counts *a, const Counts *b)
+{
+    return a->corruptions <= b->corruptions && a->leaks <= b->leaks && a->errors <= b->errors;
+}
+
+static bool guest_unharmed(Case *c, const uint8_t *bytes, uint64_t size, const char *when)
+{
+    g_autoptr(GuestView) view = guest_view_new(bytes, size);
+    g_autofree char *difference = NULL;
+
+    return guest_view_same(c->view, view, &difference) || failed(c, "%s: %s", when, difference);
+}
+
+static bool disk_unharmed(Case *c, const BlockSource *disk, const char *when)
+{
+    return guest_unharmed(c, crash_disk_bytes(disk), disk->length, when);
+}
+
+/* A repair of what a crash or a failure left: it finishes, and leaves no more than the undisturbed one. */
+static bool repairs_again(Case *c, const uint8_t *bytes, uint64_t size, const char *when)
+{
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+    g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, bytes, size, c->bytes->len + 2 * GROWTH);
+    g_autoptr(GError) error = NULL;
+    Counts left;
+
+    if (!repair(disk, c->all, NULL, &left, &error)) {
+        return failed(c, "%s, the next repair: %s", when, error->message);
+    }
+    if (!disk_unharmed(c, disk, when)) {
+        return false;
+    }
+    if (!no_more(&left, &c->left)) {
+        return failed(c, "%s, the next repair leaves %d corruptions, %d leaks, %d errors; undisturbed: %d, %d, %d",
+                      when, (int)left.corruptions, (int)left.leaks, (int)left.errors, (int)c->left.corruptions,
+                      (int)c->left.leaks, (int)c->left.errors);
+    }
+    if (c->kept < KEPT && g_rand_int_range(c->random, 0, 20) == 0) {
+        g_autofree char *what = g_strdup_printf("crashed%u", c->kept++);
+
+        keep_bytes(c, what, crash_disk_bytes(disk), disk->length);
+    }
+    return true;
+}
+
+/* ---- the tests of an image ---- */
+
+static bool test_whole(Case *c, CrashJournal *journal)
+{
+    g_autoptr(CrashJournal) second = crash_journal_new();
+    g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, c->bytes->data, c->bytes->len, c->bytes->len + GROWTH);
+    g_autoptr(BlockSource) again = NULL;
+    g_autoptr(GError) error = NULL;
+    Counts counts;
+
+    if (!repair(disk, c->all, NULL, &c->left, &error)) {
+        return failed(c, "the repair: %s", error->message);
+    }
+    keep_bytes(c, "repaired", crash_disk_bytes(disk), disk->length);
+    if (!disk_unharmed(c, disk, "repaired")) {
+        return false;
+    }
+    again = crash_disk_new(second, IMAGE, crash_disk_bytes(disk), disk->length, disk->length + GROWTH);
+    if (!check(again, &counts, &error) || !same_counts(&counts, &c->left)) {
+        return failed(c, "a check afterwards finds something else than the repair said");
+    }
+    if (!repair(again, c->all, NULL, &counts, &error) || second->ops->len != 0) {
+        return failed(c, "a second repair changes something (%u operations)", second->ops->len);
+    }
+    return true;
+}
+
+static bool judge_crash(const CrashState *state, void *opaque)
+{
+    Case *c = opaque;
+    const GByteArray *bytes = state->disks[IMAGE];
+    g_autofree char *when = g_strdup_printf("a crash after operation %u, parts %.200s", state->done, state->parts);
+
+    if (guest_unharmed(c, bytes->data, bytes->len, when) && repairs_again(c, bytes->data, bytes->len, when)) {
+        return true;
+    }
+    keep_bytes(c, "crash-failed", bytes->data, bytes->len);
+    return false;
+}
+
+static bool test_crashes(Case *c, const CrashJournal *journal)
+{
+    CrashPlan plan = {.max_exhaustive = 5, .samples = 6 * crash_scale(), .random = c->random};
+    const GByteArray *initial[CRASH_DISKS] = {c->bytes};
+    bool ended;
+
+    c->states += crash_states(journal, initial, &plan, judge_crash, c, &ended);
+    return !ended;
+}
+
+static bool test_fault(Case *c, const CrashFault *fault)
+{
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+    g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, c->bytes->data, c->bytes->len, c->bytes->len + GROWTH);
+    g_autofree char *when =
+        g_strdup_printf("request %u fails (%s)", fault->at, fault->error ? g_strerror(-fault->error) : "a short write");
+    g_autoptr(GError) error = NULL;
+    Counts left;
+
+    journal->fault = *fault;
+    if (repair(disk, c->all, NULL, &left, &error)) {
+        if (fault->error == 0 && !same_counts(&left, &c->left)) {
+            return failed(c, "%s, and the result is another one", when);
+        }
+    } else if (fault->error == 0) {
+        return failed(c, "%s: %s", when, error->message);
+    }
+    return disk_unharmed(c, disk, when) && repairs_again(c, crash_disk_bytes(disk), disk->length, when);
+}
+
+static bool test_faults(Case *c, guint requests)
+{
+    static const CrashFault faults[] = {{.error = -EIO}, {.error = -ENOSPC, .half_a_write = true}, {.error = 0}};
+    guint step = MAX(requests / (MAX_FAULTS * crash_scale()), 1);
+
+    for (size_t f = 0; f < G_N_ELEMENTS(faults); f++) {
+        for (guint at = 1 + g_rand_int_range(c->random, 0, step); at <= requests; at += step) {
+            CrashFault fault = faults[f];
+
+            fault.at = at;
+            if (!test_fault(c, &fault)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool is_original(const Case *c, const uint8_t *bytes, uint64_t size)
+{
+    return size == c->bytes->len && memcmp(bytes, c->bytes->data, size) == 0;
+}
+
+/* After a crash of a repair with an undo file: it can be taken back, or has not begun. */
+static bool judge_rollback(const CrashState *state, void *opaque)
+{
+    Case *c = opaque;
+    const GByteArray *bytes = state->disks[IMAGE], *undo = state->disks[UNDO];
+    g_autoptr(BlockSource) image = block_source_new_writable_memory(bytes->data, bytes->len, bytes->len + GROWTH);
+    g_autoptr(BlockSource) file = block_source_new_memory(undo->data, undo->len);
+    g_autoptr(GError) error = NULL;
+    bool rolled_back = undo_rollback_from(file, "undo", image, NULL, &error);
+
+    if (is_original(c, block_source_memory_bytes(image), image->length)) {
+        return true;
+    }
+    keep_bytes(c, "rollback-failed", bytes->data, bytes->len);
+    keep_bytes(c, "undo", undo->data, undo->len);
+    return failed(c, "a crash with an undo file after operation %u, parts %.200s, a rollback: %s", state->done,
+                  state->parts, rolled_back ? "not the original" : error->message);
+}
+
+static bool test_undo(Case *c)
+{
+    CrashPlan plan = {.max_exhaustive = 5, .samples = 6 * crash_scale(), .random = c->random};
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+    g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, c->bytes->data, c->bytes->len, c->bytes->len + GROWTH);
+    g_autoptr(BlockSource) file = crash_disk_new(journal, UNDO, NULL, 0, c->bytes->len + GROWTH);
+    g_autoptr(UndoFile) undo = undo_file_new(file, "undo", disk, NULL);
+    g_autoptr(GByteArray) nothing = g_byte_array_new();
+    const GByteArray *initial[CRASH_DISKS] = {c->bytes, nothing};
+    g_autoptr(GError) error = NULL;
+    Counts left;
+    bool ended;
+
+    if (!repair(disk, c->all, undo, &left, &error)) {
+        return failed(c, "the repair with an undo file: %s", error->message);
+    }
+    if (!disk_unharmed(c, disk, "repaired with an undo file")) {
+        return false;
+    }
+    if (!no_more(&left, &c->left)) {
+        return failed(c, "a repair with an undo file leaves more");
+    }
+    c->states += crash_states(journal, initial, &plan, judge_rollback, c, &ended);
+    return !ended;
+}
+
+/* A header that is not accepted is nothing to repair. */
+static bool is_accepted(const Case *c)
+{
+    g_autoptr(BlockSource) source = block_source_new_memory(c->bytes->data, c->bytes->len);
+    g_autoptr(Qcow2Image) image = qcow2_open(source, NULL, NULL);
+
+    return image && c->view;
+}
+
+static bool run_case(Case *c)
+{
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+
+    return !is_accepted(c) ||
+           (test_whole(c, journal) && test_crashes(c, journal) && test_faults(c, journal->requests) && test_undo(c));
+}
+
+static bool test_image(unsigned number, const char *name, bool all)
+{
+    Case c = {.name = name, .all = all, .random = g_rand_new_with_seed(seed)};
+    char *bytes;
+    gsize size;
+    bool well;
+
+    g_assert_true(g_file_get_contents(name, &bytes, &size, NULL));
+    c.bytes = g_byte_array_new_take((guint8 *)bytes, size);
+    c.view = guest_view_new(c.bytes->data, size);
+    well = run_case(&c);
+    printf("%sok %u - %s, repair of %s, %" G_GUINT64_FORMAT " states\n", well ? "" : "not ", number, name,
+           all ? "all" : "leaks", c.states);
+    if (!well) {
+        printf("# seed %u: %s\n", seed, c.why);
+        keep_bytes(&c, "original", c.bytes->data, c.bytes->len);
+    }
+    fflush(stdout);
+    g_free(c.why);
+    g_byte_array_unref(c.bytes);
+    guest_view_free(c.view);
+    g_rand_free(c.random);
+    return well;
+}
+
+int main(int argc, char **argv)
+{
+    const GOptionEntry entries[] = {
+        {"seed", 0, 0, G_OPTION_ARG_INT, &seed, "begin random numbers with N", "N"},
+        {"keep", 0, 0, G_OPTION_ARG_FILENAME, &keep, "put images in FOLDER", "FOLDER"},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &images, NULL, "IMAGE..."},
+        {NULL},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autoptr(GError) error = NULL;
+    unsigned number = 0;
+    bool well = true;
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error) || !images) {
+        fprintf(stderr, "%s\n", error ? error->message : "no images");
+        return 1;
+    }
+    printf("1..%u\n", 2 * g_strv_length(images));
+    for (char **image = images; *image; image++) {
+        well &= test_image(++number, *image, true);
+        well &= test_image(++number, *image, false);
+    }
+    return !well;
+}
