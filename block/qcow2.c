@@ -196,12 +196,16 @@ static void enter_phase(const Qcow2Check *c, CheckPhase phase)
     }
 }
 
-static void read_bitmaps(Qcow2Check *c)
+/* False where memory is short: what was not read for that must not look like what is not there. */
+static bool read_bitmaps(Qcow2Check *c, GError **errp)
 {
     const Qcow2Extensions *e = &c->image->extensions;
     g_autoptr(GError) error = NULL;
 
     if (e->has_bitmaps && !qcow2_read_bitmap_directory(c->image->source, &c->image->header, e, &c->bitmaps, &error)) {
+        if (g_error_matches(error, BLOCK_ERROR, ENOMEM)) {
+            return refuse(errp, ENOMEM, "No memory for the bitmap directory");
+        }
         qcow2_report(&c->report,
                      &(Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE,
                                      {e->bitmap_directory_offset},
@@ -210,6 +214,7 @@ static void read_bitmaps(Qcow2Check *c)
                                                        e->bitmap_directory_offset, e->bitmap_directory_size)});
         qcow2_report_failure(&c->report, error->code);
     }
+    return true;
 }
 
 static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GError **errp)
@@ -240,7 +245,9 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
         c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS);
     }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
-    read_bitmaps(c);
+    if (!read_bitmaps(c, errp)) {
+        return false;
+    }
     enter_phase(c, CHECK_PHASE_REFCOUNTS);
     c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, options, errp);
     return c->stored && qcow2_steps_init(&c->steps, image, &c->snapshots, &c->bitmaps, options, errp) &&
