@@ -17,6 +17,7 @@
 #include "block/qcow2.h"
 #include "block/undo-rollback.h"
 #include "ui/check-many.h"
+#include "ui/check-map.h"
 #include "ui/check-options.h"
 #include "ui/check-output.h"
 #include "ui/fallback.h"
@@ -106,14 +107,26 @@ static int exit_status(const Qcow2CheckResult *result)
     return check->leaks != 0 ? EXIT_LEAKS : EXIT_CLEAN;
 }
 
+/* Findings may be there for another purpose than to be printed. */
+static void print_json(const CheckOptions *options, ImageCheck *check)
+{
+    bool has_findings = check->has_findings;
+
+    check->has_findings = has_findings && options->findings;
+    print_check_json(stdout, check, options->all_fields, !options->many);
+    check->has_findings = has_findings;
+}
+
 static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
 {
     if (options->json) {
-        print_check_json(stdout, result->check, options->all_fields, !options->many);
+        print_json(options, result->check);
         return;
     }
     print_check_text(stdout, result->check, result->notes);
-    print_findings_text(stdout, &result->check->findings);
+    if (options->verbose) {
+        print_findings_text(stdout, &result->check->findings);
+    }
     if (options->dump_meta > 0 && result->check->viscera) {
         print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
     }
@@ -159,7 +172,8 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
     bool findings = options->json ? options->findings : options->verbose;
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
-                             .findings = findings && !options->quiet,
+                             .findings = (findings && !options->quiet) || options->map,
+                             .roles = options->map,
                              .messages = messages,
                              .workers = options->workers,
                              .progress = command->progress->slot};
@@ -208,6 +222,10 @@ static int check_image(const CheckCommand *command, BlockSource *source)
         status = finish_stdout() ? status : EXIT_FAILED;
     }
     report_failure(&result);
+    if (options->map && !check_map_write(options, &result, source->length, &error)) {
+        error_report("%s", error->message);
+        status = EXIT_FAILED;
+    }
     if (options->debug_stats) {
         print_debug_stats(command, source);
     }

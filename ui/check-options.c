@@ -23,6 +23,8 @@ enum {
     OPTION_NO_DUMP_META,
     OPTION_ALL_FIELDS,
     OPTION_FINDINGS,
+    OPTION_MAP,
+    OPTION_MAP_CURVE,
     OPTION_FILES_FROM,
     OPTION_JOBS,
     OPTION_PROGRESS_FD,
@@ -48,6 +50,8 @@ static const struct option long_options[] = {
     {"all-fields", no_argument, NULL, OPTION_ALL_FIELDS},
     {"findings", no_argument, NULL, OPTION_FINDINGS},
     {"verbose", no_argument, NULL, 'v'},
+    {"map", required_argument, NULL, OPTION_MAP},
+    {"map-curve", required_argument, NULL, OPTION_MAP_CURVE},
     {"files-from", required_argument, NULL, OPTION_FILES_FROM},
     {"jobs", required_argument, NULL, OPTION_JOBS},
     {"progress", no_argument, NULL, 'p'},
@@ -228,6 +232,17 @@ static void keep_if_stock(CheckOptions *options, int option)
     }
 }
 
+static bool read_map_curve(CheckOptions *options, const char *name)
+{
+    options->has_map_curve = true;
+    options->map_curve = g_str_equal(name, "linear") ? MAP_CURVE_LINEAR : MAP_CURVE_HILBERT;
+    if (options->map_curve == MAP_CURVE_HILBERT && !g_str_equal(name, "hilbert")) {
+        error_report_usage("--map-curve expects hilbert or linear, not '%s'", name);
+        return false;
+    }
+    return true;
+}
+
 /* @word is the option as typed. */
 static CheckParsed read_option(int option, const char *word, CheckOptions *options, Deferred *deferred)
 {
@@ -268,6 +283,12 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         options->rollback = optarg;
         options->own_option = "--rollback";
         break;
+    case OPTION_MAP:
+        options->map = optarg;
+        options->own_option = "--map";
+        break;
+    case OPTION_MAP_CURVE:
+        return read_map_curve(options, optarg) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
     case OPTION_OUTPUT:
         deferred->output = optarg;
         break;
@@ -301,6 +322,20 @@ static bool allows_rollback(const CheckOptions *options)
     return false;
 }
 
+static bool allows_map(const CheckOptions *options)
+{
+    if (!options->map) {
+        error_report_usage("--map-curve is of use with --map only");
+    } else if (g_str_equal(options->map, "-")) {
+        error_report_usage("--map expects the name of a file; the standard output is for the result of the check");
+    } else if (options->many) {
+        error_report_usage("--map expects one image");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static CheckParsed read_rest(int names, char **name, CheckOptions *options, const Deferred *deferred)
 {
     options->filenames = name;
@@ -318,6 +353,9 @@ static CheckParsed read_rest(int names, char **name, CheckOptions *options, cons
         return CHECK_PARSED_REFUSED;
     }
     if (options->rollback && !allows_rollback(options)) {
+        return CHECK_PARSED_REFUSED;
+    }
+    if ((options->map || options->has_map_curve) && !allows_map(options)) {
         return CHECK_PARSED_REFUSED;
     }
     return CHECK_PARSED_RUN;
@@ -389,6 +427,8 @@ void check_options_print_help(void)
           "      --all-fields       JSON with every count, 0 included\n"
           "      --findings         JSON with a list of what is wrong, and where\n"
           "  -v, --verbose          the same in human output, behind the verdict\n"
+          "      --map=FILE         draw a picture of what the clusters of the file are used for: a PNG\n"
+          "      --map-curve=CURVE  how they lie in it: hilbert (default), or linear, row by row\n"
           "  -m N                   threads that check an image, 1 to 16; all CPUs if not given\n"
           "  -p, --progress         show progress on stderr, if that is a terminal\n"
           "      --progress-fd=N    write progress to file descriptor N, as JSON Lines\n"

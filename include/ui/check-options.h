@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "block/source.h"
+#include "ui/map.h"
 
 #define MAX_WORKERS 16u
 #define MAX_JOBS    256u
@@ -42,6 +43,9 @@ typedef struct CheckOptions {
     bool all_fields;            /* --all-fields */
     bool findings;              /* --findings */
     bool verbose;               /* -v */
+    const char *map;            /* --map, or NULL */
+    bool has_map_curve;         /* --map-curve was given */
+    MapCurve map_curve;         /* --map-curve */
     bool no_dump_meta;          /* --no-dump-meta */
     unsigned dump_meta;         /* how often -M was given */
     const char *foreign_object; /* an --object that only the stock tool knows what to do with */
