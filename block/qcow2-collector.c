@@ -116,6 +116,11 @@ static void open_record(Qcow2Collector *c, size_t index, size_t position)
     c->open[0] = index;
 }
 
+void qcow2_collector_add_unlisted(Qcow2Collector *c, ImageCheckFindingKind kind, uint64_t n)
+{
+    c->beyond[kind] += n;
+}
+
 void qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
 {
     Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};

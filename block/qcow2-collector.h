@@ -42,6 +42,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Collector, qcow2_collector_free)
 /* Adds one fault. What its place borrows must live as long as the collector. */
 void qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *finding);
 
+/* Counts @n faults that get no record. */
+void qcow2_collector_add_unlisted(Qcow2Collector *collector, ImageCheckFindingKind kind, uint64_t n);
+
 /* The records so far: Qcow2FindingRecord. They may be changed, as long as their counts stay. */
 GArray *qcow2_collector_records(Qcow2Collector *collector);
 

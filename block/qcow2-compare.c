@@ -16,15 +16,26 @@ typedef struct Comparison {
     const Qcow2StoredCounts *stored;
     const Qcow2RefcountEntries *table;
     const RefMap *computed;
+    uint64_t next_index;  /* of the next piece of computed counts; finding it takes a look at empty directories */
+    const Counters *next; /* that piece; NULL = there is none */
+    bool next_known;
     Qcow2Report *report;
     uint64_t used_end; /* behind the last cluster that is used */
     bool corrupt_block_named;
+    GHashTable *leaks; /* first pieces of blocks that were found where nothing is computed, to BlockLeaks */
 } Comparison;
+
+/* What a whole block of stored counts comes to where nothing is computed. */
+typedef struct BlockLeaks {
+    uint64_t leaks;
+    uint64_t used_end; /* behind the last count that is not 0 */
+} BlockLeaks;
 
 /* Clusters [first, first + n) in a piece of either side. */
 typedef struct Stretch {
     uint64_t first;
-    size_t n;
+    uint64_t n;
+    uint64_t unused;        /* clusters from the first on, not only of this stretch, for which nothing is computed */
     const Counters *stored; /* NULL = unknown */
     size_t stored_at;
     const Counters *computed;
@@ -33,11 +44,17 @@ typedef struct Stretch {
 
 static const Counters no_counts;
 
+static uint64_t per_block(const Comparison *c)
+{
+    return UINT64_C(1) << qcow2_refblock_bits(c->header);
+}
+
 static void report_unknown(Comparison *c, const Stretch *s)
 {
     int error = qcow2_stored_counts_error(c->stored, s->first);
     size_t index = s->first >> qcow2_refblock_bits(c->header);
     uint64_t offset = c->table->entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
+    uint64_t i;
 
     if (offset % c->header->cluster_size && !c->corrupt_block_named) {
         c->corrupt_block_named = true;
@@ -47,7 +64,7 @@ static void report_unknown(Comparison *c, const Stretch *s)
                                                                      c->header->refcount_table_offset + index * 8,
                                                                      offset, c->header->cluster_size)});
     }
-    for (size_t i = 0; i < s->n; i++) {
+    for (i = 0; i < s->n && !qcow2_report_full(c->report); i++) {
         qcow2_report(c->report, &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
                                                 .values = {s->first + i},
                                                 .texts = {g_strerror(error)},
@@ -55,6 +72,76 @@ static void report_unknown(Comparison *c, const Stretch *s)
                                                                            (s->first + i) << c->header->cluster_bits,
                                                                            c->header->cluster_size)});
     }
+    qcow2_report_hidden(c->report, QCOW2_FINDING_REFCOUNT_UNREADABLE, s->n - i);
+}
+
+/* The same as compare_known(), without messages. */
+static void count_mismatches(Comparison *c, const Stretch *s)
+{
+    size_t n;
+
+    for (size_t i = 0; i < s->n; i += n) {
+        uint64_t has = counters_get(s->stored, s->stored_at + i);
+        uint64_t wants = counters_get(s->computed, s->computed_at + i);
+
+        n = MIN(counters_stretch(s->stored, s->stored_at + i, s->stored_at + s->n),
+                counters_stretch(s->computed, s->computed_at + i, s->computed_at + s->n));
+        if (has != wants) {
+            qcow2_report_hidden(c->report, has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK, n);
+        }
+    }
+}
+
+static const BlockLeaks *leaks_of(Comparison *c, const Stretch *s)
+{
+    uint64_t per_piece = UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored);
+    BlockLeaks *found = g_hash_table_lookup(c->leaks, s->stored);
+    uint64_t n;
+
+    if (found) {
+        return found;
+    }
+    found = g_new0(BlockLeaks, 1);
+    for (uint64_t i = 0; i < per_block(c); i += n) {
+        const Counters *piece = qcow2_stored_counts_piece(c->stored, s->first + i);
+        size_t at = i & (per_piece - 1);
+
+        n = counters_stretch(piece, at, per_piece);
+        if (counters_get(piece, at)) {
+            found->leaks += n;
+            found->used_end = i + n;
+        }
+    }
+    g_hash_table_insert(c->leaks, (gpointer)s->stored, found);
+    return found;
+}
+
+/*
+ * Passes a whole block of stored counts where nothing is computed; false where it has to be looked at count by count. A
+ * table may name the same block any number of times, for clusters that are all in one hole of the file.
+ */
+static bool pass_unused_block(Comparison *c, Stretch *s)
+{
+    const BlockLeaks *found;
+
+    if (s->first & (per_block(c) - 1) || s->unused < per_block(c)) {
+        return false;
+    }
+    if (!s->stored) {
+        s->n = per_block(c);
+        report_unknown(c, s);
+        return true;
+    }
+    found = leaks_of(c, s);
+    if (found->leaks && !qcow2_report_full(c->report)) {
+        return false;
+    }
+    s->n = per_block(c);
+    qcow2_report_hidden(c->report, QCOW2_FINDING_LEAK, found->leaks);
+    if (found->leaks) {
+        c->used_end = s->first + found->used_end;
+    }
+    return true;
 }
 
 static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint64_t wants)
@@ -82,6 +169,10 @@ static void compare_known(Comparison *c, const Stretch *s)
 
         c->used_end = MAX(stored_end, computed_end);
     }
+    if (qcow2_report_full(c->report)) {
+        count_mismatches(c, s);
+        return;
+    }
     while ((i += counters_mismatch(s->stored, s->stored_at + i, s->computed, s->computed_at + i, s->n - i)) < s->n) {
         uint64_t has = counters_get(s->stored, s->stored_at + i);
         uint64_t wants = counters_get(s->computed, s->computed_at + i);
@@ -91,13 +182,22 @@ static void compare_known(Comparison *c, const Stretch *s)
     }
 }
 
+static const Counters *next_computed(Comparison *c, uint64_t index)
+{
+    if (!c->next_known || (c->next && c->next_index < index)) {
+        c->next_index = index;
+        c->next = refmap_next_piece(c->computed, &c->next_index);
+        c->next_known = true;
+    }
+    return c->next;
+}
+
 /* The next stretch at or behind cluster @at in which anything is stored or computed; false when there is none. */
-static bool next_stretch(const Comparison *c, uint64_t at, Stretch *s)
+static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
 {
     uint64_t end = refmap_clusters(c->computed);
-    uint64_t piece = at >> COUNTERS_PER_PIECE_BITS;
-    const Counters *computed = refmap_next_piece(c->computed, &piece);
-    uint64_t computed_from = computed ? MAX(at, piece << COUNTERS_PER_PIECE_BITS) : UINT64_MAX;
+    const Counters *computed = next_computed(c, at >> COUNTERS_PER_PIECE_BITS);
+    uint64_t computed_from = computed ? MAX(at, c->next_index << COUNTERS_PER_PIECE_BITS) : UINT64_MAX;
     uint64_t first = MIN(computed_from, qcow2_stored_counts_next(c->stored, at));
     uint64_t stored_mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored)) - 1;
 
@@ -111,6 +211,7 @@ static bool next_stretch(const Comparison *c, uint64_t at, Stretch *s)
         .first = first,
         /* a stored piece is never larger than a computed one */
         .n = MIN(end, (first | stored_mask) + 1) - first,
+        .unused = MIN(end, computed_from) - first,
         .stored = qcow2_stored_counts_piece(c->stored, first),
         .stored_at = first & stored_mask,
         .computed = computed,
@@ -122,10 +223,15 @@ static bool next_stretch(const Comparison *c, uint64_t at, Stretch *s)
 uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
                                  const Qcow2RefcountEntries *table, const RefMap *computed, Qcow2Report *report)
 {
-    Comparison c = {.header = header, .stored = stored, .table = table, .computed = computed, .report = report};
+    g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    Comparison c = {
+        .header = header, .stored = stored, .table = table, .computed = computed, .report = report, .leaks = leaks};
     Stretch s;
 
     for (uint64_t at = 0; next_stretch(&c, at, &s); at = s.first + s.n) {
+        if (pass_unused_block(&c, &s)) {
+            continue;
+        }
         if (s.stored) {
             compare_known(&c, &s);
         } else {

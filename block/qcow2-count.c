@@ -9,6 +9,12 @@
 #include "block/qcow2-refcount.h"
 #include "util/number.h"
 
+/*
+ * Clusters; more of them take more memory than there is. No file system but for files full of holes has such a file,
+ * and no structure but for an encryption header claims such a region.
+ */
+#define MAX_REGION (UINT64_C(1) << 36)
+
 void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *h, uint64_t length)
 {
     *c = (Qcow2Counting){
@@ -58,7 +64,10 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
 {
     uint64_t first, n;
 
-    return !qcow2_region_clusters(c, offset, size, &first, &n) || refmap_add(c->refs, first, n, weight);
+    if (!qcow2_region_clusters(c, offset, size, &first, &n)) {
+        return true;
+    }
+    return n <= MAX_REGION && refmap_add(c->refs, first, n, weight);
 }
 
 void qcow2_counting_finish(Qcow2Counting *c)
@@ -74,6 +83,7 @@ void qcow2_counting_finish(Qcow2Counting *c)
         while ((i = counters_find_above(piece, COUNTERS_PER_PIECE, i, c->max)) < COUNTERS_PER_PIECE) {
             uint64_t *cluster = g_new(uint64_t, 1);
 
+            c->overflows += counters_get(piece, i) - c->max;
             *cluster = (index << COUNTERS_PER_PIECE_BITS) + i++;
             if (!c->overflowed) {
                 c->overflowed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
@@ -102,20 +112,31 @@ static void report_overflow(Qcow2Counting *c, const Qcow2Place *place, uint64_t 
 void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report)
 {
     uint64_t offset = place->cluster_offset, size = place->cluster_size;
+    uint64_t last;
 
     if (qcow2_region_beyond_end(c, offset, size)) {
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, size}, .place = *place});
         return;
     }
-    if (!c->overflowed || region_empty(size)) {
+    if (!c->overflowed || region_empty(size) || qcow2_report_full(report)) {
         return;
     }
-    for (uint64_t i = offset >> c->header->cluster_bits; i <= (offset + size - 1) >> c->header->cluster_bits; i++) {
+    last = (offset + size - 1) >> c->header->cluster_bits;
+    for (uint64_t i = offset >> c->header->cluster_bits; i <= last && !qcow2_report_full(report); i++) {
         uint64_t *references = overflow_of(c, i);
 
+        report->looks++;
         if (references && ++*references > c->max) {
+            c->overflows--;
             report_overflow(c, place, i, report);
         }
+    }
+}
+
+void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report)
+{
+    if (qcow2_report_full(report)) {
+        qcow2_report_hidden(report, QCOW2_FINDING_REFCOUNT_OVERFLOW, c->overflows);
     }
 }
 

@@ -29,6 +29,7 @@ typedef struct Qcow2Counting {
 
     /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
     GHashTable *overflowed;
+    uint64_t overflows; /* findings of references beyond max that are still to be reported */
 } Qcow2Counting;
 
 /* Starts counting for a file of @length bytes; undone by qcow2_counting_clear(). */
@@ -53,8 +54,12 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
 /* Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. */
 void qcow2_counting_finish(Qcow2Counting *c);
 
-/* Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). */
+/*
+ * Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). What of it
+ * a full report would only count is left to qcow2_report_overflows(), which is called when all regions are reported.
+ */
 void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report);
+void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report);
 
 /* True where a reference to the region may have something to report. */
 bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size);

@@ -7,6 +7,7 @@
 
 struct Qcow2Faults {
     GHashTable *by_table; /* offset of the table to Qcow2TableFaults */
+    uint64_t *room;       /* atomic; NULL = any number */
 };
 
 static void free_table_faults(gpointer opaque)
@@ -15,14 +16,16 @@ static void free_table_faults(gpointer opaque)
 
     g_array_free(f->faults, TRUE);
     g_array_free(f->copied, TRUE);
+    g_clear_pointer(&f->more, g_array_unref);
     g_free(f);
 }
 
-Qcow2Faults *qcow2_faults_new(void)
+Qcow2Faults *qcow2_faults_new(uint64_t *room)
 {
     Qcow2Faults *faults = g_new(Qcow2Faults, 1);
 
     faults->by_table = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_table_faults);
+    faults->room = room;
     return faults;
 }
 
@@ -45,7 +48,7 @@ static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
     Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
 
     if (!f) {
-        f = g_new(Qcow2TableFaults, 1);
+        f = g_new0(Qcow2TableFaults, 1);
         f->faults = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
         f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
         g_hash_table_insert(faults->by_table, g_memdup2(&table, sizeof(table)), f);
@@ -53,14 +56,55 @@ static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
     return f;
 }
 
+static bool has_room(Qcow2Faults *faults)
+{
+    uint64_t left = faults->room ? __atomic_load_n(faults->room, __ATOMIC_RELAXED) : 1;
+
+    while (faults->room && left &&
+           !__atomic_compare_exchange_n(faults->room, &left, left - 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        continue;
+    }
+    return left;
+}
+
+static void add_more(Qcow2TableFaults *f, ImageCheckFindingKind kind, uint64_t n)
+{
+    Qcow2MoreFaults more = {kind, n};
+
+    if (!f->more) {
+        f->more = g_array_new(FALSE, FALSE, sizeof(Qcow2MoreFaults));
+    }
+    for (guint i = 0; i < f->more->len; i++) {
+        Qcow2MoreFaults *have = &g_array_index(f->more, Qcow2MoreFaults, i);
+
+        if (have->kind == kind) {
+            have->n += n;
+            return;
+        }
+    }
+    g_array_append_val(f->more, more);
+}
+
 void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault)
 {
-    g_array_append_vals(need(faults, table)->faults, fault, 1);
+    Qcow2TableFaults *f = need(faults, table);
+
+    if (has_room(faults)) {
+        g_array_append_vals(f->faults, fault, 1);
+    } else {
+        add_more(f, fault->kind, 1);
+    }
 }
 
 void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault)
 {
-    g_array_append_vals(need(faults, table)->copied, fault, 1);
+    Qcow2TableFaults *f = need(faults, table);
+
+    if (has_room(faults)) {
+        g_array_append_vals(f->copied, fault, 1);
+    } else {
+        f->more_copied++;
+    }
 }
 
 /* glib's sort is stable. */
@@ -94,6 +138,12 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
         if (have) {
             g_array_append_vals(have->faults, more->faults->data, more->faults->len);
             g_array_append_vals(have->copied, more->copied->data, more->copied->len);
+            have->more_copied += more->more_copied;
+            for (guint i = 0; more->more && i < more->more->len; i++) {
+                const Qcow2MoreFaults *m = &g_array_index(more->more, Qcow2MoreFaults, i);
+
+                add_more(have, m->kind, m->n);
+            }
             qcow2_faults_sort(to, *(uint64_t *)table);
         } else {
             g_hash_table_iter_steal(&iter);

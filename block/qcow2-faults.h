@@ -2,7 +2,8 @@
  * What is wrong in L2 tables, kept by table until it is reported.
  *
  * Each thread that decodes tables keeps faults of its own; since a table is decoded once, they are merged without
- * a conflict. Not thread safe.
+ * a conflict. Tables may lie over one another, and then there are many more faults than a file has bytes: beyond what
+ * there is room for, faults are kept as numbers only. Not thread safe, but for the room, which threads share.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,14 +15,23 @@
 
 #include "block/qcow2-l2.h"
 
+/* Faults of one kind of which nothing but their number is kept. */
+typedef struct Qcow2MoreFaults {
+    ImageCheckFindingKind kind;
+    uint64_t n;
+} Qcow2MoreFaults;
+
 typedef struct Qcow2TableFaults {
-    GArray *faults; /* Qcow2L2Fault, in stock order: reported for every reference to the table */
-    GArray *copied; /* Qcow2L2Fault: wrong COPIED flags, reported for references from the active L1 table only */
+    GArray *faults;       /* Qcow2L2Fault, in stock order: reported for every reference to the table */
+    GArray *copied;       /* Qcow2L2Fault: wrong COPIED flags, reported for references from the active L1 table only */
+    GArray *more;         /* Qcow2MoreFaults, one for each kind: those that are not among the faults; NULL = none */
+    uint64_t more_copied; /* wrong COPIED flags, likewise */
 } Qcow2TableFaults;
 
 typedef struct Qcow2Faults Qcow2Faults;
 
-Qcow2Faults *qcow2_faults_new(void);
+/* @room, if not NULL, is how many faults may be kept in full; it is counted down, and outlives the faults. */
+Qcow2Faults *qcow2_faults_new(uint64_t *room);
 void qcow2_faults_free(Qcow2Faults *faults);
 
 /* Adds a fault to the table at @table. Faults of one entry stay in the order in which they are added. */

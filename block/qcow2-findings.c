@@ -5,6 +5,7 @@
  */
 #include "block/qcow2-findings.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/qcow2-collector.h"
@@ -169,27 +170,78 @@ ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
     return finding_table[kind].severity;
 }
 
-void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
+static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
-    switch (finding_table[finding->kind].severity) {
+    switch (finding_table[kind].severity) {
     case CORRUPTION:
-        report->corruptions++;
+        report->corruptions += n;
         break;
     case LEAK:
-        report->leaks++;
+        report->leaks += n;
         break;
     case ERROR:
-        report->check_errors++;
+        report->check_errors += n;
         break;
     default:
         break;
     }
-    if (report->collector) {
-        qcow2_collector_add(report->collector, finding);
+}
+
+bool qcow2_report_full(const Qcow2Report *report)
+{
+    uint64_t most = report->max_messages;
+
+    return most && ((report->written >= most && !report->collector) || report->looks / QCOW2_LOOKS_PER_MESSAGE >= most);
+}
+
+static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding)
+{
+    if (report->max_messages && report->written >= report->max_messages) {
+        report->left_out[finding->kind]++;
+        return;
     }
+    report->written++;
     if (report->messages) {
         write_message(report->messages, finding);
         putc_unlocked('\n', report->messages);
+    }
+}
+
+void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
+{
+    if (qcow2_report_full(report)) {
+        qcow2_report_hidden(report, finding->kind, 1);
+        return;
+    }
+    report->looks++;
+    count(report, finding->kind, 1);
+    if (report->collector) {
+        qcow2_collector_add(report->collector, finding);
+    }
+    write_if_wanted(report, finding);
+}
+
+void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
+{
+    count(report, kind, n);
+    report->left_out[kind] += n;
+    if (report->collector) {
+        qcow2_collector_add_unlisted(report->collector, kind, n);
+    }
+}
+
+void qcow2_report_summary(const Qcow2Report *report)
+{
+    const char *before = "Messages left out, which --all-messages shows: ";
+
+    for (size_t i = 0; report->messages && i < G_N_ELEMENTS(report->left_out); i++) {
+        if (report->left_out[i]) {
+            fprintf(report->messages, "%s%" PRIu64 " %s", before, report->left_out[i], ImageCheckFindingKind_str(i));
+            before = ", ";
+        }
+    }
+    if (*before == ',') {
+        putc('\n', report->messages);
     }
 }
 

@@ -24,6 +24,12 @@ typedef struct Step {
     Qcow2Finding fault; /* for all kinds it has the place: the word that refers to the region, and the region */
 } Step;
 
+typedef struct BadSlot {
+    uint64_t offset; /* of the entry in the file */
+    uint64_t value;
+    int64_t hidden; /* by how much more often it is to be counted, without a message, than the one before */
+} BadSlot;
+
 /* ---- listing ---- */
 
 /* The region of @size bytes at @offset, to which the header refers @field bytes into the file. */
@@ -222,7 +228,7 @@ bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapsho
         .items = g_array_new(FALSE, FALSE, sizeof(Step)),
         .l1_tables = qcow2_tables_new(),
         .bitmap_tables = qcow2_tables_new(),
-        .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+        .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(BadSlot)),
         .trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree)),
     };
     add_all(s, snapshots, bitmaps);
@@ -288,6 +294,7 @@ bool qcow2_steps_count(Qcow2Steps *s, Qcow2Counting *c, GError **errp)
 
 static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
 {
+    static const BadSlot end = {.offset = UINT64_MAX};
     size_t n_spans;
     const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
 
@@ -295,30 +302,33 @@ static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
         for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
             uint64_t value = spans[k].slots[i];
             uint64_t offset = value & QCOW2_OFFSET_MASK;
-            uint64_t at = spans[k].offset + i * 8;
+            BadSlot bad = {.offset = spans[k].offset + i * 8, .value = value};
 
             if (qcow2_bitmap_table_entry_fault(value, c->header) ||
                 (offset && qcow2_region_noisy(c, offset, c->header->cluster_size))) {
-                g_array_append_val(s->bad_bitmap_slots, at);
+                g_array_append_val(s->bad_bitmap_slots, bad);
             }
         }
     }
+    g_array_append_val(s->bad_bitmap_slots, end);
 }
 
-static void report_bitmap_slot(Qcow2Steps *s, Qcow2Counting *c, const Step *step, uint64_t at, Qcow2Report *report)
+static BadSlot *bad_slot(const Qcow2Steps *s, guint i)
 {
-    uint64_t table = step->fault.place.cluster_offset;
-    uint64_t index = (at - table) / 8;
-    const uint64_t *slot;
-    const char *fault;
-    Qcow2Place place;
+    return &g_array_index(s->bad_bitmap_slots, BadSlot, i);
+}
 
-    qcow2_tables_part(s->bitmap_tables, table, step->fault.place.cluster_size / 8, &index, &slot);
-    fault = qcow2_bitmap_table_entry_fault(*slot, c->header);
-    place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, at, *slot & QCOW2_OFFSET_MASK, c->header->cluster_size);
+static void report_bitmap_slot(Qcow2Counting *c, const Step *step, const BadSlot *slot, Qcow2Report *report)
+{
+    const char *fault = qcow2_bitmap_table_entry_fault(slot->value, c->header);
+    uint64_t index = (slot->offset - step->fault.place.cluster_offset) / 8;
+    Qcow2Place place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, slot->offset, slot->value & QCOW2_OFFSET_MASK,
+                                   c->header->cluster_size);
+
     if (fault) {
-        qcow2_report(report, &(Qcow2Finding){
-                                 QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, *slot}, {step->bitmap->name, fault}, place});
+        qcow2_report(report,
+                     &(Qcow2Finding){
+                         QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, slot->value}, {step->bitmap->name, fault}, place});
     } else {
         qcow2_report_region(c, &place, report);
     }
@@ -332,7 +342,7 @@ static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
     while (low < high) {
         guint middle = low + (high - low) / 2;
 
-        if (g_array_index(s->bad_bitmap_slots, uint64_t, middle) < offset) {
+        if (bad_slot(s, middle)->offset < offset) {
             low = middle + 1;
         } else {
             high = middle;
@@ -345,6 +355,7 @@ static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qco
 {
     uint64_t offset = step->fault.place.cluster_offset, size = step->fault.place.cluster_size;
     int error = can_be_read(offset, size) ? qcow2_tables_error(s->bitmap_tables, offset, size / 8) : -EIO;
+    guint i, last;
 
     qcow2_report_region(c, &step->fault.place, report);
     if (error) {
@@ -356,13 +367,30 @@ static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qco
         qcow2_report_failure(report, -error);
         return;
     }
-    for (guint i = find_bad_slot(s, offset); i < s->bad_bitmap_slots->len; i++) {
-        uint64_t at = g_array_index(s->bad_bitmap_slots, uint64_t, i);
+    last = find_bad_slot(s, offset + size);
+    for (i = find_bad_slot(s, offset); i < last && !qcow2_report_full(report); i++) {
+        report_bitmap_slot(c, step, bad_slot(s, i), report);
+    }
+    if (i < last) {
+        bad_slot(s, i)->hidden++;
+        bad_slot(s, last)->hidden--;
+    }
+}
 
-        if (at >= offset + size) {
-            break;
+/* Counts what of the bitmaps found no room in the report: each slot is looked at once, however many tables have it. */
+static void report_hidden_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c, Qcow2Report *report)
+{
+    int64_t weight = 0;
+
+    for (guint i = 0; i < s->bad_bitmap_slots->len; i++) {
+        const BadSlot *slot = bad_slot(s, i);
+
+        weight += slot->hidden;
+        if (qcow2_bitmap_table_entry_fault(slot->value, c->header)) {
+            qcow2_report_hidden(report, QCOW2_FINDING_BITMAP_TABLE_ENTRY, weight);
+        } else if (qcow2_region_beyond_end(c, slot->value & QCOW2_OFFSET_MASK, c->header->cluster_size)) {
+            qcow2_report_hidden(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
         }
-        report_bitmap_slot(s, c, step, at, report);
     }
 }
 
@@ -387,4 +415,7 @@ void qcow2_steps_report(Qcow2Steps *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2R
             break;
         }
     }
+    qcow2_walk_report_hidden(walk, report);
+    report_hidden_bitmap_slots(s, c, report);
+    qcow2_report_overflows(c, report);
 }

@@ -28,7 +28,7 @@ typedef struct Qcow2Steps {
     GArray *items;              /* the steps */
     Qcow2Tables *l1_tables;     /* all L1 tables that can be followed */
     Qcow2Tables *bitmap_tables; /* likewise bitmap tables */
-    GArray *bad_bitmap_slots;   /* uint64_t: offsets in the file of bitmap table entries with something to report */
+    GArray *bad_bitmap_slots;   /* bitmap table entries with something to report, and one more at the end */
     GArray *trees;              /* Qcow2Tree, sorted by offset: the L1 tables that can be followed */
     const Qcow2Tree *active;    /* that of the active table; NULL where it cannot be followed */
 } Qcow2Steps;

@@ -8,7 +8,7 @@
 #include "block/qcow2-format.h"
 #include "util/number.h"
 
-Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting)
+Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *room)
 {
     Qcow2TableCounter *c = g_new(Qcow2TableCounter, 1);
 
@@ -18,7 +18,7 @@ Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow
         .counting = counting,
         .writer = refmap_writer_new(counting->refs),
         .result = qcow2_l2_result_new(counting->header),
-        .faults = qcow2_faults_new(),
+        .faults = qcow2_faults_new(room),
     };
     if (!c->result) {
         g_clear_pointer(&c, qcow2_table_counter_free);

@@ -40,8 +40,8 @@ typedef struct Qcow2TableCounter {
     Qcow2Statistics statistics;
 } Qcow2TableCounter;
 
-/* NULL when memory is short. */
-Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting);
+/* NULL when memory is short. @room: qcow2_faults_new(). */
+Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *room);
 void qcow2_table_counter_free(Qcow2TableCounter *counter);
 
 /* Counts what the table with @bytes refers to, and keeps what is wrong with it. False when memory is short. */

@@ -20,8 +20,9 @@ typedef struct Edge {
 } Edge;
 
 struct Qcow2Tables {
-    GArray *edges; /* Edge */
-    GArray *spans; /* Qcow2TableSpan */
+    GArray *edges;  /* Edge */
+    GArray *spans;  /* Qcow2TableSpan */
+    GArray *failed; /* copies of those that could not be read */
 };
 
 Qcow2Tables *qcow2_tables_new(void)
@@ -30,6 +31,7 @@ Qcow2Tables *qcow2_tables_new(void)
 
     t->edges = g_array_new(FALSE, FALSE, sizeof(Edge));
     t->spans = g_array_new(FALSE, FALSE, sizeof(Qcow2TableSpan));
+    t->failed = g_array_new(FALSE, FALSE, sizeof(Qcow2TableSpan));
     return t;
 }
 
@@ -47,6 +49,7 @@ void qcow2_tables_free(Qcow2Tables *t)
         g_free(span_at(t, i)->slots);
     }
     g_array_free(t->spans, TRUE);
+    g_array_free(t->failed, TRUE);
     g_array_free(t->edges, TRUE);
     g_free(t);
 }
@@ -138,6 +141,11 @@ bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const Qcow2CheckOpti
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the tables");
         return false;
     }
+    for (size_t i = 0; i < t->spans->len; i++) {
+        if (span_at(t, i)->error) {
+            g_array_append_val(t->failed, *span_at(t, i));
+        }
+    }
     return true;
 }
 
@@ -147,14 +155,14 @@ const Qcow2TableSpan *qcow2_tables_spans(const Qcow2Tables *t, size_t *n)
     return (const Qcow2TableSpan *)(void *)t->spans->data;
 }
 
-/* The first span that ends behind @offset. */
-static size_t find_span(const Qcow2Tables *t, uint64_t offset)
+/* The first of @spans that ends behind @offset. */
+static size_t find_span(const GArray *spans, uint64_t offset)
 {
-    size_t low = 0, high = t->spans->len;
+    size_t low = 0, high = spans->len;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const Qcow2TableSpan *span = span_at(t, middle);
+        const Qcow2TableSpan *span = &g_array_index(spans, Qcow2TableSpan, middle);
 
         if (span->offset + span->n * 8 <= offset) {
             low = middle + 1;
@@ -170,7 +178,7 @@ uint64_t qcow2_tables_part(const Qcow2Tables *t, uint64_t offset, uint64_t entri
 {
     uint64_t end = offset + entries * 8;
 
-    for (size_t i = find_span(t, offset + *first * 8); i < t->spans->len; i++) {
+    for (size_t i = find_span(t->spans, offset + *first * 8); i < t->spans->len; i++) {
         const Qcow2TableSpan *span = span_at(t, i);
         uint64_t at = MAX(offset + *first * 8, span->offset);
 
@@ -188,17 +196,8 @@ uint64_t qcow2_tables_part(const Qcow2Tables *t, uint64_t offset, uint64_t entri
 
 int qcow2_tables_error(const Qcow2Tables *t, uint64_t offset, uint64_t entries)
 {
-    uint64_t end = offset + entries * 8;
+    size_t i = find_span(t->failed, offset);
+    const Qcow2TableSpan *span = &g_array_index(t->failed, Qcow2TableSpan, i);
 
-    for (size_t i = find_span(t, offset); i < t->spans->len; i++) {
-        const Qcow2TableSpan *span = span_at(t, i);
-
-        if (span->offset >= end) {
-            break;
-        }
-        if (span->error) {
-            return span->error;
-        }
-    }
-    return 0;
+    return i < t->failed->len && span->offset < offset + entries * 8 ? span->error : 0;
 }

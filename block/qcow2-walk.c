@@ -28,7 +28,10 @@ struct Qcow2Walk {
 
     GArray *tables;      /* Qcow2TableRef, sorted by offset */
     Qcow2Faults *faults; /* of all tables */
+    uint64_t room;       /* for faults that are kept in full */
     GArray *noisy;       /* NoisySlot, sorted by offset */
+    GArray *hidden;      /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
+                            without a message, than the one before; empty = no slot at all */
     Qcow2Statistics statistics;
 };
 
@@ -45,7 +48,9 @@ Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, con
         .counting = counting,
         .options = options,
         .tables = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef)),
-        .faults = qcow2_faults_new(),
+        .faults = qcow2_faults_new(NULL),
+        .room = options->max_messages,
+        .hidden = g_array_new(FALSE, TRUE, sizeof(int64_t)),
         .noisy = g_array_new(FALSE, FALSE, sizeof(NoisySlot)),
     };
     return w;
@@ -57,6 +62,7 @@ void qcow2_walk_free(Qcow2Walk *w)
         g_array_free(w->tables, TRUE);
         qcow2_faults_free(w->faults);
         g_array_free(w->noisy, TRUE);
+        g_array_free(w->hidden, TRUE);
         g_free(w);
     }
 }
@@ -294,7 +300,7 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
         workers[i] = (WalkWorker){
             .walk = w,
             .visitor_state = w->visitor ? w->visitor->states[i] : NULL,
-            .counter = qcow2_table_counter_new(w->stored, w->counting),
+            .counter = qcow2_table_counter_new(w->stored, w->counting, w->options->max_messages ? &w->room : NULL),
         };
         states[i] = &workers[i];
         ok = ok && workers[i].counter;
@@ -350,9 +356,10 @@ int qcow2_walk_table_error(const Qcow2Walk *w, uint64_t offset)
 static bool slot_noisy(const Qcow2Walk *w, uint64_t value)
 {
     uint64_t table = value & QCOW2_OFFSET_MASK;
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
 
     return (value & QCOW2_L1_RESERVED) || table % w->header->cluster_size ||
-           qcow2_region_noisy(w->counting, table, w->header->cluster_size) || qcow2_faults_of(w->faults, table);
+           qcow2_region_noisy(w->counting, table, w->header->cluster_size) || (f && (f->faults->len || f->more));
 }
 
 static void collect_noisy_slots(Qcow2Walk *w)
@@ -456,11 +463,29 @@ static void report_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault 
     qcow2_report(report, &(Qcow2Finding){f->kind, {f->values[0], f->values[1]}, .place = place});
 }
 
+/* Overflows are counted together in the end: qcow2_report_overflows(). */
+static void count_hidden(ImageCheckFindingKind kind, uint64_t n, Qcow2Report *report)
+{
+    if (kind != QCOW2_FINDING_REFCOUNT_OVERFLOW) {
+        qcow2_report_hidden(report, kind, n);
+    }
+}
+
+static void count_more_faults(const Qcow2TableFaults *f, uint64_t weight, Qcow2Report *report)
+{
+    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+        const Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
+
+        count_hidden(more->kind, more->n * weight, report);
+    }
+}
+
 static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
     uint64_t table = slot->place.cluster_offset;
     const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
 
+    report->looks++;
     if (slot->value & QCOW2_L1_RESERVED) {
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_RESERVED_BITS, {slot->value}, .place = slot->place});
     }
@@ -471,6 +496,7 @@ static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
     for (size_t i = 0; f && i < f->faults->len; i++) {
         report_fault(w, slot, &g_array_index(f->faults, Qcow2L2Fault, i), report);
     }
+    count_more_faults(f, 1, report);
 }
 
 /* The index of the first noisy slot at or behind @offset of the file. */
@@ -507,8 +533,19 @@ static bool tree_readable(const Qcow2Walk *w, const Qcow2Place *referrer, uint64
     return !error;
 }
 
+/* Leaves the noisy slots [@first, @last) to qcow2_walk_report_hidden(). */
+static void hide_slots(Qcow2Walk *w, size_t first, size_t last)
+{
+    if (first < last) {
+        g_array_set_size(w->hidden, w->noisy->len + 1);
+        g_array_index(w->hidden, int64_t, first)++;
+        g_array_index(w->hidden, int64_t, last)--;
+    }
+}
+
 void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Report *report)
 {
+    size_t i, last;
     uint64_t end;
 
     if (!referrer->cluster_size) {
@@ -518,16 +555,70 @@ void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Repor
     if (!tree_readable(w, referrer, &end, report)) {
         return;
     }
-    for (size_t i = find_noisy(w, referrer->cluster_offset); i < w->noisy->len; i++) {
+    last = find_noisy(w, end);
+    for (i = find_noisy(w, referrer->cluster_offset); i < last && !qcow2_report_full(report); i++) {
         const NoisySlot *noisy = &g_array_index(w->noisy, NoisySlot, i);
-        TreeSlot slot;
+        TreeSlot slot = tree_slot(w, referrer, noisy->offset, noisy->value);
 
-        if (noisy->offset >= end) {
-            break;
-        }
-        slot = tree_slot(w, referrer, noisy->offset, noisy->value);
         report_slot(w, &slot, report);
     }
+    hide_slots(w, i, last);
+}
+
+/* Counts @weight references to the table at @offset without a message, but for overflows. */
+static void count_hidden_table(Qcow2Walk *w, uint64_t table, uint64_t weight, Qcow2Report *report)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+
+    for (size_t i = 0; f && i < f->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
+            qcow2_report_failure(report, fault->values[0]);
+        }
+        count_hidden(fault->kind, weight, report);
+    }
+    count_more_faults(f, weight, report);
+}
+
+static void count_hidden_slot(Qcow2Walk *w, uint64_t value, uint64_t weight, Qcow2Report *report)
+{
+    uint64_t table = value & QCOW2_OFFSET_MASK;
+
+    if (value & QCOW2_L1_RESERVED) {
+        qcow2_report_hidden(report, QCOW2_FINDING_L1_RESERVED_BITS, weight);
+    }
+    if (qcow2_region_beyond_end(w->counting, table, w->header->cluster_size)) {
+        qcow2_report_hidden(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
+    }
+    if (table % w->header->cluster_size) {
+        qcow2_report_hidden(report, QCOW2_FINDING_L2_TABLE_UNALIGNED, weight);
+    }
+}
+
+/* Each noisy slot is looked at once, and each table that they refer to, however many trees have them. */
+void qcow2_walk_report_hidden(Qcow2Walk *w, Qcow2Report *report)
+{
+    g_autoptr(GArray) refs = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef));
+    int64_t weight = 0;
+
+    for (size_t i = 0; i < w->noisy->len && w->hidden->len; i++) {
+        uint64_t value = g_array_index(w->noisy, NoisySlot, i).value;
+
+        weight += g_array_index(w->hidden, int64_t, i);
+        if (weight) {
+            Qcow2TableRef ref = {.offset = value & QCOW2_OFFSET_MASK, .weight = weight};
+
+            count_hidden_slot(w, value, weight, report);
+            g_array_append_val(refs, ref);
+        }
+    }
+    g_array_sort(refs, compare_table_refs);
+    merge_equal_tables(refs);
+    for (size_t i = 0; i < refs->len; i++) {
+        count_hidden_table(w, table_at(refs, i)->offset, table_at(refs, i)->weight, report);
+    }
+    g_array_set_size(w->hidden, 0);
 }
 
 static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)
@@ -544,6 +635,7 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
     uint64_t table = slot->place.cluster_offset;
     const Qcow2TableFaults *f;
     uint64_t count;
+    size_t i;
 
     if (!table || !qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
         return;
@@ -552,9 +644,13 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
         report_l1_copied(slot, count, report);
     }
     f = qcow2_faults_of(w->faults, table);
-    for (size_t i = 0; f && i < f->copied->len; i++) {
+    if (!f) {
+        return;
+    }
+    for (i = 0; i < f->copied->len && !qcow2_report_full(report); i++) {
         report_fault(w, slot, &g_array_index(f->copied, Qcow2L2Fault, i), report);
     }
+    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, f->copied->len - i + f->more_copied);
 }
 
 void qcow2_walk_report_copied(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)

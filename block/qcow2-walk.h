@@ -62,6 +62,9 @@ int qcow2_walk_table_error(const Qcow2Walk *walk, uint64_t offset);
 /* Reports what is wrong in the tree below the L1 table that @referrer refers to, the table itself included. */
 void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Place *referrer, Qcow2Report *report);
 
+/* Counts what of the trees found no room in the report. */
+void qcow2_walk_report_hidden(Qcow2Walk *walk, Qcow2Report *report);
+
 /* Reports wrong COPIED flags in the tree of the active L1 table. */
 void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);
 

@@ -240,7 +240,9 @@ static bool source_there(const Qcow2Check *c, GError **errp)
 bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
-    *c = (Qcow2Check){.image = image, .options = options, .report.messages = options->messages};
+    *c = (Qcow2Check){.image = image,
+                      .options = options,
+                      .report = {.messages = options->messages, .max_messages = options->max_messages}};
     if (options->findings) {
         c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS);
     }
@@ -266,6 +268,7 @@ bool qcow2_check_report(Qcow2Check *c, GError **errp)
     }
     c->used_end = qcow2_compare_refcounts(h, c->stored, table, c->counting.refs, &c->report);
     qcow2_walk_report_copied(c->walk, h->l1_table_offset, h->l1_size, &c->report);
+    qcow2_report_summary(&c->report);
     return true;
 }
 

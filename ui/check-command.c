@@ -35,6 +35,8 @@ enum {
     EXIT_NOT_SUPPORTED = 63,
 };
 
+#define MAX_MESSAGES 1000000u /* of one image, unless the user wants all */
+
 /* Findings can be many, and stderr is not buffered of itself. */
 #define STDERR_BUFFER (64u << 10)
 
@@ -175,6 +177,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
                              .findings = (findings && !options->quiet) || options->map,
                              .roles = options->map,
                              .messages = messages,
+                             .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
                              .workers = options->workers,
                              .progress = command->progress->slot};
     g_autoptr(Qcow2Image) image = qcow2_open(source, messages, errp);

@@ -32,6 +32,7 @@ enum {
     OPTION_DEBUG_READER,
     OPTION_TIMEOUT,
     OPTION_ROLLBACK,
+    OPTION_ALL_MESSAGES,
 };
 
 /* The colon in front makes getopt_long() tell a missing argument from an unknown option, and print nothing. */
@@ -60,6 +61,7 @@ static const struct option long_options[] = {
     {"debug-reader", required_argument, NULL, OPTION_DEBUG_READER},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"rollback", required_argument, NULL, OPTION_ROLLBACK},
+    {"all-messages", no_argument, NULL, OPTION_ALL_MESSAGES},
     {NULL, 0, NULL, 0},
 };
 
@@ -196,6 +198,9 @@ static bool read_extra(int option, CheckOptions *options, bool *known)
         return true;
     case OPTION_DEBUG_READER:
         return read_reader(options);
+    case OPTION_ALL_MESSAGES:
+        options->all_messages = true;
+        return true;
     case OPTION_NO_DUMP_META:
         options->no_dump_meta = true;
         return true;
@@ -430,6 +435,7 @@ void check_options_print_help(void)
           "      --map=FILE         draw a picture of what the clusters of the file are used for: a PNG\n"
           "      --map-curve=CURVE  how they lie in it: hilbert (default), or linear, row by row\n"
           "  -m N                   threads that check an image, 1 to 16; all CPUs if not given\n"
+          "      --all-messages     print every message, also when there are more than a million\n"
           "  -p, --progress         show progress on stderr, if that is a terminal\n"
           "      --progress-fd=N    write progress to file descriptor N, as JSON Lines\n"
           "      --files-from=FILE  check the images whose names are in FILE too, one a line, or ended by a\n"

@@ -45,6 +45,7 @@ typedef struct Qcow2CheckOptions {
     bool roles;              /* fill Qcow2CheckResult.roles */
     bool findings;           /* fill ImageCheck.findings */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
+    uint64_t max_messages;   /* then a line with the number of the others; 0: all */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
 } Qcow2CheckOptions;

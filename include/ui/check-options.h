@@ -28,6 +28,7 @@ typedef struct CheckOptions {
     unsigned timeout;           /* --timeout, seconds; 0: not given */
     bool progress;              /* -p */
     int progress_fd;            /* --progress-fd, or -1 */
+    bool all_messages;          /* --all-messages */
     bool debug_stats;           /* --debug-stats */
     FileReaderKind reader;      /* --debug-reader */
     const char *format;         /* -f, or NULL: guess */

@@ -1,0 +1,189 @@
+/*
+ * A limit of messages changes how much is said, and nothing of what is counted, nor the order: images of random tables
+ * that lie over one another are checked without a limit and with several, and by several threads.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "driver.h"
+
+#define BITS     9
+#define CLUSTER  (1 << BITS)
+#define CLUSTERS 64
+#define AT(n)    ((uint64_t)(n) << BITS)
+
+enum { REFTABLE = 1, REFBLOCK = 2, L1 = 3, SNAPSHOTS = 4, DIRECTORY = 6, FIRST_FREE = 8 };
+
+static unsigned upto(unsigned most)
+{
+    return g_test_rand_int_range(0, (int)most + 1);
+}
+
+/* Mostly a pointer into the file; sometimes one beyond it, odd bits, or nothing. */
+static uint64_t random_entry(void)
+{
+    uint64_t offset = AT(upto(CLUSTERS + CLUSTERS / 8));
+
+    switch (upto(7)) {
+    case 0:
+        return 0;
+    case 1:
+        return offset | (upto(1) ? 1 : 3) | (uint64_t)upto(1) << 63;
+    case 2:
+        return offset | UINT64_C(1) << 62;
+    case 3:
+        return offset | UINT64_C(1) << (56 + upto(5));
+    default:
+        return offset | (uint64_t)upto(1) << 63;
+    }
+}
+
+static void put_snapshots(uint8_t *bytes, unsigned n)
+{
+    uint8_t *entry = bytes + AT(SNAPSHOTS);
+
+    put_be32(bytes + AT_NB_SNAPSHOTS, n);
+    put_be64(bytes + AT_SNAPSHOTS_OFFSET, AT(SNAPSHOTS));
+    for (unsigned i = 0; i < n; i++, entry += 64) {
+        put_be64(entry, AT(FIRST_FREE + upto(8)));
+        put_be32(entry + 8, upto(512));
+        put_be16(entry + 12, 1);
+        put_be16(entry + 14, 1);
+        put_be32(entry + 36, 16);
+        entry[56] = '1' + i;
+        entry[57] = 'n';
+    }
+}
+
+static void put_bitmaps(uint8_t *bytes, unsigned n)
+{
+    uint8_t *entry = bytes + AT(DIRECTORY);
+
+    put_be64(bytes + AT_AUTOCLEAR, 1);
+    put_be32(bytes + AT_EXTENSIONS, 0x23852875);
+    put_be32(bytes + AT_EXTENSIONS + 4, 24);
+    put_be32(bytes + AT_EXTENSIONS + 8, n);
+    put_be64(bytes + AT_EXTENSIONS + 16, 32 * n);
+    put_be64(bytes + AT_EXTENSIONS + 24, AT(DIRECTORY));
+    for (unsigned i = 0; i < n; i++, entry += 32) {
+        put_be64(entry, AT(FIRST_FREE + upto(40)));
+        put_be32(entry + 8, 256); /* 1 GiB in bits of 1 KiB */
+        entry[16] = 1;
+        entry[17] = 10;
+        put_be16(entry + 18, 1);
+        entry[24] = 'a' + i;
+    }
+}
+
+static uint8_t *random_image(void)
+{
+    uint8_t *bytes = g_malloc0(AT(CLUSTERS));
+
+    put_header(bytes, BITS);
+    put_be64(bytes + AT_SIZE, UINT64_C(1) << 30);
+    put_be32(bytes + AT_L1_SIZE, 32768); /* far beyond the end of the file */
+    put_be32(bytes + AT_REFCOUNT_ORDER, upto(6));
+    for (unsigned i = 0; i < CLUSTER / 8; i++) {
+        put_be64(bytes + AT(REFTABLE) + i * 8, upto(4) ? AT(REFBLOCK) : random_entry());
+    }
+    for (unsigned at = AT(REFBLOCK); at < AT(CLUSTERS); at += 8) {
+        put_be64(bytes + at, random_entry());
+    }
+    memset(bytes + AT(SNAPSHOTS), 0, AT(FIRST_FREE - SNAPSHOTS));
+    put_snapshots(bytes, upto(12));
+    put_bitmaps(bytes, 1 + upto(7));
+    return bytes;
+}
+
+typedef struct Result {
+    uint64_t counts[3];
+    uint64_t end;
+    int failure;
+    char *messages;
+} Result;
+
+static Result check(const uint8_t *bytes, uint64_t max_messages, unsigned workers)
+{
+    g_autoptr(BlockSource) source = block_source_new_memory(bytes, AT(CLUSTERS));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Qcow2Image) image = qcow2_open(source, NULL, &error);
+    Qcow2CheckResult result;
+    Result found = {0};
+    size_t size;
+    Qcow2CheckOptions options = {.max_messages = max_messages, .workers = workers};
+
+    g_assert_no_error(error);
+    options.messages = open_memstream(&found.messages, &size);
+    qcow2_check(image, &options, &result, &error);
+    g_assert_no_error(error);
+    fclose(options.messages);
+    found.counts[0] = result.check->corruptions;
+    found.counts[1] = result.check->leaks;
+    found.counts[2] = result.check->check_errors;
+    found.end = result.check->image_end_offset;
+    found.failure = result.failure;
+    qcow2_check_result_clear(&result);
+    return found;
+}
+
+/* True where the lines of @some, up to @end, are among those of @all, in the same order. */
+static bool are_among(const char *some, const char *end, const char *all)
+{
+    while (some < end) {
+        size_t length = strchr(some, '\n') + 1 - some;
+
+        while (*all && strncmp(all, some, length) != 0) {
+            all = strchr(all, '\n') + 1;
+        }
+        if (!*all) {
+            return false;
+        }
+        some += length;
+        all += length;
+    }
+    return true;
+}
+
+static void compare(const Result *all, const Result *limited)
+{
+    const char *left_out = strstr(limited->messages, "Messages left out, which --all-messages shows: ");
+
+    g_assert_cmpmem(limited->counts, sizeof(limited->counts), all->counts, sizeof(all->counts));
+    g_assert_cmpuint(limited->end, ==, all->end);
+    g_assert_cmpint(limited->failure, ==, all->failure);
+    if (left_out) {
+        g_assert_cmpstr(strchr(left_out, '\n'), ==, "\n");
+        g_assert_true(are_among(limited->messages, left_out, all->messages));
+    } else {
+        g_assert_cmpstr(limited->messages, ==, all->messages);
+    }
+}
+
+static void test_same_counts(void)
+{
+    static const uint64_t limits[] = {1, 5, 60, 700, 10000, 1000000};
+
+    for (unsigned i = 0; i < 20; i++) {
+        g_autofree uint8_t *bytes = random_image();
+        Result all = check(bytes, 0, 1);
+
+        g_assert_null(strstr(all.messages, "left out"));
+        for (size_t k = 0; k < G_N_ELEMENTS(limits); k++) {
+            Result limited = check(bytes, limits[k], 1 + k % 3);
+
+            compare(&all, &limited);
+            free(limited.messages);
+        }
+        free(all.messages);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/limit/same-counts", test_same_counts);
+    return g_test_run();
+}
