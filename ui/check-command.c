@@ -25,6 +25,7 @@
 #include "ui/message-stream.h"
 #include "ui/progress.h"
 #include "util/error-report.h"
+#include "util/sandbox.h"
 
 /* Exit status; the first that applies counts. */
 enum {
@@ -155,16 +156,17 @@ static void report_failure(const Qcow2CheckResult *result)
 }
 
 /* What is there to tell of the work itself; the result is not concerned. */
-static void print_debug_stats(const CheckCommand *command, const BlockSource *source)
+static void print_debug_stats(const CheckCommand *command, const BlockSource *source, unsigned sandbox_layers)
 {
     struct rusage usage;
 
     getrusage(RUSAGE_SELF, &usage);
     fprintf(stderr,
             "debug-stats: bytes-read %" PRIu64 " requests %" PRIu64 " workers %u metadata-bytes %" PRIu64
-            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 "\n",
+            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 " sandbox %s\n",
             source->bytes_read, source->requests, command->options.workers, command->progress->slot->bytes_known,
-            source->reader ? source->reader : "cache", memory_plan()->in_flight, (uint64_t)usage.ru_maxrss * 1024);
+            source->reader ? source->reader : "cache", memory_plan()->in_flight, (uint64_t)usage.ru_maxrss * 1024,
+            sandbox_layers_name(sandbox_layers));
 }
 
 static bool open_and_check(const CheckCommand *command, BlockSource *source, FILE *messages, Qcow2CheckResult *result,
@@ -206,13 +208,31 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow
     return checked;
 }
 
-static int check_image(const CheckCommand *command, BlockSource *source)
+/* From here on the image is read, and what it says is not to be trusted. */
+static bool lock_in(const CheckOptions *options, const ImageTarget *target, unsigned *layers)
+{
+    SandboxNeeds needs = {.network = target->open_remote != NULL};
+    g_autoptr(GError) error = NULL;
+
+    memory_plan(); /* looks at the machine */
+    if (!sandbox_enter(options->sandbox, &needs, layers, &error)) {
+        error_report("Could not lock the check in, as --sandbox=on asks for: %s", error->message);
+        return false;
+    }
+    return true;
+}
+
+static int check_image(const CheckCommand *command, const ImageTarget *target, BlockSource *source)
 {
     const CheckOptions *options = &command->options;
+    unsigned layers;
     Qcow2CheckResult result = {0};
     g_autoptr(GError) error = NULL;
     int status;
 
+    if (!lock_in(options, target, &layers)) {
+        return EXIT_FAILED;
+    }
     if (!check_in_view(command, source, &result, &error)) {
         error_report("%s", error->message);
         return EXIT_FAILED;
@@ -230,7 +250,7 @@ static int check_image(const CheckCommand *command, BlockSource *source)
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {
-        print_debug_stats(command, source);
+        print_debug_stats(command, source, layers);
     }
     qcow2_check_result_clear(&result);
     return status;
@@ -264,7 +284,7 @@ static int check_target(const CheckCommand *command, const ImageTarget *target)
     }
     if (g_str_equal(format, "qcow2")) {
         signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
-        return check_image(command, source);
+        return check_image(command, target, source);
     }
     if (g_str_equal(format, "raw")) {
         return not_supported();

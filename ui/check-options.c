@@ -33,6 +33,7 @@ enum {
     OPTION_TIMEOUT,
     OPTION_ROLLBACK,
     OPTION_ALL_MESSAGES,
+    OPTION_SANDBOX,
 };
 
 /* The colon in front makes getopt_long() tell a missing argument from an unknown option, and print nothing. */
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"rollback", required_argument, NULL, OPTION_ROLLBACK},
     {"all-messages", no_argument, NULL, OPTION_ALL_MESSAGES},
+    {"sandbox", required_argument, NULL, OPTION_SANDBOX},
     {NULL, 0, NULL, 0},
 };
 
@@ -175,6 +177,20 @@ static bool read_reader(CheckOptions *options)
     return false;
 }
 
+static bool read_sandbox(CheckOptions *options)
+{
+    static const char *const names[] = {"auto", "on", "off"}; /* by SandboxMode */
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (g_str_equal(optarg, names[i])) {
+            options->sandbox = i;
+            return true;
+        }
+    }
+    error_report_usage("--sandbox expects on, off or auto, not '%s'", optarg);
+    return false;
+}
+
 /* Options that the stock tool lacks, and that a check by the stock tool satisfies all the same. Sets *@known to false
  * for any other. */
 static bool read_extra(int option, CheckOptions *options, bool *known)
@@ -198,6 +214,8 @@ static bool read_extra(int option, CheckOptions *options, bool *known)
         return true;
     case OPTION_DEBUG_READER:
         return read_reader(options);
+    case OPTION_SANDBOX:
+        return read_sandbox(options);
     case OPTION_ALL_MESSAGES:
         options->all_messages = true;
         return true;
@@ -445,6 +463,8 @@ void check_options_print_help(void)
           "                         if not given\n"
           "      --debug-stats      tell on stderr what was read, and how\n"
           "      --debug-reader=HOW read a file by io_uring, threads or inline; auto if not given\n"
+          "      --sandbox=MODE     take all rights from the check that it does not need: on (or fail), off, or auto,\n"
+          "                         which takes what the system can take\n"
           "  -h, --help             this help\n"
           "\n"
           "With several images JSON output is one object a line, and the exit status that of the worst.\n"

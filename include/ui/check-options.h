@@ -13,6 +13,7 @@
 
 #include "block/source.h"
 #include "ui/map.h"
+#include "util/sandbox.h"
 
 #define MAX_WORKERS 16u
 #define MAX_JOBS    256u
@@ -28,6 +29,7 @@ typedef struct CheckOptions {
     unsigned timeout;           /* --timeout, seconds; 0: not given */
     bool progress;              /* -p */
     int progress_fd;            /* --progress-fd, or -1 */
+    SandboxMode sandbox;        /* --sandbox */
     bool all_messages;          /* --all-messages */
     bool debug_stats;           /* --debug-stats */
     FileReaderKind reader;      /* --debug-reader */
