@@ -1,9 +1,9 @@
 /*
- * Runs of clusters, and what findings say of them.
+ * Runs of clusters, and what is wrong with them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/damaged-runs.h"
+#include "ui/faulty-runs.h"
 
 #define CLUSTER 4096u
 
@@ -23,24 +23,34 @@ static ImageCheckFinding finding(ImageCheckSeverity severity, Qcow2Allocation *c
     return (ImageCheckFinding){.severity = severity, .cluster = cluster};
 }
 
-/* The clusters that are damaged, by number; and those of all runs must be the file, each once. */
-static void expect_damage(ImageCheckFinding *items, size_t n, const char *expected)
+static void expect_role(uint64_t cluster, ClusterRole role, const Qcow2Allocation *leaked)
+{
+    if (leaked && cluster * CLUSTER >= leaked->offset && cluster * CLUSTER < leaked->offset + leaked->size) {
+        g_assert_cmpint(role, ==, CLUSTER_ROLE_LEAKED);
+    } else {
+        g_assert_cmpint(role, ==,
+                        cluster < 10   ? CLUSTER_ROLE_DATA
+                        : cluster < 20 ? CLUSTER_ROLE_FREE
+                                       : CLUSTER_ROLE_LEAKED);
+    }
+}
+
+/* The clusters that are damaged, by number; and those of all runs must be the file, each once. Roles are
+ * those that are given, but for @leaked. */
+static void expect_faults(ImageCheckFinding *items, size_t n, const Qcow2Allocation *leaked, const char *expected)
 {
     g_autoptr(ClusterRoles) roles = small_roles();
     ImageCheckFindingList findings = {.len = n, .items = items};
-    g_autoptr(DamagedRuns) runs = damaged_runs_new(roles, &findings);
+    g_autoptr(FaultyRuns) runs = faulty_runs_new(roles, &findings);
     g_autoptr(GString) damage = g_string_new(NULL);
     uint64_t at = 0;
     ClusterRun run;
 
-    while (damaged_runs_next(runs, &run)) {
+    while (faulty_runs_next(runs, &run)) {
         g_assert_cmpuint(run.first, ==, at);
         g_assert_cmpuint(run.n, >, 0);
         for (; at < run.first + run.n; at++) {
-            g_assert_cmpint(run.role, ==,
-                            at < 10   ? CLUSTER_ROLE_DATA
-                            : at < 20 ? CLUSTER_ROLE_FREE
-                                      : CLUSTER_ROLE_LEAKED);
+            expect_role(at, run.role, leaked);
             if (run.corrupt) {
                 g_string_append_printf(damage, "%" G_GUINT64_FORMAT " ", at);
             }
@@ -48,6 +58,11 @@ static void expect_damage(ImageCheckFinding *items, size_t n, const char *expect
     }
     g_assert_cmpuint(at, ==, 30);
     g_assert_cmpstr(damage->str, ==, expected);
+}
+
+static void expect_damage(ImageCheckFinding *items, size_t n, const char *expected)
+{
+    expect_faults(items, n, NULL, expected);
 }
 
 /* Without findings the runs are those of the roles. */
@@ -83,15 +98,26 @@ static void test_overlap(void)
     expect_damage(findings, 4, "4 5 6 7 8 ");
 }
 
-/* Leaks, errors and notes damage nothing. */
+/* Leaks, errors and notes damage nothing; nor is a leak anything new where nothing uses the cluster. */
 static void test_severity(void)
 {
-    Qcow2Allocation cluster = {.offset = 0, .size = CLUSTER};
+    Qcow2Allocation cluster = {.offset = 20 * CLUSTER, .size = CLUSTER};
     ImageCheckFinding findings[] = {finding(IMAGE_CHECK_SEVERITY_LEAK, &cluster),
                                     finding(IMAGE_CHECK_SEVERITY_ERROR, &cluster),
                                     finding(IMAGE_CHECK_SEVERITY_NOTE, &cluster)};
 
     expect_damage(findings, 3, "");
+}
+
+/* A leak of what is in use is a leak, and damaged as well if it is that. */
+static void test_leak_in_use(void)
+{
+    Qcow2Allocation leaked = {.offset = 2 * CLUSTER, .size = 4 * CLUSTER};
+    Qcow2Allocation damaged = {.offset = 4 * CLUSTER, .size = 4 * CLUSTER};
+    ImageCheckFinding findings[] = {finding(IMAGE_CHECK_SEVERITY_CORRUPTION, &damaged),
+                                    finding(IMAGE_CHECK_SEVERITY_LEAK, &leaked)};
+
+    expect_faults(findings, 2, &leaked, "4 5 6 7 ");
 }
 
 /* Where a corruption names no cluster of the file, it is the one with the faulty word, if that is in the file. */
@@ -125,11 +151,12 @@ static void test_overflow(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/damaged-runs/none", test_none);
-    g_test_add_func("/damaged-runs/cut", test_cut);
-    g_test_add_func("/damaged-runs/overlap", test_overlap);
-    g_test_add_func("/damaged-runs/severity", test_severity);
-    g_test_add_func("/damaged-runs/word", test_word);
-    g_test_add_func("/damaged-runs/overflow", test_overflow);
+    g_test_add_func("/faulty-runs/none", test_none);
+    g_test_add_func("/faulty-runs/cut", test_cut);
+    g_test_add_func("/faulty-runs/overlap", test_overlap);
+    g_test_add_func("/faulty-runs/severity", test_severity);
+    g_test_add_func("/faulty-runs/leak-in-use", test_leak_in_use);
+    g_test_add_func("/faulty-runs/word", test_word);
+    g_test_add_func("/faulty-runs/overflow", test_overflow);
     return g_test_run();
 }
