@@ -2,6 +2,7 @@
 """Reads PNG files of 8 bits a sample, not interlaced: what the tests of pictures need, and strict."""
 
 import struct
+import sys
 import zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -65,3 +66,15 @@ class Picture:
     def colours(self, left, top, right, bottom):
         """All colours of a rectangle."""
         return {self[x, y] for y in range(top, bottom) for x in range(left, right)}
+
+
+def main():
+    """png.py FILE X,Y...: the colours of pixels, a line each."""
+    with open(sys.argv[1], "rb") as file:
+        picture = Picture(file.read())
+    for place in sys.argv[2:]:
+        print(f"#{picture[tuple(map(int, place.split(',')))]:06x}")
+
+
+if __name__ == "__main__":
+    main()
