@@ -209,9 +209,10 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow
 }
 
 /* From here on the image is read, and what it says is not to be trusted. */
-static bool lock_in(const CheckOptions *options, const ImageTarget *target, unsigned *layers)
+static bool lock_in(const CheckOptions *options, const ImageTarget *target, const CheckMap *map, unsigned *layers)
 {
-    SandboxNeeds needs = {.network = target->open_remote != NULL};
+    const char *files[] = {map ? check_map_path(map) : NULL, NULL};
+    SandboxNeeds needs = {.network = target->open_remote != NULL, .files = map ? files : NULL};
     g_autoptr(GError) error = NULL;
 
     memory_plan(); /* looks at the machine */
@@ -222,15 +223,38 @@ static bool lock_in(const CheckOptions *options, const ImageTarget *target, unsi
     return true;
 }
 
+/* The verdict does not depend on the picture: what is wrong with that is told, and the check goes on. */
+static CheckMap *prepare_map(const CheckOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    CheckMap *map = check_map_new(options, &error);
+
+    if (!map) {
+        error_report("%s", error->message);
+    }
+    return map;
+}
+
+static bool write_map(CheckMap *map, const Qcow2CheckResult *result, const BlockSource *source)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (map && !check_map_write(map, result, source->length, &error)) {
+        error_report("%s", error->message);
+    }
+    return map && !error;
+}
+
 static int check_image(const CheckCommand *command, const ImageTarget *target, BlockSource *source)
 {
     const CheckOptions *options = &command->options;
+    g_autoptr(CheckMap) map = options->map ? prepare_map(options) : NULL;
     unsigned layers;
     Qcow2CheckResult result = {0};
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!lock_in(options, target, &layers)) {
+    if (!lock_in(options, target, map, &layers)) {
         return EXIT_FAILED;
     }
     if (!check_in_view(command, source, &result, &error)) {
@@ -245,8 +269,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
         status = finish_stdout() ? status : EXIT_FAILED;
     }
     report_failure(&result);
-    if (options->map && !check_map_write(options, &result, source->length, &error)) {
-        error_report("%s", error->message);
+    if (options->map && !write_map(map, &result, source)) {
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {

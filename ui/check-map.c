@@ -9,15 +9,43 @@
 #include "util/module.h"
 #include "util/output-file.h"
 
-bool check_map_write(const CheckOptions *options, const Qcow2CheckResult *result, uint64_t length, GError **errp)
+struct CheckMap {
+    MapDraw *draw;
+    MapCurve curve;
+    OutputFile *file;
+};
+
+CheckMap *check_map_new(const CheckOptions *options, GError **errp)
+{
+    MapDraw *draw = module_function(MAP_MODULE, MAP_FUNCTION, errp);
+    OutputFile *file = draw ? output_file_new(options->map, MAP_SIGNATURE, errp) : NULL;
+    CheckMap *map = NULL;
+
+    if (file) {
+        map = g_new(CheckMap, 1);
+        *map = (CheckMap){.draw = draw, .curve = options->map_curve, .file = file};
+    }
+    return map;
+}
+
+const char *check_map_path(const CheckMap *map)
+{
+    return output_file_path(map->file);
+}
+
+bool check_map_write(CheckMap *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
 {
     g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
     MapImage image = {.cluster_size = cluster_roles_cluster_size(result->roles),
                       .file_length = length,
                       .next_run = faulty_runs_next,
                       .opaque = runs};
-    MapDraw *draw = module_function(MAP_MODULE, MAP_FUNCTION, errp);
-    g_autoptr(OutputFile) file = draw ? output_file_new(options->map, MAP_SIGNATURE, errp) : NULL;
 
-    return file && draw(&image, options->map_curve, output_file_stream(file), errp) && output_file_commit(file, errp);
+    return map->draw(&image, map->curve, output_file_stream(map->file), errp) && output_file_commit(map->file, errp);
+}
+
+void check_map_free(CheckMap *map)
+{
+    output_file_free(map->file);
+    g_free(map);
 }

@@ -181,6 +181,11 @@ int output_file_descriptor(const OutputFile *file)
     return file->fd;
 }
 
+const char *output_file_path(const OutputFile *file)
+{
+    return file->path;
+}
+
 /* 0 or an errno value. */
 static int finish_stream(OutputFile *file)
 {

@@ -36,6 +36,9 @@ OutputFile *output_file_new(const char *path, const char *signature, GError **er
 FILE *output_file_stream(OutputFile *file);
 int output_file_descriptor(const OutputFile *file);
 
+/* Where it goes, links followed. Before it is committed the folder of this must be writable. */
+const char *output_file_path(const OutputFile *file);
+
 /* Writes what the stream still has, and puts the file at its place. False, and nothing is there, on any error. */
 bool output_file_commit(OutputFile *file, GError **errp);
 
