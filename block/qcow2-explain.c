@@ -52,6 +52,7 @@ static Telling telling(const Qcow2Check *c, const Qcow2FindingRecord *r)
         return r->place.reference ? TELL_PARTS : TELL_NOTHING;
     case QCOW2_FINDING_REFCOUNT_OVERFLOW:
     case QCOW2_FINDING_REFCOUNT_BLOCK_SHARED:
+    case QCOW2_FINDING_METADATA_SHARED:
         return TELL_OTHERS;
     case QCOW2_FINDING_L1_COPIED_WRONG:
     case QCOW2_FINDING_L2_COPIED_WRONG:

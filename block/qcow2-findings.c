@@ -95,6 +95,14 @@ static const struct {
                                          "been repaired."},
     [QCOW2_FINDING_STALE_BITMAPS] = {NOTE, "The bitmaps extension is stale: its bitmaps were not counted, and their "
                                            "clusters appear as leaks."},
+    [QCOW2_FINDING_METADATA_SHARED] = {NOTE, "Clusters of metadata are used for something else too, and the reference "
+                                             "counts allow for it: a write to one destroys the other."},
+    [QCOW2_FINDING_LEAKED_L2] = {NOTE, "A leaked cluster looks like an L2 table: %d of the %d clusters that it names "
+                                       "are leaked too.%s"},
+    [QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK] = {NOTE, "A leaked cluster looks like the missing refcount block for %X to "
+                                                   "%X of the file."},
+    [QCOW2_FINDING_EMPTY_L2] = {NOTE, "An L2 table is all zeros between two that are full."},
+    [QCOW2_FINDING_UNMAPPED_DATA] = {NOTE, "The file has data here that nothing uses and no reference count covers."},
 };
 
 /* printf() would do, at several times the cost; there may be millions of lines. */

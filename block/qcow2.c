@@ -13,6 +13,7 @@
 #include "block/qcow2-compare.h"
 #include "block/qcow2-explain.h"
 #include "block/qcow2-format.h"
+#include "block/qcow2-hints.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
 #include "block/qcow2-viscera.h"
@@ -325,12 +326,13 @@ static char **header_notes(Qcow2Check *c)
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
 }
 
-static bool add_findings(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+static bool add_findings(Qcow2Check *c, Qcow2Hints *hints, Qcow2CheckResult *result, GError **errp)
 {
     if (!c->collector) {
         return true;
     }
     result->check->has_findings = true;
+    qcow2_add_hints(hints, c);
     return qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, &result->check->findings, errp);
 }
 
@@ -356,16 +358,18 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
 {
     g_auto(Qcow2Check) c = {0};
     g_autoptr(Qcow2Roles) roles = options->roles ? qcow2_roles_new(&c, image) : NULL;
+    const Qcow2TableVisitor *visitor = roles ? qcow2_roles_visitor(roles) : NULL;
+    g_autoptr(Qcow2Hints) hints = options->findings ? qcow2_hints_new(image, visitor) : NULL;
 
     *result = (Qcow2CheckResult){0};
-    if (!qcow2_check_count(&c, image, options, roles ? qcow2_roles_visitor(roles) : NULL, errp) ||
+    if (!qcow2_check_count(&c, image, options, hints ? qcow2_hints_visitor(hints) : visitor, errp) ||
         !qcow2_check_report(&c, errp) || (roles && !(result->roles = qcow2_roles_finish(roles, errp)))) {
         return false;
     }
     result->check = image_check(&c);
     result->failure = c.report.failure;
     result->notes = header_notes(&c);
-    return add_findings(&c, result, errp) && (!options->viscera || add_viscera(&c, result, errp));
+    return add_findings(&c, hints, result, errp) && (!options->viscera || add_viscera(&c, result, errp));
 }
 
 void qcow2_check_result_clear(Qcow2CheckResult *result)

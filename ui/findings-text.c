@@ -97,6 +97,10 @@ static GString *finding_text(const ImageCheckFinding *f)
     GString *text = g_string_new(NULL);
     g_autofree char *message = text_escape(f->message, strlen(f->message));
 
+    /* the sentence goes on */
+    if (g_str_has_suffix(message, ".")) {
+        message[strlen(message) - 1] = '\0';
+    }
     g_string_printf(text, "%s: %s", ImageCheckSeverity_str(f->severity),
                     descriptions[f->kind] ? descriptions[f->kind] : message);
     if (f->count > 1) {
