@@ -12,6 +12,7 @@
 
 typedef struct Image {
     uint8_t *bytes;
+    bool findings; /* a list of them is wanted */
     Qcow2CheckResult result;
     char *text; /* messages */
     size_t size;
@@ -42,6 +43,7 @@ static void check(Image *image, uint64_t bad, uint64_t bad_size)
 
     g_assert_no_error(error);
     options.viscera = true;
+    options.findings = image->findings;
     options.messages = messages;
     qcow2_check(opened, &options, &image->result, &error);
     g_assert_no_error(error);
@@ -236,6 +238,40 @@ static void test_every_cluster(void)
     }
 }
 
+/* Expects that a list of findings names what cannot be read, when the first bytes of cluster @bad cannot. */
+static void expect_unreadable(unsigned bad, ImageCheckFindingKind kind, ImageCheckStructure structure, uint64_t entry,
+                              uint64_t size)
+{
+    g_auto(Image) image = {0};
+    const ImageCheckFinding *f = NULL;
+
+    image_begin(&image);
+    image.findings = true;
+    check(&image, AT(bad), 8);
+    for (size_t i = 0; i < image.result.check->findings.len; i++) {
+        f = image.result.check->findings.items[i].kind == kind ? &image.result.check->findings.items[i] : f;
+    }
+    g_assert_nonnull(f);
+    g_assert_cmpint(f->severity, ==, IMAGE_CHECK_SEVERITY_ERROR);
+    g_assert_cmpint(f->structure, ==, structure);
+    g_assert_cmpint(f->has_entry_offset, ==, entry != 0);
+    g_assert_cmphex(f->entry_offset, ==, entry);
+    g_assert_cmphex(f->cluster->offset, ==, AT(bad));
+    g_assert_cmphex(f->cluster->size, ==, size);
+}
+
+/* What cannot be read is what a finding names, with the word that refers to it. */
+static void test_findings(void)
+{
+    expect_unreadable(L2_B, QCOW2_FINDING_L2_UNREADABLE, IMAGE_CHECK_STRUCTURE_L2, AT(ACTIVE_L1) + 8, CLUSTER);
+    expect_unreadable(ACTIVE_L1, QCOW2_FINDING_L1_UNREADABLE, IMAGE_CHECK_STRUCTURE_L1, AT_L1_OFFSET, 16);
+    expect_unreadable(SNAPSHOTS, QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE, IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, 0, 40);
+    expect_unreadable(DIRECTORY, QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE, IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, 0,
+                      32);
+    expect_unreadable(BITMAP_TABLE, QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, IMAGE_CHECK_STRUCTURE_BITMAP_TABLE,
+                      AT(DIRECTORY), 8);
+}
+
 static void expect_refused(uint64_t bad, const char *message)
 {
     g_auto(Image) image = {0};
@@ -274,6 +310,7 @@ int main(int argc, char **argv)
     g_test_add_func("/check-faults/bitmap-directory", test_bitmap_directory);
     g_test_add_func("/check-faults/bitmap-table", test_bitmap_table);
     g_test_add_func("/check-faults/every-cluster", test_every_cluster);
+    g_test_add_func("/check-faults/findings", test_findings);
     g_test_add_func("/check-faults/refused", test_refused);
     return g_test_run();
 }
