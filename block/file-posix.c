@@ -53,6 +53,13 @@ static uint64_t file_next_data(BlockSource *source, uint64_t offset)
     return next;
 }
 
+static uint64_t file_next_hole(BlockSource *source, uint64_t offset)
+{
+    off_t next = lseek(((FileSource *)source)->fd, offset, SEEK_HOLE);
+
+    return next < 0 ? source->length : (uint64_t)next;
+}
+
 static ssize_t file_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
 {
     FileSource *file = (FileSource *)source;
@@ -105,6 +112,7 @@ static const BlockSourceOps file_ops = {
     .read_at = file_read_at,
     .reader_new = file_reader,
     .next_data = file_next_data,
+    .next_hole = file_next_hole,
     .write_at = file_write_at,
     .flush = file_flush,
     .truncate = file_truncate,

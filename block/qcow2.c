@@ -16,6 +16,7 @@
 #include "block/qcow2-hints.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
+#include "block/qcow2-space.h"
 #include "block/qcow2-viscera.h"
 #include "util/number.h"
 
@@ -354,22 +355,33 @@ static bool add_viscera(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
     return true;
 }
 
+static bool add_space(Qcow2Roles *roles, Qcow2Space *space, Qcow2CheckResult *result, GError **errp)
+{
+    result->roles = roles ? qcow2_roles_finish(roles, errp) : NULL;
+    if (result->roles && space) {
+        result->check->space = qcow2_space_finish(space, result->roles, errp);
+    }
+    return (!roles || result->roles) && (!space || result->check->space);
+}
+
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
-    g_autoptr(Qcow2Roles) roles = options->roles ? qcow2_roles_new(&c, image) : NULL;
-    const Qcow2TableVisitor *visitor = roles ? qcow2_roles_visitor(roles) : NULL;
+    g_autoptr(Qcow2Roles) roles = options->roles || options->space ? qcow2_roles_new(&c, image) : NULL;
+    g_autoptr(Qcow2Space) space = options->space ? qcow2_space_new(&c, roles) : NULL;
+    const Qcow2TableVisitor *visitor = space ? qcow2_space_visitor(space) : roles ? qcow2_roles_visitor(roles) : NULL;
     g_autoptr(Qcow2Hints) hints = options->findings ? qcow2_hints_new(image, visitor) : NULL;
 
     *result = (Qcow2CheckResult){0};
     if (!qcow2_check_count(&c, image, options, hints ? qcow2_hints_visitor(hints) : visitor, errp) ||
-        !qcow2_check_report(&c, errp) || (roles && !(result->roles = qcow2_roles_finish(roles, errp)))) {
+        !qcow2_check_report(&c, errp)) {
         return false;
     }
     result->check = image_check(&c);
     result->failure = c.report.failure;
     result->notes = header_notes(&c);
-    return add_findings(&c, hints, result, errp) && (!options->viscera || add_viscera(&c, result, errp));
+    return add_findings(&c, hints, result, errp) && add_space(roles, space, result, errp) &&
+           (!options->viscera || add_viscera(&c, result, errp));
 }
 
 void qcow2_check_result_clear(Qcow2CheckResult *result)

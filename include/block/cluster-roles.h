@@ -13,24 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum ClusterRole {
-    CLUSTER_ROLE_FREE, /* nothing refers to it, and it is not counted as used */
-    CLUSTER_ROLE_HEADER,
-    CLUSTER_ROLE_REFCOUNT_TABLE,
-    CLUSTER_ROLE_REFCOUNT_BLOCK,
-    CLUSTER_ROLE_L1, /* of the active disk or of a snapshot */
-    CLUSTER_ROLE_L2, /* of the active disk, and perhaps of snapshots too */
-    CLUSTER_ROLE_DATA,
-    CLUSTER_ROLE_COMPRESSED,
-    CLUSTER_ROLE_SNAPSHOT_TABLE,
-    CLUSTER_ROLE_SNAPSHOT_DATA, /* data and L2 tables that only snapshots use */
-    CLUSTER_ROLE_BITMAP,        /* directory, tables and data of bitmaps */
-    CLUSTER_ROLE_CRYPT,         /* LUKS header */
-    CLUSTER_ROLE_LEAKED,        /* counted as used, but nothing refers to it */
-    CLUSTER_ROLE_SHARED,        /* users that cannot both be right: metadata and something else */
-    CLUSTER_ROLE__MAX
-} ClusterRole;
+#include "qapi/qapi-types.h"
 
+/* CLUSTER_ROLE_FREE and so on: the roles are those of the schema (qapi/space.json). */
 typedef struct ClusterRun {
     uint64_t first; /* cluster */
     uint64_t n;     /* at least 1 */

@@ -43,6 +43,7 @@ bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image);
 typedef struct Qcow2CheckOptions {
     bool viscera;            /* fill ImageCheck.viscera */
     bool roles;              /* fill Qcow2CheckResult.roles */
+    bool space;              /* fill ImageCheck.space */
     bool findings;           /* fill ImageCheck.findings */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */

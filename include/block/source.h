@@ -54,6 +54,9 @@ typedef struct BlockSourceOps {
      */
     uint64_t (*next_data)(BlockSource *source, uint64_t offset);
 
+    /* The first offset at or behind @offset where a hole begins, or the length. NULL exactly where next_data is. */
+    uint64_t (*next_hole)(BlockSource *source, uint64_t offset);
+
     /*
      * Writes up to @size bytes (1 .. 2^30) at @offset, which may lie behind the length where the source can grow;
      * -ENOSPC where it cannot. Returns how many were written, at least 1, or a negative errno value. NULL, as are the
