@@ -130,6 +130,9 @@ static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
     if (options->verbose) {
         print_findings_text(stdout, &result->check->findings);
     }
+    if (result->check->space) {
+        print_space_text(stdout, result->check->space);
+    }
     if (options->dump_meta > 0 && result->check->viscera) {
         print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
     }
@@ -178,6 +181,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
                              .findings = (findings && !options->quiet) || options->map,
                              .roles = options->map,
+                             .space = options->space && !options->quiet,
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
                              .workers = options->workers,

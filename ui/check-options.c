@@ -25,6 +25,7 @@ enum {
     OPTION_FINDINGS,
     OPTION_MAP,
     OPTION_MAP_CURVE,
+    OPTION_SPACE,
     OPTION_FILES_FROM,
     OPTION_JOBS,
     OPTION_PROGRESS_FD,
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
     {"no-dump-meta", no_argument, NULL, OPTION_NO_DUMP_META},
     {"all-fields", no_argument, NULL, OPTION_ALL_FIELDS},
     {"findings", no_argument, NULL, OPTION_FINDINGS},
+    {"space", no_argument, NULL, OPTION_SPACE},
     {"verbose", no_argument, NULL, 'v'},
     {"map", required_argument, NULL, OPTION_MAP},
     {"map-curve", required_argument, NULL, OPTION_MAP_CURVE},
@@ -298,6 +300,10 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         options->findings = true;
         options->own_option = "--findings";
         break;
+    case OPTION_SPACE:
+        options->space = true;
+        options->own_option = "--space";
+        break;
     case 'v':
         options->verbose = true;
         options->own_option = "--verbose";
@@ -450,6 +456,7 @@ void check_options_print_help(void)
           "      --all-fields       JSON with every count, 0 included\n"
           "      --findings         JSON with a list of what is wrong, and where\n"
           "  -v, --verbose          the same in human output, behind the verdict\n"
+          "      --space            show what fills the file, and what deleting snapshots would free\n"
           "      --map=FILE         draw a picture of what the clusters of the file are used for: a PNG\n"
           "      --map-curve=CURVE  how they lie in it: hilbert (default), or linear, row by row\n"
           "  -m N                   threads that check an image, 1 to 16; all CPUs if not given\n"

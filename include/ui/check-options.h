@@ -45,6 +45,7 @@ typedef struct CheckOptions {
     bool json;                  /* --output=json */
     bool all_fields;            /* --all-fields */
     bool findings;              /* --findings */
+    bool space;                 /* --space */
     bool verbose;               /* -v */
     const char *map;            /* --map, or NULL */
     bool has_map_curve;         /* --map-curve was given */

@@ -28,6 +28,9 @@ void print_viscera_text(FILE *out, const Qcow2Metadata *viscera, bool unfolded);
  */
 void print_findings_text(FILE *out, const ImageCheckFindingList *findings);
 
+/* What fills the file, what deleting snapshots would free, and in how many pieces the disk is stored. */
+void print_space_text(FILE *out, const ImageCheckSpace *space);
+
 /*
  * JSON, on many lines if @pretty, else on one. Members that are 0 are taken out of @check first, as the stock
  * tool leaves them out, unless @all_fields.

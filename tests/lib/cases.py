@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cases of a test script: functions that fail by assertion, their docstring being the sentence of the test."""
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def run_cases():
+    """Runs them all in their order. Prints the sentence of each; what failed besides, and exits with 1 then."""
+    failed = False
+    for function in CASES:
+        print(" ".join(function.__doc__.split()))
+        try:
+            function()
+        except (AssertionError, subprocess.CalledProcessError, KeyError) as error:
+            traceback.print_exc(file=sys.stdout)
+            print(getattr(error, "stderr", None) or "")
+            failed = True
+    sys.exit(1 if failed else 0)
+
+
+def _program(variable, *arguments, status=0):
+    done = subprocess.run([os.environ[variable], *map(str, arguments)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, encoding="utf-8", errors="surrogateescape", check=False)
+    assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def stock(*arguments):
+    """The standard output of the stock qemu-img."""
+    return _program("STOCK_QEMU_IMG", *arguments).stdout
+
+
+def qemu_io(image, *commands, options=()):
+    _program("QEMU_IO", *options, *(word for command in commands for word in ("-c", command)), image)
+
+
+def check(*arguments, status=0):
+    """What a check by the program under test printed on standard output."""
+    return _program("QEMU_IMG_PROG", "check", *arguments, status=status).stdout
+
+
+def check_fails(*arguments):
+    """The message of a check that ends with status 1."""
+    return _program("QEMU_IMG_PROG", "check", *arguments, status=1).stderr
+
+
+def check_json(*arguments, status=0):
+    return json.loads(check("--output=json", "--no-dump-meta", *arguments, status=status))
