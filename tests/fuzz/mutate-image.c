@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "block/qcow2-format.h"
-#include "util/number.h"
+#include "random.h"
 
 #define MAX_LISTED 8 /* extensions, snapshots and bitmaps that are looked at */
 
@@ -19,7 +19,7 @@ typedef struct Image {
     size_t max_size;
     unsigned cluster_bits; /* a usable one, whatever the header says */
     size_t cluster_size;
-    uint64_t random; /* state */
+    Random random;
 } Image;
 
 /* A number or an offset with flags, somewhere in the image. */
@@ -28,26 +28,19 @@ typedef struct Word {
     unsigned size; /* bytes: 1, 2, 4 or 8 */
 } Word;
 
-/* ---- random numbers ---- */
-
 static uint64_t any_number(Image *image)
 {
-    /* xorshift64*, by Vigna */
-    image->random ^= image->random >> 12;
-    image->random ^= image->random << 25;
-    image->random ^= image->random >> 27;
-    return image->random * UINT64_C(0x2545f4914f6cdd1d);
+    return random_number(&image->random);
 }
 
-/* 0 .. @n - 1; 0 for 0. */
 static uint64_t below(Image *image, uint64_t n)
 {
-    return n ? (any_number(image) >> 8) % n : 0;
+    return random_below(&image->random, n);
 }
 
 static bool one_in(Image *image, unsigned n)
 {
-    return below(image, n) == 0;
+    return random_one_in(&image->random, n);
 }
 
 /* ---- bytes ---- */
@@ -395,28 +388,6 @@ static uint64_t some_pointer(Image *image)
     return offset | some_flags(image);
 }
 
-static uint64_t some_number(Image *image, uint64_t old, unsigned bits)
-{
-    switch (below(image, 9)) {
-    case 0:
-        return 0;
-    case 1:
-        return 1 + below(image, 4);
-    case 2:
-        return old + 1;
-    case 3:
-        return old - 1;
-    case 4:
-        return old * 2;
-    case 5:
-        return UINT64_MAX >> below(image, bits);
-    case 6:
-        return any_number(image) >> below(image, 64);
-    default:
-        return old ^ UINT64_C(1) << below(image, bits);
-    }
-}
-
 /* ---- changes ---- */
 
 static void overwrite_word(Image *image)
@@ -426,7 +397,7 @@ static void overwrite_word(Image *image)
 
     put(image, word,
         word.size == 8 && !one_in(image, 4) ? some_pointer(image)
-                                            : some_number(image, old, word.size ? word.size * 8 : 8));
+                                            : random_instead_of(&image->random, old, word.size ? word.size * 8 : 8));
 }
 
 static void copy_word(Image *image)
@@ -549,10 +520,8 @@ static void change(Image *image)
 
 static Image image_at(uint8_t *bytes, size_t size, size_t max_size, unsigned seed)
 {
-    return (Image){.bytes = bytes,
-                   .size = size < max_size ? size : max_size,
-                   .max_size = max_size,
-                   .random = (seed + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15)};
+    return (Image){
+        .bytes = bytes, .size = size < max_size ? size : max_size, .max_size = max_size, .random = random_from(seed)};
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t max_size, unsigned int seed)
