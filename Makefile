@@ -21,6 +21,9 @@ demo:
 build-tsan/build.ninja:
 	@./configure --builddir=build-tsan --enable-thread-sanitizer
 
+build-coverage/build.ninja:
+	@./configure --builddir=build-coverage --buildtype=debug --enable-coverage --cc=clang
+
 # All tests, twice: as users build it, and by the other compiler with sanitizers. What has threads a third time.
 check:
 	@scripts/install-deps check
@@ -42,10 +45,24 @@ fuzz:
 	@tests/fuzz/fuzz-schema --seconds $(SECONDS) --keep build-asan/tests/fuzz/found
 	@tests/fuzz/run --libfuzzer --seconds $(SECONDS) build-asan/tests/fuzz
 
+# Breaks images and compares with the stock tool for SECONDS: new ones, and those that `make fuzz` found interesting.
+FOUND_IMAGES = $(wildcard build-asan/tests/fuzz/found/image)
+fuzz-stock:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory all
+	@tests/lib/compare.py --ours $(BUILD)/qemu-img --seconds $(SECONDS) --seed "$$(date +%s)" \
+	    --keep $(BUILD)/fuzz-stock $(FOUND_IMAGES:%=--images %)
+
+# Which lines and branches of block/ the tests and the fuzz corpus reach, some minutes.
+coverage:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory build-coverage/build.ninja
+	@scripts/coverage build-coverage
+
 install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan
+	rm -rf $(BUILD) build-asan build-tsan build-coverage
 
-.PHONY: all demo check bench fuzz install clean
+.PHONY: all demo check bench fuzz fuzz-stock coverage install clean
