@@ -197,7 +197,11 @@ uint64_t qcow2_tables_part(const Qcow2Tables *t, uint64_t offset, uint64_t entri
 int qcow2_tables_error(const Qcow2Tables *t, uint64_t offset, uint64_t entries)
 {
     size_t i = find_span(t->failed, offset);
-    const Qcow2TableSpan *span = &g_array_index(t->failed, Qcow2TableSpan, i);
+    const Qcow2TableSpan *span;
 
-    return i < t->failed->len && span->offset < offset + entries * 8 ? span->error : 0;
+    if (i == t->failed->len) {
+        return 0;
+    }
+    span = &g_array_index(t->failed, Qcow2TableSpan, i);
+    return span->offset < offset + entries * 8 ? span->error : 0;
 }
