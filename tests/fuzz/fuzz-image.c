@@ -1,8 +1,8 @@
 /*
  * A whole image: opened, checked, its viscera and its result printed as text and as JSON.
  *
- * Whatever the image is, what is printed is fit for a terminal, the JSON says what it was made from, a second check
- * says the same, and a check of which some reads fail ends too.
+ * Whatever the image is, what is printed is fit for a terminal, the JSON says what it was made from, the findings add
+ * up to the counts, a second check says the same, and a check of which some reads fail ends too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -38,11 +38,12 @@ static void verdict_clear(Verdict *verdict)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Verdict, verdict_clear)
 
-static Verdict check(BlockSource *source, bool viscera, const char *what)
+static Verdict check(BlockSource *source, bool everything, const char *what)
 {
     Verdict verdict = {0};
     FILE *messages = output_begin(&verdict.messages);
-    Qcow2CheckOptions options = {.viscera = viscera, .messages = messages, .workers = 2};
+    Qcow2CheckOptions options = {
+        .viscera = everything, .roles = everything, .findings = everything, .messages = messages, .workers = 2};
     g_autoptr(GError) error = NULL;
     g_autoptr(Qcow2Image) image = NULL;
 
@@ -68,6 +69,35 @@ static void counts_make_sense(const ImageCheck *check, size_t size)
     g_assert_cmpint(check->compressed_clusters, >=, 0);
     g_assert_cmpint(check->compressed_clusters, <=, check->fragmented_clusters);
     g_assert_cmpint(check->fragmented_clusters, <=, check->allocated_clusters);
+}
+
+/* Each finding says what it counts as, and how often. */
+static void findings_add_up(const ImageCheck *check)
+{
+    int64_t counted[IMAGE_CHECK_SEVERITY__MAX] = {0};
+
+    for (size_t i = 0; i < check->findings.len; i++) {
+        counted[check->findings.items[i].severity] += check->findings.items[i].count;
+    }
+    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_CORRUPTION], ==, check->corruptions);
+    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_LEAK], ==, check->leaks);
+    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_ERROR], ==, check->check_errors);
+}
+
+/* Roles are runs in the order of the file, and no more than it has. */
+static void roles_make_sense(const ClusterRoles *roles)
+{
+    uint64_t at = 0, before = 0;
+    ClusterRun run;
+
+    while (cluster_roles_next(roles, &at, &run)) {
+        g_assert_cmpuint(run.first, ==, before);
+        g_assert_cmpuint(run.n, >, 0);
+        g_assert_cmpuint(at, ==, run.first + run.n);
+        g_assert_cmpint(run.role, <, CLUSTER_ROLE__MAX);
+        before = at;
+    }
+    g_assert_cmpuint(before, ==, cluster_roles_clusters(roles));
 }
 
 static char *json_of(ImageCheck *check)
@@ -104,6 +134,7 @@ static void print_everything(Qcow2CheckResult *result)
     FILE *out = output_begin(&output);
 
     print_check_text(out, result->check, result->notes);
+    print_findings_text(out, &result->check->findings);
     if (result->check->viscera) {
         print_viscera_text(out, result->check->viscera, false);
         print_viscera_text(out, result->check->viscera, true);
@@ -144,12 +175,14 @@ static void check_with_faults(const uint8_t *bytes, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     g_autoptr(BlockSource) source = block_source_new_memory(bytes, size);
-    g_auto(Verdict) verdict = check(source, true, "a check with viscera");
+    g_auto(Verdict) verdict = check(source, true, "a check with viscera, roles and findings");
     g_auto(Verdict) plain = check(source, false, "a check");
 
     same_verdict(&verdict, &plain);
     if (verdict.checked) {
         counts_make_sense(verdict.result.check, size);
+        findings_add_up(verdict.result.check);
+        roles_make_sense(verdict.result.roles);
         verdict.result.check->filename = g_strdup("t.qcow2");
         verdict.result.check->format = g_strdup("qcow2");
         print_everything(&verdict.result);
