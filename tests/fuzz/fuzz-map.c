@@ -9,15 +9,15 @@
 #include "block/qcow2.h"
 #include "fuzz.h"
 #include "output.h"
-#include "ui/damaged-runs.h"
+#include "ui/faulty-runs.h"
 #include "ui/map.h"
 
 static void draw(const Qcow2CheckResult *result, uint64_t length, MapCurve curve)
 {
-    g_autoptr(DamagedRuns) runs = damaged_runs_new(result->roles, &result->check->findings);
+    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
     MapImage image = {.cluster_size = cluster_roles_cluster_size(result->roles),
                       .file_length = length,
-                      .next_run = damaged_runs_next,
+                      .next_run = faulty_runs_next,
                       .opaque = runs};
     g_autoptr(GError) error = NULL;
     Output output;
