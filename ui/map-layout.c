@@ -7,16 +7,19 @@
 
 #include "util/number.h"
 
-/* Half of a Hilbert curve fills the upper half of its square. */
-static uint32_t rows_reached(MapCurve curve, unsigned order, uint32_t cells)
+/* The part of the square that the curve reaches; that may be little more than a half or a quarter of it. */
+static void find_extent(MapLayout *layout)
 {
-    uint32_t side = 1u << order;
-    uint32_t rows = MAX(DIV_ROUND_UP(cells, side), 1);
+    uint32_t first = 0;
 
-    if (curve == MAP_CURVE_LINEAR) {
-        return rows;
+    layout->columns = layout->rows = 1;
+    while (first < layout->cells) {
+        MapBlock block;
+
+        first += map_curve_block(layout->curve, layout->order, first, layout->cells - first, &block);
+        layout->columns = MAX(layout->columns, block.x + block.width);
+        layout->rows = MAX(layout->rows, block.y + block.height);
     }
-    return rows <= side / 2 ? side / 2 : side;
 }
 
 MapLayout map_layout(MapCurve curve, uint64_t clusters)
@@ -30,8 +33,7 @@ MapLayout map_layout(MapCurve curve, uint64_t clusters)
     while (1u << (2 * layout.order) < layout.cells) {
         layout.order++;
     }
-    layout.columns = 1u << layout.order;
-    layout.rows = rows_reached(curve, layout.order, layout.cells);
-    layout.cell = MIN(MAP_SIDE_MAX >> layout.order, MAP_CELL_MAX);
+    find_extent(&layout);
+    layout.cell = MIN(MAP_SIDE_MAX / MAX(layout.columns, layout.rows), MAP_CELL_MAX);
     return layout;
 }

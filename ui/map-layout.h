@@ -21,7 +21,7 @@ typedef struct MapLayout {
     uint64_t clusters;          /* of the file */
     uint64_t clusters_per_cell; /* a power of two */
     uint32_t cells;             /* in use; the last one may stand for fewer clusters */
-    uint32_t columns, rows;     /* cells that are shown: of the square, those that the curve reaches */
+    uint32_t columns, rows;     /* cells that are shown: the part of the square that the curve reaches */
     uint32_t cell;              /* pixels, width and height */
 } MapLayout;
 

@@ -12,6 +12,9 @@
 #define DAMAGE_LEAST  7
 #define OUTLINE_WIDTH 2
 
+/* Marks are larger than their cells as long as they take less than this part of the picture: a fourth. */
+#define MARKS_MOST 4
+
 /* Small cells that follow one another and are marked. */
 typedef struct Marked {
     uint32_t first, n;
@@ -130,11 +133,29 @@ static void paint_marked(const Painter *painter, MapMark mark, int larger, MapCo
     }
 }
 
-/* All outlines come first: neighbours make one shape, with one outline. */
+/* True where marks, each with its outline, would take so much room that nothing else is to be seen. */
+static bool are_many(const Painter *painter, MapMark mark, int least)
+{
+    const MapLayout *layout = painter->layout;
+    uint64_t room = (uint64_t)layout->columns * layout->rows * layout->cell * layout->cell;
+    uint64_t each = (uint64_t)least + 2 * OUTLINE_WIDTH;
+    uint64_t n = 0;
+
+    for (guint i = 0; i < painter->marked->len; i++) {
+        n += g_array_index(painter->marked, Marked, i).mark == mark;
+    }
+    return n * each * each > room / MARKS_MOST;
+}
+
+/* All outlines come first: neighbours make one shape, with one outline. Where there are many, each is its cell. */
 static void paint_mark(const Painter *painter, MapMark mark, int least, MapColour outline, MapColour colour)
 {
     int larger = MAX(least - (int)painter->layout->cell + 1, 0) / 2;
 
+    if (are_many(painter, mark, least)) {
+        paint_marked(painter, mark, 0, colour);
+        return;
+    }
     paint_marked(painter, mark, larger + OUTLINE_WIDTH, outline);
     paint_marked(painter, mark, larger, colour);
 }

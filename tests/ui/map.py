@@ -21,7 +21,7 @@ from png import Picture
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 CLUSTER = 64 * KIB
 MARGIN = 24
-PAPER, WHITE = 0x14171c, 0xffffff
+PAPER, TEXT, WHITE = 0x14171c, 0xf2f2f2, 0xffffff
 (FREE, HEADER, REFCOUNT_TABLE, REFCOUNT_BLOCK, L1, L2, DATA, COMPRESSED, SNAPSHOT_TABLE, SNAPSHOT_DATA, BITMAP, CRYPT,
  LEAKED, SHARED) = ROLES = range(14)
 STRIPED = {REFCOUNT_TABLE, L1, SNAPSHOT_TABLE, CRYPT, SHARED}
@@ -118,14 +118,24 @@ def linear(artist):
 
 @case
 def end_of_file(artist):
-    """behind the end of the file there is nothing, and half a square is not shown where it would be empty"""
-    picture = artist.draw(21, [(0, 1000, DATA)])
+    """behind the end of the file there is nothing, and what the curve does not reach is not in the picture"""
+    picture = artist.draw(21, [(0, 1000, DATA)])  # the last one lies at 6,0
+    assert picture.width == MARGIN + 7 * 128 + MARGIN
     x, y = corner(3, 20)
+    assert (x, y) == (MARGIN + 6 * 128, MARGIN)
     assert picture[x + 60, y + 60] == artist.colour[DATA]
-    x, y = corner(3, 21)
-    assert picture.colours(x + 2, y, x + 126, y + 126) == {PAPER}
-    assert picture.colours(MARGIN, MARGIN + 4 * 128, MARGIN + 1024, MARGIN + 4 * 128 + 20) == {PAPER}
-    assert WHITE not in picture.colours(0, 0, 1072, MARGIN + 512)
+    assert picture.colours(x, y + 128, x + 128 + MARGIN, MARGIN + 4 * 128 + 20) == {PAPER}
+    assert picture.colours(0, MARGIN + 4 * 128, picture.width, MARGIN + 4 * 128 + 20) == {PAPER}
+
+
+@case
+def little_more_than_a_half(artist):
+    """a disk of 2^n bytes, whose metadata makes its file a little longer than that, fills its picture"""
+    picture = artist.draw(2**24 + 2000, [(0, 2**25, DATA)])
+    assert picture.width == 1024 + 2 * MARGIN
+    assert picture[MARGIN + 1023, MARGIN + 511] == artist.colour[DATA]
+    assert picture.colours(0, MARGIN + 512 + 10, MARGIN + 511, MARGIN + 512 + 20) == {PAPER}
+    assert TEXT in picture.colours(MARGIN, MARGIN + 512 + 20, MARGIN + 200, MARGIN + 512 + 80)
 
 
 @case
@@ -182,6 +192,17 @@ def one_corruption(artist):
     assert picture.colours(left, top, right, bottom) == {artist.colour[SHARED]}
     assert picture.colours(left - 2, top - 2, right + 2, top) == {WHITE}
     assert artist.colour[LEAKED] in picture.colours(left - 9, top - 9, right + 9, bottom + 9)
+
+
+@case
+def many_leaks(artist):
+    """leaks and damage that are all over the picture are as large as their points, and leave room for the rest"""
+    for mark, colour in (LEAKED, artist.colour[LEAKED]), (SHARED, artist.colour[SHARED]):
+        runs = [run for i in range(0, 2**20, 20) for run in ((16 * i, 1, mark), (16 * i + 1, 319, DATA))]
+        picture = artist.draw(2**24, runs)
+        pixels = [picture[x, y] for y in range(MARGIN, MARGIN + 1024) for x in range(MARGIN, MARGIN + 1024)]
+        assert pixels.count(colour) == len(runs) // 2
+        assert pixels.count(artist.colour[DATA]) == 2**20 - len(runs) // 2
 
 
 @case

@@ -28,7 +28,7 @@ static void expect_layout(MapCurve curve, uint64_t clusters, MapLayout expected)
                  .rows = rows_,                                                                                        \
                  .cell = cell_})
 
-/* A small file has large squares, one a cluster; up to half of a square only the upper half of it is shown. */
+/* A small file has large squares, one a cluster. Of the square only what the curve reaches is shown, as large as fits. */
 static void test_small(void)
 {
     expect_layout(MAP_CURVE_HILBERT, 0, LAYOUT(0, 1, 0, 1, 1, 128));
@@ -36,16 +36,16 @@ static void test_small(void)
     expect_layout(MAP_CURVE_HILBERT, 2, LAYOUT(1, 1, 2, 2, 1, 128));
     expect_layout(MAP_CURVE_HILBERT, 3, LAYOUT(1, 1, 3, 2, 2, 128));
     expect_layout(MAP_CURVE_HILBERT, 4, LAYOUT(1, 1, 4, 2, 2, 128));
-    expect_layout(MAP_CURVE_HILBERT, 5, LAYOUT(2, 1, 5, 4, 2, 128));
+    expect_layout(MAP_CURVE_HILBERT, 5, LAYOUT(2, 1, 5, 3, 2, 128));
     expect_layout(MAP_CURVE_HILBERT, 64, LAYOUT(3, 1, 64, 8, 8, 128));
-    expect_layout(MAP_CURVE_HILBERT, 65, LAYOUT(4, 1, 65, 16, 8, 64));
+    expect_layout(MAP_CURVE_HILBERT, 65, LAYOUT(4, 1, 65, 9, 8, 113));
 }
 
 /* A million clusters are the most of which each has a point; of more, two share one. */
 static void test_edge(void)
 {
     expect_layout(MAP_CURVE_HILBERT, 1 << 20, LAYOUT(10, 1, 1 << 20, 1024, 1024, 1));
-    expect_layout(MAP_CURVE_HILBERT, (1 << 20) + 1, LAYOUT(10, 2, (1 << 19) + 1, 1024, 1024, 1));
+    expect_layout(MAP_CURVE_HILBERT, (1 << 20) + 1, LAYOUT(10, 2, (1 << 19) + 1, 1024, 513, 1));
     expect_layout(MAP_CURVE_HILBERT, (1 << 20) - 1, LAYOUT(10, 1, (1 << 20) - 1, 1024, 1024, 1));
 }
 
