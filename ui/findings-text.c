@@ -49,9 +49,25 @@ static const char *const descriptions[QCOW2_FINDING__MAX] = {
     [QCOW2_FINDING_REFCOUNT_BLOCK_SHARED] = "a refcount block is used for something else too",
     [QCOW2_FINDING_REFCOUNT_UNREADABLE] = "reference counts cannot be read",
     [QCOW2_FINDING_REFCOUNT_TOO_LOW] = "more users than the reference count says",
-    [QCOW2_FINDING_LEAK] = "leaked: fewer users than the reference count says",
+    [QCOW2_FINDING_LEAK] = "fewer users than the reference count says",
     [QCOW2_FINDING_L1_COPIED_WRONG] = "the COPIED flag of an L1 entry contradicts the reference count",
     [QCOW2_FINDING_L2_COPIED_WRONG] = "the COPIED flag of an L2 entry contradicts the reference count",
+};
+
+static const char *const structures[IMAGE_CHECK_STRUCTURE__MAX] = {
+    [IMAGE_CHECK_STRUCTURE_HEADER] = "header",
+    [IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE] = "refcount table",
+    [IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK] = "refcount block",
+    [IMAGE_CHECK_STRUCTURE_L1] = "L1 table",
+    [IMAGE_CHECK_STRUCTURE_L2] = "L2 table",
+    [IMAGE_CHECK_STRUCTURE_DATA] = "data",
+    [IMAGE_CHECK_STRUCTURE_COMPRESSED_DATA] = "compressed data",
+    [IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE] = "snapshot table",
+    [IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY] = "bitmap directory",
+    [IMAGE_CHECK_STRUCTURE_BITMAP_TABLE] = "bitmap table",
+    [IMAGE_CHECK_STRUCTURE_BITMAP_DATA] = "bitmap data",
+    [IMAGE_CHECK_STRUCTURE_CRYPT_HEADER] = "LUKS header",
+    [IMAGE_CHECK_STRUCTURE_NONE] = "unused",
 };
 
 /* Appends the first and the last byte of a range. */
@@ -77,17 +93,19 @@ static void append_name(GString *text, const char *separator, const char *name)
     g_string_append_c(text, '"');
 }
 
-static void append_entry(GString *text, const char *separator, bool has_entry, uint64_t entry_offset)
+/* Appends what is used as what, and the word for it. */
+static void append_structure(GString *text, const char *before, ImageCheckStructure structure, bool has_entry,
+                             uint64_t entry_offset)
 {
+    g_string_append_printf(text, "; %s%s", before, structures[structure]);
     if (has_entry) {
-        g_string_append_printf(text, "%sentry at 0x%" PRIx64, separator, entry_offset);
+        g_string_append_printf(text, ", entry at 0x%" PRIx64, entry_offset);
     }
 }
 
 static void append_user(GString *text, const ImageCheckUser *user)
 {
-    g_string_append_printf(text, "; also used as %s", ImageCheckStructure_str(user->structure));
-    append_entry(text, ", ", user->has_entry_offset, user->entry_offset);
+    append_structure(text, "also used as ", user->structure, user->has_entry_offset, user->entry_offset);
     append_range(text, ", ", "guest", user->guest);
     append_name(text, ", ", user->snapshot);
 }
@@ -97,19 +115,19 @@ static GString *finding_text(const ImageCheckFinding *f)
     GString *text = g_string_new(NULL);
     g_autofree char *message = text_escape(f->message, strlen(f->message));
 
+    /* the rest of a long list has no place, and says so itself */
+    bool placed = f->cluster || f->guest || f->has_entry_offset;
+
     /* the sentence goes on */
     if (g_str_has_suffix(message, ".")) {
         message[strlen(message) - 1] = '\0';
     }
     g_string_printf(text, "%s: %s", ImageCheckSeverity_str(f->severity),
-                    descriptions[f->kind] ? descriptions[f->kind] : message);
+                    placed && descriptions[f->kind] ? descriptions[f->kind] : message);
     if (f->count > 1) {
         g_string_append_printf(text, ", %" PRId64 " times", f->count);
     }
-    if (f->structure != IMAGE_CHECK_STRUCTURE_NONE) {
-        g_string_append_printf(text, "; %s", ImageCheckStructure_str(f->structure));
-    }
-    append_entry(text, "; ", f->has_entry_offset, f->entry_offset);
+    append_structure(text, "", f->structure, f->has_entry_offset, f->entry_offset);
     append_range(text, "; ", "file", f->cluster);
     append_range(text, "; ", "guest", f->guest);
     append_name(text, "; ", f->snapshot);

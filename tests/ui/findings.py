@@ -649,11 +649,16 @@ NOT_HERE = {"snapshot-table-unreadable", "l2-unreadable", "bitmap-directory-unre
 
 @case
 def every_kind():
-    """Each kind of the schema is in one of the cases above."""
-    schema = pathlib.Path(__file__).resolve().parent.parent.parent / "qapi" / "findings.json"
-    data = schema.read_text().partition("'enum': 'ImageCheckFindingKind'")[2].partition("'data': [")[2]
+    """Each kind of the schema is in one of the cases above, and documented."""
+    source = pathlib.Path(__file__).resolve().parent.parent.parent
+    data = (source / "qapi/findings.json").read_text().partition("'enum': 'ImageCheckFindingKind'")[2].partition("'data': [")[2]
     kinds = set(re.findall(r"'([a-z0-9-]+)'", data.partition("]")[0]))
     assert len(kinds) > 40 and kinds - KINDS == NOT_HERE, (kinds - KINDS, KINDS - kinds)
+    # a heading names kinds, and what they count in brackets
+    text = (source / "docs/interop/findings.rst").read_text().partition("\nKinds\n-----\n")[2]
+    headings = re.findall(r"^([a-z0-9, ()-]+)\n    ", text, re.MULTILINE)
+    documented = {name for heading in headings for name in re.findall(r"[a-z0-9-]+", re.sub(r"\(.*?\)", "", heading))}
+    assert documented == kinds, (kinds - documented, documented - kinds)
 
 
 def main():
