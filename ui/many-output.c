@@ -11,6 +11,7 @@
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
 #include "ui/escape.h"
+#include "util/error-report.h"
 
 #define LONGEST_ERROR 4096u /* bytes of messages that a failure repeats */
 
@@ -45,8 +46,7 @@ static void print_messages(const char *filename, const char *text, size_t size)
 
         print_escaped(stderr, filename, 0);
         fputs(": ", stderr);
-        fwrite(text, 1, length, stderr);
-        fputc('\n', stderr);
+        error_print_line(text, length);
         text += length + 1;
     }
 }

@@ -7,14 +7,34 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/text.h"
 
 static void report(const char *format, va_list arguments) G_GNUC_PRINTF(1, 0);
 
+void error_print_line(const char *line, size_t size)
+{
+    if (isatty(STDERR_FILENO)) {
+        g_autofree char *safe = text_escape(line, size);
+
+        fputs(safe, stderr);
+    } else {
+        fwrite(line, 1, size, stderr);
+    }
+    fputc('\n', stderr);
+}
+
 static void report(const char *format, va_list arguments)
 {
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", 0); /* messages have line ends of their own */
+
     fprintf(stderr, "%s: ", g_get_prgname());
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    for (char **line = lines; *line; line++) {
+        error_print_line(*line, strlen(*line));
+    }
 }
 
 void error_report(const char *format, ...)

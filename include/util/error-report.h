@@ -10,8 +10,14 @@
 
 #include <glib.h>
 
-/* Prints "NAME: MESSAGE" and a line end. */
+/*
+ * Prints "NAME: MESSAGE" and a line end. On a terminal what could steer it is escaped (util/text.h); elsewhere the bytes
+ * are the stock tool's, names of files as they are.
+ */
 void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* The last of it: prints the @size bytes at @line to stderr in this way, and a line end. */
+void error_print_line(const char *line, size_t size);
 
 /* As error_report(), for a mistake on the command line: a second line points to the help. */
 void error_report_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
