@@ -4,8 +4,8 @@
  *     timed STDOUT STDERR COMMAND [ARGUMENT...]
  *
  * The command's output goes to the files STDOUT and STDERR. Prints a JSON object: status (of exit, or minus the
- * number of the signal), seconds (from before the start to after the end), rss (the most resident memory, bytes)
- * and read (bytes that it asked of read calls; io_uring does not count there).
+ * number of the signal), seconds (from before the start to after the end), cpu (seconds of all its threads), rss (the
+ * most resident memory, bytes) and read (bytes that it asked of read calls; io_uring does not count there).
  *
  * A small program of its own, because the kernel counts the memory of the process that forks to the child's
  * highest resident size, and an interpreter is larger than what is to be measured here.
@@ -31,6 +31,11 @@ static double now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static double in_seconds(const struct timeval *t)
+{
+    return t->tv_sec + t->tv_usec / 1e6;
 }
 
 static pid_t start(char **argv)
@@ -93,8 +98,8 @@ int main(int argc, char **argv)
         perror("timed: wait");
         return EXIT_FAILURE;
     }
-    printf("{\"status\": %d, \"seconds\": %.6f, \"rss\": %" PRIu64 ", \"read\": %" PRIu64 "}\n",
-           WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), seconds, (uint64_t)usage.ru_maxrss * 1024,
-           read);
+    printf("{\"status\": %d, \"seconds\": %.6f, \"cpu\": %.6f, \"rss\": %" PRIu64 ", \"read\": %" PRIu64 "}\n",
+           WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), seconds,
+           in_seconds(&usage.ru_utime) + in_seconds(&usage.ru_stime), (uint64_t)usage.ru_maxrss * 1024, read);
     return EXIT_SUCCESS;
 }
