@@ -23,6 +23,7 @@ typedef struct JsonOutputVisitor {
     FILE *file;      /* where full buffers go; NULL: to @string */
     GString *string; /* NULL: to @file */
     bool pretty;
+    bool for_html;
     bool first;   /* nothing was written yet in the innermost object or list */
     int error;    /* errno value of the first write that failed, 0 if none */
     size_t depth; /* objects and lists that are open */
@@ -87,6 +88,25 @@ static void put_unsigned(JsonOutputVisitor *j, uint64_t value)
     put_bytes(j, start, (size_t)(digits + sizeof(digits) - start));
 }
 
+/* JavaScript has no number for each integer above this. */
+#define GREATEST_EXACT (UINT64_C(1) << 53)
+
+static void put_integer(JsonOutputVisitor *j, bool negative, uint64_t magnitude)
+{
+    bool quoted = j->for_html && magnitude > GREATEST_EXACT;
+
+    if (quoted) {
+        put_char(j, '"');
+    }
+    if (negative) {
+        put_char(j, '-');
+    }
+    put_unsigned(j, magnitude);
+    if (quoted) {
+        put_char(j, '"');
+    }
+}
+
 static void put_code_unit(JsonOutputVisitor *j, uint32_t unit)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -103,6 +123,8 @@ static void put_code_point(JsonOutputVisitor *j, uint32_t c)
 
     if (c < 128 && short_escapes[c]) {
         put_bytes(j, short_escapes[c], 2);
+    } else if (j->for_html && (c == '<' || c == '>' || c == '&')) {
+        put_code_unit(j, c);
     } else if (c >= 0x20 && c < 0x7f) {
         put_char(j, (char)c);
     } else if (c < 0x10000) {
@@ -291,22 +313,19 @@ static bool output_int(Visitor *v, const char *name, int64_t *obj, int64_t min, 
 {
     JsonOutputVisitor *j = begin_value(v, name);
 
-    if (*obj < 0) {
-        put_char(j, '-');
-    }
-    put_unsigned(j, *obj < 0 ? -(uint64_t)*obj : (uint64_t)*obj);
+    put_integer(j, *obj < 0, *obj < 0 ? -(uint64_t)*obj : (uint64_t)*obj);
     return true;
 }
 
 static bool output_uint(Visitor *v, const char *name, uint64_t *obj, uint64_t max, GError **errp)
 {
-    put_unsigned(begin_value(v, name), *obj);
+    put_integer(begin_value(v, name), false, *obj);
     return true;
 }
 
 static bool output_size(Visitor *v, const char *name, uint64_t *obj, GError **errp)
 {
-    put_unsigned(begin_value(v, name), *obj);
+    put_integer(begin_value(v, name), false, *obj);
     return true;
 }
 
@@ -369,6 +388,14 @@ static Visitor *output_new(FILE *file, GString *string, bool pretty)
 Visitor *json_output_visitor_new(FILE *file, bool pretty)
 {
     return output_new(file, NULL, pretty);
+}
+
+Visitor *json_output_visitor_new_html(FILE *file)
+{
+    Visitor *v = output_new(file, NULL, false);
+
+    ((JsonOutputVisitor *)v)->for_html = true;
+    return v;
 }
 
 Visitor *json_output_visitor_new_string(GString *string, bool pretty)

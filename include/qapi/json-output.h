@@ -20,6 +20,13 @@
 /* Writes to @file, which stays open and belongs to the caller. visit_complete() flushes it. */
 Visitor *json_output_visitor_new(FILE *file, bool pretty);
 
+/*
+ * For a <script> element of an HTML page that has it as data: on one line, '<', '>' and '&' in strings escaped, so that
+ * nothing in them ends the element; and integers beyond 2^53 as strings of decimal digits, since JavaScript would round
+ * them.
+ */
+Visitor *json_output_visitor_new_html(FILE *file);
+
 /* Appends to @string, which belongs to the caller. */
 Visitor *json_output_visitor_new_string(GString *string, bool pretty);
 

@@ -148,6 +148,35 @@ static void test_long_output(void)
     fclose(file);
 }
 
+/* In a page nothing ends the element that it is in, and numbers are those that JavaScript has. */
+static void test_html(void)
+{
+    const uint64_t numbers[] = {UINT64_C(1) << 53, (UINT64_C(1) << 53) + 1, UINT64_MAX};
+    FILE *file = tmpfile();
+    g_autoptr(Visitor) v = json_output_visitor_new_html(file);
+    char *name = (char *)"</script><!--&'";
+    int64_t least = INT64_MIN;
+    char text[300] = "";
+    size_t n = 0;
+
+    visit_start_list(v, NULL, &n, NULL);
+    visit_type_str(v, NULL, &name, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        uint64_t number = numbers[i];
+
+        visit_type_uint64(v, NULL, &number, NULL);
+    }
+    visit_type_int(v, NULL, &least, NULL);
+    visit_end_list(v);
+    g_assert_true(visit_complete(v, NULL));
+    rewind(file);
+    g_assert_nonnull(fgets(text, sizeof(text), file));
+    g_assert_cmpstr(text, ==,
+                    "[\"\\u003C/script\\u003E\\u003C!--\\u0026'\", 9007199254740992, \"9007199254740993\", "
+                    "\"18446744073709551615\", \"-9223372036854775808\"]");
+    fclose(file);
+}
+
 static void test_full_disk(void)
 {
     FILE *full = fopen("/dev/full", "w");
@@ -244,6 +273,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qapi/output/unicode", test_unicode);
     g_test_add_func("/qapi/output/malformed-utf8", test_malformed_utf8);
     g_test_add_func("/qapi/output/long-output", test_long_output);
+    g_test_add_func("/qapi/output/html", test_html);
     g_test_add_func("/qapi/output/full-disk", test_full_disk);
     g_test_add_func("/qapi/output/number-without-json", test_number_without_json);
     g_test_add_func("/qapi/lists/append-keeps-items", test_append_keeps_items);
