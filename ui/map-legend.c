@@ -122,7 +122,7 @@ static void draw_role(Legend *legend, ClusterRole role, const MapImage *image, c
 {
     MapCell cell = {.role = role, .fill = role == CLUSTER_ROLE_FREE ? 0 : MAP_FILL_ALL};
 
-    draw_entry(legend, map_role_style(role)->name, &cell, totals->clusters[role] * image->cluster_size);
+    draw_entry(legend, role_style(role)->name, &cell, totals->clusters[role] * image->cluster_size);
 }
 
 /* What the image has, and what it is good to know that it has not. */

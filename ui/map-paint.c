@@ -37,8 +37,8 @@ static uint32_t next_block(const Painter *painter, uint32_t first, uint32_t n, M
 static void paint_role(MapCanvas *canvas, int x, int y, int width, int height, const MapCell *cell)
 {
     map_canvas_fill(canvas, x, y, width, height, map_cell_colour(cell));
-    if (map_role_style(cell->role)->striped) {
-        map_canvas_stripes(canvas, x, y, width, height, MAP_COLOUR_PAPER);
+    if (role_style(cell->role)->striped) {
+        map_canvas_stripes(canvas, x, y, width, height, ROLE_COLOUR_PAPER);
     }
 }
 
@@ -48,8 +48,8 @@ void map_paint_square(MapCanvas *canvas, int x, int y, int size, const MapCell *
     if (cell->mark == MAP_MARK_DAMAGE) {
         int thickness = MAX(size / 6, 2);
 
-        map_canvas_frame(canvas, x, y, size, size, thickness, MAP_COLOUR_DAMAGE);
-        map_canvas_frame(canvas, x, y, size, size, MAX(thickness / 3, 1), MAP_COLOUR_OUTLINE);
+        map_canvas_frame(canvas, x, y, size, size, thickness, ROLE_COLOUR_DAMAGE);
+        map_canvas_frame(canvas, x, y, size, size, MAX(thickness / 3, 1), ROLE_COLOUR_OUTLINE);
     }
 }
 
@@ -166,6 +166,6 @@ void map_paint(MapCanvas *canvas, int x, int y, const MapLayout *layout, const M
     Painter painter = {.canvas = canvas, .x = x, .y = y, .layout = layout, .marked = marked};
 
     map_cells(layout, image, paint_cells, &painter, totals);
-    paint_mark(&painter, MAP_MARK_LEAK, LEAK_LEAST, MAP_COLOUR_PAPER, MAP_COLOUR_LEAK);
-    paint_mark(&painter, MAP_MARK_DAMAGE, DAMAGE_LEAST, MAP_COLOUR_OUTLINE, MAP_COLOUR_DAMAGE);
+    paint_mark(&painter, MAP_MARK_LEAK, LEAK_LEAST, ROLE_COLOUR_PAPER, ROLE_COLOUR_LEAK);
+    paint_mark(&painter, MAP_MARK_DAMAGE, DAMAGE_LEAST, ROLE_COLOUR_OUTLINE, ROLE_COLOUR_DAMAGE);
 }

@@ -1,8 +1,5 @@
 /*
- * The colours of a picture.
- *
- * They are those of Okabe and Ito, which people of any colour vision tell apart; what goes beyond these is told apart
- * by lightness and stripes. docs/interop/map.rst has the list.
+ * The colours of a picture that are no role's, and what a cell makes of that of its role (ui/role-colours.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,21 +8,10 @@
 
 #include "ui/map-canvas.h"
 #include "ui/map-cells.h"
+#include "ui/role-colours.h"
 
-#define MAP_COLOUR_PAPER   0x14171cu /* around everything */
-#define MAP_COLOUR_TEXT    0xf2f2f2u
-#define MAP_COLOUR_FAINT   0xa4abb6u /* text that says less */
-#define MAP_COLOUR_DAMAGE  0xd55e00u
-#define MAP_COLOUR_LEAK    0xf0e442u
-#define MAP_COLOUR_OUTLINE 0xffffffu /* of damage; that of leaks is paper */
-
-typedef struct MapRoleStyle {
-    const char *name;
-    MapColour colour;
-    bool striped;
-} MapRoleStyle;
-
-const MapRoleStyle *map_role_style(ClusterRole role);
+#define MAP_COLOUR_TEXT  0xf2f2f2u
+#define MAP_COLOUR_FAINT 0xa4abb6u /* text that says less */
 
 /* The darker, the fewer of its clusters are in use; of any mark at full strength. */
 MapColour map_cell_colour(const MapCell *cell);

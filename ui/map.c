@@ -20,7 +20,7 @@ bool map_draw(const MapImage *image, MapCurve curve, FILE *out, GError **errp)
     int legend_y = 2 * MARGIN + (int)(layout.rows * layout.cell);
     int width = MAX(cells_width, MAP_LEGEND_WIDTH_LEAST);
     g_autoptr(MapCanvas) canvas =
-        map_canvas_new(width + 2 * MARGIN, legend_y + map_legend_height(width) + MARGIN, MAP_COLOUR_PAPER);
+        map_canvas_new(width + 2 * MARGIN, legend_y + map_legend_height(width) + MARGIN, ROLE_COLOUR_PAPER);
     MapTotals totals;
     int height;
 

@@ -32,7 +32,7 @@ static void expect_known(const char *text)
 static void test_known(void)
 {
     for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
-        expect_known(map_role_style(role)->name);
+        expect_known(role_style(role)->name);
     }
     expect_known("0123456789,. bytes KiB MiB GiB TiB PiB EiB file, clusters of: none damaged");
     expect_known("Each square: Each point: Hilbert curve from the top left. Row by row");
