@@ -12,8 +12,10 @@
 #include "block/qcow2-check.h"
 #include "block/qcow2-compare.h"
 #include "block/qcow2-explain.h"
+#include "block/qcow2-facts.h"
 #include "block/qcow2-format.h"
 #include "block/qcow2-hints.h"
+#include "block/qcow2-mappings.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
 #include "block/qcow2-space.h"
@@ -364,6 +366,25 @@ static bool add_space(Qcow2Roles *roles, Qcow2Space *space, Qcow2CheckResult *re
     return (!roles || result->roles) && (!space || result->check->space);
 }
 
+static void layout_free(Qcow2Layout *layout)
+{
+    qapi_clear_Qcow2Facts(&layout->facts);
+    mappings_clear(&layout->mappings);
+    g_free(layout);
+}
+
+static Qcow2Layout *layout_new(const Qcow2Image *image, Qcow2MappingCollector *mappings, GError **errp)
+{
+    Qcow2Layout *layout = g_new0(Qcow2Layout, 1);
+
+    if (!qcow2_mapping_collector_finish(mappings, &layout->mappings, errp)) {
+        layout_free(layout);
+        return NULL;
+    }
+    qcow2_facts(image, &layout->facts);
+    return layout;
+}
+
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
@@ -371,16 +392,22 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     g_autoptr(Qcow2Space) space = options->space ? qcow2_space_new(&c, roles) : NULL;
     const Qcow2TableVisitor *visitor = space ? qcow2_space_visitor(space) : roles ? qcow2_roles_visitor(roles) : NULL;
     g_autoptr(Qcow2Hints) hints = options->findings ? qcow2_hints_new(image, visitor) : NULL;
+    g_autoptr(Qcow2MappingCollector) mappings = NULL;
 
     *result = (Qcow2CheckResult){0};
-    if (!qcow2_check_count(&c, image, options, hints ? qcow2_hints_visitor(hints) : visitor, errp) ||
-        !qcow2_check_report(&c, errp)) {
+    visitor = hints ? qcow2_hints_visitor(hints) : visitor;
+    if (options->layout) {
+        mappings = qcow2_mapping_collector_new(&image->header, &c.steps, options->workers, visitor);
+        visitor = qcow2_mapping_collector_visitor(mappings);
+    }
+    if (!qcow2_check_count(&c, image, options, visitor, errp) || !qcow2_check_report(&c, errp)) {
         return false;
     }
     result->check = image_check(&c);
     result->failure = c.report.failure;
     result->notes = header_notes(&c);
     return add_findings(&c, hints, result, errp) && add_space(roles, space, result, errp) &&
+           (!mappings || (result->layout = layout_new(image, mappings, errp))) &&
            (!options->viscera || add_viscera(&c, result, errp));
 }
 
@@ -388,5 +415,6 @@ void qcow2_check_result_clear(Qcow2CheckResult *result)
 {
     g_clear_pointer(&result->check, qapi_free_ImageCheck);
     g_clear_pointer(&result->roles, cluster_roles_free);
+    g_clear_pointer(&result->layout, layout_free);
     g_clear_pointer(&result->notes, g_strfreev);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "block/cluster-roles.h"
+#include "block/mappings.h"
 #include "block/progress.h"
 #include "block/source.h"
 #include "qapi/qapi-types.h"
@@ -45,16 +46,24 @@ typedef struct Qcow2CheckOptions {
     bool roles;              /* fill Qcow2CheckResult.roles */
     bool space;              /* fill ImageCheck.space */
     bool findings;           /* fill ImageCheck.findings */
+    bool layout;             /* fill Qcow2CheckResult.layout */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
 } Qcow2CheckOptions;
 
+/* What an image is, and where the guest's clusters are in it. */
+typedef struct Qcow2Layout {
+    Qcow2Facts facts;
+    Mappings mappings;
+} Qcow2Layout;
+
 typedef struct Qcow2CheckResult {
     ImageCheck *check;   /* all counts set, 0 included; filename and format are left to the caller */
     int failure;         /* 0, or the errno value of the first thing that could not be examined */
     ClusterRoles *roles; /* NULL unless asked for */
+    Qcow2Layout *layout; /* likewise */
     char **notes;        /* NULL-terminated: what the user should know and what counts nowhere; may be empty */
 } Qcow2CheckResult;
 

@@ -1,0 +1,15 @@
+/*
+ * What the header of an image says of it, for a person.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_FACTS_H
+#define BLOCK_QCOW2_FACTS_H
+
+#include "block/qcow2-image.h"
+#include "qapi/qapi-types.h"
+
+/* Fills @facts, which is all zero; the caller clears it with qapi_clear_Qcow2Facts(). */
+void qcow2_facts(const Qcow2Image *image, Qcow2Facts *facts);
+
+#endif
