@@ -20,10 +20,12 @@
 #include "ui/check-map.h"
 #include "ui/check-options.h"
 #include "ui/check-output.h"
+#include "ui/check-report.h"
 #include "ui/fallback.h"
 #include "ui/image-target.h"
 #include "ui/message-stream.h"
 #include "ui/progress.h"
+#include "ui/report.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
 
@@ -110,14 +112,17 @@ static int exit_status(const Qcow2CheckResult *result)
     return check->leaks != 0 ? EXIT_LEAKS : EXIT_CLEAN;
 }
 
-/* Findings may be there for another purpose than to be printed. */
+/* Findings and viscera may be there for another purpose than to be printed. */
 static void print_json(const CheckOptions *options, ImageCheck *check)
 {
     bool has_findings = check->has_findings;
+    Qcow2Metadata *viscera = check->viscera;
 
     check->has_findings = has_findings && options->findings;
+    check->viscera = options->no_dump_meta ? NULL : viscera;
     print_check_json(stdout, check, options->all_fields, !options->many);
     check->has_findings = has_findings;
+    check->viscera = viscera;
 }
 
 static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
@@ -188,6 +193,9 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
                              .progress = command->progress->slot};
     g_autoptr(Qcow2Image) image = qcow2_open(source, messages, errp);
 
+    if (options->report) {
+        report_ask(&how);
+    }
     if (!image) {
         g_prefix_error(errp, "Could not open '%s': ", options->filename);
         return false;
@@ -274,6 +282,11 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     }
     report_failure(&result);
     if (options->map && !write_map(map, &result, source)) {
+        status = EXIT_FAILED;
+    }
+    g_clear_error(&error);
+    if (options->report && !check_report_write(options, &result, &error)) {
+        error_report("%s", error->message);
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {

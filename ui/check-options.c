@@ -26,6 +26,7 @@ enum {
     OPTION_MAP,
     OPTION_MAP_CURVE,
     OPTION_SPACE,
+    OPTION_REPORT,
     OPTION_FILES_FROM,
     OPTION_JOBS,
     OPTION_PROGRESS_FD,
@@ -55,6 +56,7 @@ static const struct option long_options[] = {
     {"space", no_argument, NULL, OPTION_SPACE},
     {"verbose", no_argument, NULL, 'v'},
     {"map", required_argument, NULL, OPTION_MAP},
+    {"report", required_argument, NULL, OPTION_REPORT},
     {"map-curve", required_argument, NULL, OPTION_MAP_CURVE},
     {"files-from", required_argument, NULL, OPTION_FILES_FROM},
     {"jobs", required_argument, NULL, OPTION_JOBS},
@@ -316,6 +318,10 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         options->map = optarg;
         options->own_option = "--map";
         break;
+    case OPTION_REPORT:
+        options->report = optarg;
+        options->own_option = "--report";
+        break;
     case OPTION_MAP_CURVE:
         return read_map_curve(options, optarg) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
     case OPTION_OUTPUT:
@@ -365,6 +371,18 @@ static bool allows_map(const CheckOptions *options)
     return false;
 }
 
+static bool allows_report(const CheckOptions *options)
+{
+    if (options->many) {
+        error_report_usage("--report expects one image");
+    } else if (g_str_equal(options->report, "-") && !options->quiet) {
+        error_report_usage("--report=- takes the standard output, where the result of the check goes: it needs -q");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static CheckParsed read_rest(int names, char **name, CheckOptions *options, const Deferred *deferred)
 {
     options->filenames = name;
@@ -382,6 +400,9 @@ static CheckParsed read_rest(int names, char **name, CheckOptions *options, cons
         return CHECK_PARSED_REFUSED;
     }
     if (options->rollback && !allows_rollback(options)) {
+        return CHECK_PARSED_REFUSED;
+    }
+    if (options->report && !allows_report(options)) {
         return CHECK_PARSED_REFUSED;
     }
     if ((options->map || options->has_map_curve) && !allows_map(options)) {
@@ -459,6 +480,7 @@ void check_options_print_help(void)
           "      --space            show what fills the file, and what deleting snapshots would free\n"
           "      --map=FILE         draw a picture of what the clusters of the file are used for: a PNG\n"
           "      --map-curve=CURVE  how they lie in it: hilbert (default), or linear, row by row\n"
+          "      --report=FILE      write a page that shows all of this, for a browser: HTML\n"
           "  -m N                   threads that check an image, 1 to 16; all CPUs if not given\n"
           "      --all-messages     print every message, also when there are more than a million\n"
           "  -p, --progress         show progress on stderr, if that is a terminal\n"

@@ -48,6 +48,7 @@ typedef struct CheckOptions {
     bool space;                 /* --space */
     bool verbose;               /* -v */
     const char *map;            /* --map, or NULL */
+    const char *report;         /* --report: a path, or - for stdout; NULL: none */
     bool has_map_curve;         /* --map-curve was given */
     MapCurve map_curve;         /* --map-curve */
     bool no_dump_meta;          /* --no-dump-meta */

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table of findings, and the way from a finding to the picture and back.
+
+const ROWS_AT_ONCE = 200;
+const SEVERITIES = ["corruption", "error", "leak", "note"]; // the worst first
+
+/* [first cluster, cluster behind the last] that a finding concerns; null where it has no place in the file. */
+function clustersOfFinding(finding) {
+    const where = finding.cluster;
+
+    if (where) {
+        const first = clusterOf(where.offset);
+        return [first, Math.max(first + 1, clusterOf(BigInt(where.offset) + BigInt(where.size) + BigInt(clusterSize) - 1n))];
+    }
+    if (finding["entry-offset"] !== undefined) {
+        const first = clusterOf(finding["entry-offset"]);
+        return [first, first + 1];
+    }
+    return null;
+}
+
+const findingPlaces = later(() => {
+    const all = findings.map((finding, i) => [clustersOfFinding(finding), i]).filter(([where]) => where)
+        .sort(([a], [b]) => a[0] - b[0]);
+
+    return {
+        ranges: new Ranges(Float64Array.from(all, ([where]) => where[0]), Float64Array.from(all, ([where]) => where[1])),
+        numbers: all.map(([, i]) => i),
+    };
+});
+
+/* Clusters that are counted too high though something uses them: a leak of which no role tells. The first of each. */
+const quietLeaks = later(() => findings.filter((finding) => finding.severity === "leak").map(clustersOfFinding)
+    .filter((where) => where && where[0] < roles.clusters)
+    .map(([first, end]) => [first, Math.min(end, first + 64, roles.clusters)]));
+
+/* Numbers of the findings that concern the clusters [first, end). */
+function findingsAt(first, end) {
+    return findingPlaces().ranges.touching(first, end, 1000).map((i) => findingPlaces().numbers[i]);
+}
+
+function whereOf(finding) {
+    const where = finding.cluster;
+
+    return where ? range(where.offset, where.size) : "";
+}
+
+function usersText(finding) {
+    return (finding["other-users"] || []).map((user) => {
+        const guest = user.guest ? `, guest ${range(user.guest.offset, user.guest.size)}` : "";
+        const snapshot = user.snapshot === undefined ? "" : `, snapshot “${visible(user.snapshot)}”`;
+        const entry = user["entry-offset"] === undefined ? "" : `, entry at ${hex(user["entry-offset"])}`;
+
+        return `${words(user.structure)}${guest}${snapshot}${entry}`;
+    }).join("; ");
+}
+
+const bySeverity = (finding) => SEVERITIES.indexOf(finding.severity);
+const byOffset = (where) => where === undefined ? -1n : BigInt(where);
+
+const words = (name) => name.replace(/-/g, " ");
+
+/* Title, what it shows, what it is sorted by. Columns that would be empty are left out. */
+const COLUMNS = [
+    {title: "Severity", text: (f) => f.severity, key: bySeverity, className: "severity"},
+    {title: "What", text: (f) => words(f.kind), key: (f) => f.kind},
+    {title: "Structure", text: (f) => f.structure === "none" ? "" : words(f.structure), key: (f) => f.structure},
+    {title: "Entry at", text: (f) => f["entry-offset"] === undefined ? "" : hex(f["entry-offset"]), key: (f) => byOffset(f["entry-offset"]), className: "mono"},
+    {title: "Clusters", text: whereOf, key: (f) => byOffset(f.cluster && f.cluster.offset), className: "mono"},
+    {title: "Guest", text: (f) => f.guest ? range(f.guest.offset, f.guest.size) : "", key: (f) => byOffset(f.guest && f.guest.offset), className: "mono"},
+    {title: "Snapshot", text: (f) => f.snapshot === undefined ? "" : visible(f.snapshot), key: (f) => f.snapshot ?? ""},
+    {title: "Count", text: (f) => grouped(f.count), key: (f) => BigInt(f.count), className: "number"},
+    {title: "Message", text: (f) => visible(f.message), key: (f) => f.message, className: "message"},
+].filter((column) => findings.some((finding) => column.text(finding)));
+
+const shownFindings = {order: findings.map((_, i) => i), rows: 0, column: null, down: false};
+
+/* The rows on the page, by the number of the finding. */
+const findingRows = new Map();
+
+/* The way from a finding to the picture. */
+function makeShowButton(text, where) {
+    const button = element("button", "plain link", text);
+
+    button.type = "button";
+    button.title = "Show in the picture";
+    button.setAttribute("aria-label", `Show ${text} in the picture`);
+    button.addEventListener("click", () => goToAndFocus(offsetOf(where[0])));
+    return button;
+}
+
+function makeFindingRow(number) {
+    const finding = findings[number], row = element("tr", `finding ${finding.severity}`);
+    const where = clustersOfFinding(finding);
+    const linked = finding.cluster ? "Clusters" : "Entry at";
+
+    row.id = `finding-${number}`;
+    row.tabIndex = -1;
+    for (const column of COLUMNS) {
+        const text = column.text(finding);
+
+        if (column.title === linked && where && where[0] < roles.clusters) {
+            const cell = element("td", column.className);
+
+            cell.append(makeShowButton(text, where));
+            row.append(cell);
+        } else {
+            row.append(element("td", column.className, text));
+        }
+    }
+    const message = row.lastElementChild;
+    if (finding.fixed) {
+        message.append(element("span", "tag", "fixed"));
+    }
+    if (finding["other-users"]) {
+        message.append(element("small", "", `Also used by: ${usersText(finding)}`));
+    }
+    return row;
+}
+
+function appendFindingRows(n) {
+    const end = Math.min(shownFindings.rows + n, shownFindings.order.length);
+    const more = byId("findings-more");
+
+    for (; shownFindings.rows < end; shownFindings.rows++) {
+        const number = shownFindings.order[shownFindings.rows], row = makeFindingRow(number);
+
+        findingRows.set(number, row);
+        byId("findings-rows").append(row);
+    }
+    more.hidden = end === shownFindings.order.length;
+    more.textContent = `Show ${grouped(Math.min(ROWS_AT_ONCE, shownFindings.order.length - end))} more`;
+}
+
+function renderFindings() {
+    findingRows.clear();
+    byId("findings-rows").replaceChildren();
+    shownFindings.rows = 0;
+    appendFindingRows(ROWS_AT_ONCE);
+}
+
+function sortFindings() {
+    const column = shownFindings.column;
+
+    if (column) {
+        const sign = shownFindings.down ? -1 : 1;
+        const keys = new Map(shownFindings.order.map((i) => [i, column.key(findings[i])]));
+
+        shownFindings.order.sort((a, b) => {
+            const x = keys.get(a), y = keys.get(b);
+
+            return x < y ? -sign : x > y ? sign : a - b;
+        });
+    }
+}
+
+function filterFindings() {
+    const text = byId("filter-text").value.trim().toLowerCase();
+    const severity = byId("filter-severity").value, structure = byId("filter-structure").value;
+
+    shownFindings.order = [...findings.keys()].filter((i) => {
+        const f = findings[i];
+
+        return (!severity || f.severity === severity) && (!structure || f.structure === structure) &&
+            (!text || [f.kind, ...COLUMNS.map((column) => column.text(f)), usersText(f)].join("\n").toLowerCase().includes(text));
+    });
+    sortFindings();
+    renderFindings();
+    byId("filter-result").textContent = shownFindings.order.length === findings.length
+        ? "" : `${grouped(shownFindings.order.length)} of ${grouped(findings.length)} shown`;
+}
+
+function sortBy(column) {
+    shownFindings.down = shownFindings.column === column && !shownFindings.down;
+    shownFindings.column = column;
+    for (const [i, cell] of [...byId("findings-head").children].entries()) {
+        if (COLUMNS[i] === column) {
+            cell.setAttribute("aria-sort", shownFindings.down ? "descending" : "ascending");
+        } else {
+            cell.removeAttribute("aria-sort");
+        }
+    }
+    sortFindings();
+    renderFindings();
+}
+
+/* Shows the row of a finding, and puts the focus there. */
+function goToFinding(number) {
+    if (!shownFindings.order.includes(number)) {
+        byId("filter").reset();
+        filterFindings();
+    }
+    appendFindingRows(Math.max(0, shownFindings.order.indexOf(number) + 1 - shownFindings.rows));
+    findingRows.get(number).scrollIntoView({block: "center", inline: "start"});
+    findingRows.get(number).focus({preventScroll: true});
+}
+
+/* The way from a place of the picture to a finding that concerns it. */
+function findingLink(number) {
+    const finding = findings[number], item = element("li"), button = element("button", `plain ${finding.severity}`);
+
+    button.type = "button";
+    button.textContent = `${finding.severity}: ${words(finding.kind)}`;
+    button.addEventListener("click", () => goToFinding(number));
+    item.append(button);
+    return item;
+}
+
+function fillChoices(select, values) {
+    for (const value of values) {
+        const option = element("option", "", words(value));
+
+        option.value = value;
+        select.append(option);
+    }
+}
+
+function startFindings() {
+    const total = BigInt(report["findings-total"]);
+
+    byId("findings-lead").textContent = findings.length === 0 ? "Nothing to tell: the check found no fault."
+        : BigInt(findings.length) < total
+            ? `The first ${grouped(findings.length)} of ${grouped(total)}; check --findings --output=json has all of them.`
+            : `${counted(total, "finding", "findings")}. Neighbouring clusters with the same fault are one.`;
+    byId("findings-body").hidden = findings.length === 0;
+    for (const column of COLUMNS) {
+        const cell = element("th", column.className === "number" ? "number" : ""), button = element("button", "plain", column.title);
+
+        cell.scope = "col";
+        button.type = "button";
+        button.addEventListener("click", () => sortBy(column));
+        cell.append(button);
+        byId("findings-head").append(cell);
+    }
+    fillChoices(byId("filter-severity"), SEVERITIES.filter((s) => findings.some((f) => f.severity === s)));
+    fillChoices(byId("filter-structure"), [...new Set(findings.map((f) => f.structure))].sort());
+    byId("filter").addEventListener("submit", (event) => event.preventDefault());
+    byId("filter").addEventListener("input", filterFindings);
+    byId("filter").addEventListener("change", filterFindings);
+    byId("findings-more").addEventListener("click", () => appendFindingRows(ROWS_AT_ONCE));
+    shownFindings.order.sort((a, b) => bySeverity(findings[a]) - bySeverity(findings[b]) || a - b);
+    renderFindings();
+}

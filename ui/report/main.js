@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Fills the page.
+
+const check = report.check;
+
+function verdict() {
+    if (Number(check["check-errors"]) > 0) {
+        return ["error", `Not all of the image could be checked: ${counted(check["check-errors"], "error", "errors")}` +
+            (Number(check.corruptions) ? `, ${counted(check.corruptions, "corruption", "corruptions")} so far` : "")];
+    }
+    if (Number(check.corruptions) > 0) {
+        return ["corruption", `${counted(check.corruptions, "corruption", "corruptions")}: data may be wrong, or may be overwritten by whoever writes to the image`];
+    }
+    if (Number(check.leaks) > 0) {
+        return ["leak", `${counted(check.leaks, "leaked cluster", "leaked clusters")}: they waste space and do no harm`];
+    }
+    return ["clean", "No errors were found on the image"];
+}
+
+function showHead() {
+    const [kind, text] = verdict();
+    const name = visible(check.filename);
+
+    document.title = `${name} – check`;
+    byId("file-name").textContent = name;
+    byId("verdict").textContent = text;
+    byId("verdict").classList.add(kind);
+    byId("made").textContent = `Made by ${report.program} on ${new Date(report.created * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC.`;
+}
+
+function showCount(title, value, detail, className) {
+    const group = element("div", className);
+
+    group.append(element("dt", "", title), element("dd", "value", value));
+    if (detail) {
+        group.append(element("dd", "detail", detail));
+    }
+    byId("counts").append(group);
+}
+
+function fixedText(n) {
+    return Number(n) > 0 ? `${grouped(n)} repaired` : "";
+}
+
+function showCounts() {
+    const whole = Number(check["total-clusters"]), allocated = Number(check["allocated-clusters"]);
+    const bad = (n, kind) => Number(n) > 0 ? kind : "";
+
+    showCount("Corruptions", grouped(check.corruptions), fixedText(check["corruptions-fixed"]), bad(check.corruptions, "corruption"));
+    showCount("Leaks", grouped(check.leaks), fixedText(check["leaks-fixed"]), bad(check.leaks, "leak"));
+    showCount("Errors of the check", grouped(check["check-errors"]), "", bad(check["check-errors"], "error"));
+    showCount("Allocated", share(allocated, whole), `${grouped(allocated)} of ${grouped(whole)} guest clusters`);
+    showCount("Fragmented", share(Number(check["fragmented-clusters"]), allocated), counted(check["fragmented-clusters"], "cluster", "clusters"));
+    showCount("Compressed", share(Number(check["compressed-clusters"]), allocated), counted(check["compressed-clusters"], "cluster", "clusters"));
+}
+
+function showFacts() {
+    const image = report.image, list = byId("facts");
+    const add = (name, value) => {
+        const group = element("div");
+
+        group.append(element("dt", "", name), element("dd", "", value));
+        list.append(group);
+    };
+
+    add("Format", `qcow2, version ${image.version}`);
+    add("Guest’s disk", `${size(image["virtual-size"])} (${grouped(image["virtual-size"])} bytes)`);
+    add("File", `${size(image["file-size"])} (${grouped(image["file-size"])} bytes)`);
+    add("End of the last cluster in use", hex(check["image-end-offset"]));
+    add("Cluster size", size(clusterSize));
+    add("Reference counts", counted(image["refcount-bits"], "bit", "bits"));
+    add("Features", image.features.length ? image.features.join(", ") : "none");
+    byId("notes").hidden = report.notes.length === 0;
+    byId("notes").append(...report.notes.map((note) => element("li", "", visible(note))));
+}
+
+/* The legend is a table of all roles with their numbers, which is the picture in words too. */
+function showLegend() {
+    const {counts, used} = census(0, roles.clusters);
+
+    byId("picture-lead").textContent = `${counted(roles.clusters, "cluster", "clusters")} of ${size(clusterSize)}, ` +
+        `${share(used, roles.clusters)} in use, in the order of the file along a curve that begins at the top left: what is near in the file is near in the picture.` +
+        (report["role-step"] > 1 ? ` So many pieces are in the file that ${grouped(report["role-step"])} clusters each are taken together here.` : "");
+    canvas.setAttribute("aria-label", `The clusters of the file, ${share(used, roles.clusters)} in use`);
+    report.roles.forEach((role, number) => {
+        if (counts[number] === 0) {
+            return;
+        }
+        const row = element("tr"), head = element("th"), button = element("button", "plain");
+        const swatch = element("span", "swatch");
+
+        swatch.style.background = report.roles[number].colour;
+        head.scope = "row";
+        button.type = "button";
+        button.setAttribute("aria-pressed", "false");
+        button.append(swatch, element("span", "", roleTitle(number)));
+        button.addEventListener("click", () => pickRole(number));
+        button.dataset.role = number;
+        head.append(button);
+        row.append(head, element("td", "number", grouped(counts[number])), element("td", "number", size(counts[number] * clusterSize)));
+        byId("legend").append(row);
+    });
+}
+
+function pickRole(number) {
+    view.picked = view.picked === number ? null : number;
+    for (const button of byId("legend").querySelectorAll("button")) {
+        button.setAttribute("aria-pressed", Number(button.dataset.role) === view.picked);
+    }
+    draw();
+}
+
+function start() {
+    showHead();
+    showCounts();
+    showFacts();
+    showLegend();
+    startFindings();
+    startSearch();
+    startTree();
+    if (roles.clusters === 0) {
+        byId("picture").hidden = true;
+        return;
+    }
+    new ResizeObserver(resizeCanvas).observe(byId("canvas-box"));
+    byId("canvas-box").style.aspectRatio = `${curve.side} / ${curve.rows}`;
+    resizeCanvas();
+    zoomWhole();
+    showCursorPlace();
+    addEventListener("beforeprint", drawNow);
+    addEventListener("afterprint", draw);
+    document.documentElement.dataset.ready = "yes";
+}
+
+start();

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Draws the clusters of the file. The quarters of the curve are gone down into until one is as small as a point of the
+// screen, or all of one role; that meets the clusters in the order of the file, so the runs are gone through once.
+
+const MAX_SQUARE = 64;  // size of a cluster at the greatest zoom, CSS pixels
+const GAP_FROM = 7;     // CSS pixels from which squares have gaps between them
+const STRIPES_FROM = 16;
+const MARKS_MAX = 20000;
+
+const canvas = byId("canvas");
+const context = canvas.getContext("2d");
+
+/* Of the view: points for the side of a cluster, and where the curve begins. Points are those of the canvas. */
+const view = {scale: 1, x: 0, y: 0, ratio: 1, picked: null};
+
+function rgb(colour) {
+    const value = parseInt(colour.slice(1), 16);
+
+    return [value >> 16, value >> 8 & 255, value & 255];
+}
+
+function packedColour([r, g, b]) {
+    return (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+}
+
+function mixed(a, b, part) {
+    return a.map((value, i) => Math.round(value + (b[i] - value) * part));
+}
+
+/* For each role 17 colours: with none, one sixteenth, ... all of the clusters of a point in use. */
+function makePalette() {
+    const free = rgb(report.roles[0].colour);
+
+    return report.roles.map((role, number) => {
+        const full = view.picked === null || view.picked === number ? rgb(role.colour) : mixed(rgb(role.colour), free, 0.82);
+
+        return Array.from({length: 17}, (_, i) => packedColour(i === 0 ? free : mixed(free, full, (80 + 175 * i / 16) / 255)));
+    });
+}
+
+function fitScale() {
+    return canvas.width / curve.side;
+}
+
+function maxScale() {
+    return Math.max(fitScale(), MAX_SQUARE * view.ratio);
+}
+
+/* Keeps the file in the canvas. */
+function clampView() {
+    const fit = fitScale();
+
+    view.scale = Math.min(Math.max(view.scale, fit), maxScale());
+    view.x = Math.min(0, Math.max(view.x, canvas.width - curve.side * view.scale));
+    view.y = Math.min(0, Math.max(view.y, canvas.height - curve.rows * view.scale));
+}
+
+/* Level of the squares that are drawn as one: 0 where each cluster has its own. */
+function drawnLevel() {
+    let level = 0;
+
+    while (level < curve.order && view.scale * 2 ** level < 2) {
+        level++;
+    }
+    return level;
+}
+
+/* What the clusters [first, end) are: how many of each role, and what is wrong with them. */
+function census(first, end, from = runAt(first)) {
+    const counts = new Float64Array(report.roles.length);
+    let used = 0, corrupt = false, leak = false, run = from;
+
+    for (; run < roles.n && roles.starts[run] < end; run++) {
+        const kind = roles.kinds[run], role = kind & ROLE_MASK;
+        const n = Math.min(end, roles.starts[run + 1]) - Math.max(first, roles.starts[run]);
+
+        counts[role] += n;
+        used += role === 0 ? 0 : n;
+        corrupt = corrupt || (kind & CORRUPT) !== 0;
+        leak = leak || (kind & HAS_LEAK) !== 0;
+    }
+    return {counts, used, corrupt, leak, next: Math.max(run - 1, 0)};
+}
+
+/* The role that most of the clusters in use have. */
+function mainRole(counts) {
+    let main = 0;
+
+    for (let role = 1; role < counts.length; role++) {
+        if (counts[role] > (main === 0 ? 0 : counts[main])) {
+            main = role;
+        }
+    }
+    return main;
+}
+
+class Drawing {
+    constructor() {
+        this.image = context.createImageData(canvas.width, canvas.height);
+        this.points = new Uint32Array(this.image.data.buffer);
+        this.points.fill(packedColour(rgb(report.palette.paper)));
+        this.palette = makePalette();
+        this.gap = view.scale >= GAP_FROM * view.ratio ? Math.max(1, Math.round(view.ratio)) : 0;
+        this.stripes = view.scale >= STRIPES_FROM * view.ratio ? packedColour(rgb(report.palette.paper)) : 0;
+        this.level = drawnLevel();
+        this.run = 0;
+        this.marks = [];
+    }
+
+    fill(x, y, side, colour, stripe) {
+        const width = canvas.width, gap = this.gap, thick = Math.round(2 * view.ratio);
+        const left = Math.max(0, Math.round(view.x + x * view.scale));
+        const top = Math.max(0, Math.round(view.y + y * view.scale));
+        const right = Math.min(width, Math.round(view.x + (x + side) * view.scale) - gap);
+        const bottom = Math.min(canvas.height, Math.round(view.y + (y + side) * view.scale) - gap);
+
+        for (let row = top; row < bottom && right > left; row++) {
+            this.points.fill(colour, row * width + left, row * width + right);
+            for (let column = left; stripe && column < right; column++) {
+                if ((column + row) % (4 * thick) < thick) {
+                    this.points[row * width + column] = stripe;
+                }
+            }
+        }
+    }
+
+    seek(cluster) {
+        if (roles.starts[this.run] > cluster || roles.starts[this.run + 1] <= cluster) {
+            this.run = this.run + 1 < roles.n && roles.starts[this.run + 1] === cluster ? this.run + 1 : runAt(cluster);
+        }
+    }
+
+    leaf(x, y, side, first, end) {
+        this.seek(first);
+        let kind = roles.kinds[this.run];
+        let fill = 16;
+
+        if (roles.starts[this.run + 1] < end) {
+            const all = census(first, end, this.run);
+
+            this.run = all.next;
+            kind = mainRole(all.counts) | (all.corrupt ? CORRUPT : 0) | (all.leak ? HAS_LEAK : 0);
+            fill = Math.ceil(16 * all.used / (end - first));
+        }
+        const role = kind & ROLE_MASK;
+        this.fill(x, y, side, this.palette[role][fill], report.roles[role].striped ? this.stripes : 0);
+        if (kind & (CORRUPT | HAS_LEAK) && this.marks.length < MARKS_MAX) {
+            this.marks.push([x, y, side, (kind & CORRUPT) !== 0]);
+        }
+    }
+
+    /* The square of 2^level clusters at x, y, of which @first is the first in the curve. */
+    square(level, x, y, state, first) {
+        const side = 2 ** level;
+        const end = Math.min(first + 4 ** level, roles.clusters);
+        const left = view.x + x * view.scale, top = view.y + y * view.scale, length = side * view.scale;
+
+        if (first >= roles.clusters || left >= canvas.width || top >= canvas.height || left + length <= 0 || top + length <= 0) {
+            return;
+        }
+        if (level <= this.level) {
+            this.leaf(x, y, side, first, end);
+            return;
+        }
+        if (!this.gap && end === first + 4 ** level) {
+            this.seek(first);
+            if (roles.starts[this.run + 1] >= end && !(roles.kinds[this.run] & CORRUPT)) {
+                this.leaf(x, y, side, first, end);
+                return;
+            }
+        }
+        for (let quarter = 0; quarter < 4; quarter++) {
+            this.square(level - 1, x + quarterX(state, quarter) * side / 2, y + quarterY(state, quarter) * side / 2,
+                        state ^ QUARTER_STATE[quarter], first + quarter * 4 ** (level - 1));
+        }
+    }
+
+    markQuietLeaks() {
+        const side = 2 ** this.level, area = 4 ** this.level;
+        const seen = new Set(this.marks.map(([x, y]) => y * curve.side + x));
+
+        for (const [first, end] of quietLeaks()) {
+            for (let cluster = first; cluster < end; cluster = squareOf(cluster, this.level) + area) {
+                const at = placeOf(cluster), x = Math.floor(at.x / side) * side, y = Math.floor(at.y / side) * side;
+
+                if (!seen.has(y * curve.side + x)) {
+                    this.marks.push([x, y, side, false]);
+                }
+            }
+        }
+    }
+
+    /* What is wrong is to be seen also where it is one cluster of a million: the least is larger than a point. */
+    drawMarks() {
+        const least = 6 * view.ratio, {palette} = report;
+
+        this.marks.sort((a, b) => a[3] - b[3]); // corruptions on top
+        for (const [x, y, side, corrupt] of this.marks) {
+            const length = side * view.scale, drawn = Math.max(length - this.gap, least);
+            const left = view.x + x * view.scale - Math.max(0, (least - length) / 2);
+            const top = view.y + y * view.scale - Math.max(0, (least - length) / 2);
+            const line = Math.max(view.ratio, Math.min(3 * view.ratio, drawn / 6));
+
+            if (drawn < 3 * least) {
+                context.fillStyle = corrupt ? palette.outline : palette.paper;
+                context.fillRect(left, top, drawn, drawn);
+                context.fillStyle = corrupt ? palette.damage : palette.leak;
+                context.fillRect(left + line, top + line, drawn - 2 * line, drawn - 2 * line);
+            } else if (corrupt) {
+                context.lineWidth = 2 * line;
+                context.strokeStyle = palette.damage;
+                context.strokeRect(left + line, top + line, drawn - 2 * line, drawn - 2 * line);
+                context.lineWidth = line / 2;
+                context.strokeStyle = palette.outline;
+                context.strokeRect(left + line / 4, top + line / 4, drawn - line / 2, drawn - line / 2);
+            }
+        }
+    }
+}
+
+let drawingAsked = false;
+
+function drawNow() {
+    drawingAsked = false;
+    const drawing = new Drawing();
+
+    drawing.square(curve.order, 0, 0, 0, 0);
+    context.putImageData(drawing.image, 0, 0);
+    drawing.markQuietLeaks();
+    drawing.drawMarks();
+    byId("zoom-level").textContent = `${Math.round(10 * view.scale / fitScale()) / 10}×`;
+    showCursor();
+}
+
+function draw() {
+    if (!drawingAsked) {
+        drawingAsked = true;
+        requestAnimationFrame(drawNow);
+    }
+}
+
+/* Makes the canvas as large as its box; the view stays where it is. */
+function resizeCanvas() {
+    const box = byId("canvas-box").getBoundingClientRect();
+    const ratio = Math.min(devicePixelRatio || 1, 2);
+    const width = Math.max(1, Math.round(box.width * ratio));
+    const before = canvas.width;
+
+    if (box.width === 0 || (width === before && view.ratio === ratio && canvas.height === Math.round(width * curve.rows / curve.side))) {
+        return;
+    }
+    view.ratio = ratio;
+    canvas.width = width;
+    canvas.height = Math.round(width * curve.rows / curve.side);
+    for (const key of ["scale", "x", "y"]) {
+        view[key] *= width / before;
+    }
+    clampView();
+    draw();
+}
+
+/* Zooms by @factor, and leaves the point (@x, @y) of the canvas where it is. */
+function zoomAt(x, y, factor) {
+    const before = view.scale;
+
+    view.scale *= factor;
+    view.scale = Math.min(Math.max(view.scale, fitScale()), maxScale());
+    view.x = x - (x - view.x) * view.scale / before;
+    view.y = y - (y - view.y) * view.scale / before;
+    clampView();
+    draw();
+}
+
+function zoomWhole() {
+    view.scale = fitScale();
+    clampView();
+    draw();
+}
+
+/* Brings a cluster into view, so large that it can be told from its neighbours. */
+function zoomTo(cluster) {
+    const {x, y} = placeOf(cluster);
+
+    view.scale = Math.min(maxScale(), Math.max(view.scale, 12 * view.ratio));
+    view.x = canvas.width / 2 - (x + 0.5) * view.scale;
+    view.y = canvas.height / 2 - (y + 0.5) * view.scale;
+    clampView();
+    draw();
+}
