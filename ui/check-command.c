@@ -221,11 +221,20 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow
 }
 
 /* From here on the image is read, and what it says is not to be trusted. */
-static bool lock_in(const CheckOptions *options, const ImageTarget *target, const CheckMap *map, unsigned *layers)
+static bool lock_in(const CheckOptions *options, const ImageTarget *target, const CheckMap *map,
+                    const ReportFile *report, unsigned *layers)
 {
-    const char *files[] = {map ? check_map_path(map) : NULL, NULL};
-    SandboxNeeds needs = {.network = target->open_remote != NULL, .files = map ? files : NULL};
+    const char *files[3] = {NULL};
+    SandboxNeeds needs = {.network = target->open_remote != NULL, .files = files};
     g_autoptr(GError) error = NULL;
+    unsigned n = 0;
+
+    if (map) {
+        files[n++] = check_map_path(map);
+    }
+    if (report) {
+        files[n++] = check_report_path(report);
+    }
 
     memory_plan(); /* looks at the machine */
     if (!sandbox_enter(options->sandbox, &needs, layers, &error)) {
@@ -235,7 +244,7 @@ static bool lock_in(const CheckOptions *options, const ImageTarget *target, cons
     return true;
 }
 
-/* The verdict does not depend on the picture: what is wrong with that is told, and the check goes on. */
+/* The verdict does not depend on picture and report: what is wrong with these is told, and the check goes on. */
 static CheckMap *prepare_map(const CheckOptions *options)
 {
     g_autoptr(GError) error = NULL;
@@ -245,6 +254,27 @@ static CheckMap *prepare_map(const CheckOptions *options)
         error_report("%s", error->message);
     }
     return map;
+}
+
+static ReportFile *prepare_report(const CheckOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    ReportFile *report = check_report_new(options, &error);
+
+    if (!report) {
+        error_report("%s", error->message);
+    }
+    return report;
+}
+
+static bool write_report(ReportFile *report, const Qcow2CheckResult *result)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (report && !check_report_write(report, result, &error)) {
+        error_report("%s", error->message);
+    }
+    return report && !error;
 }
 
 static bool write_map(CheckMap *map, const Qcow2CheckResult *result, const BlockSource *source)
@@ -261,12 +291,13 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
 {
     const CheckOptions *options = &command->options;
     g_autoptr(CheckMap) map = options->map ? prepare_map(options) : NULL;
+    g_autoptr(ReportFile) report = options->report ? prepare_report(options) : NULL;
     unsigned layers;
     Qcow2CheckResult result = {0};
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!lock_in(options, target, map, &layers)) {
+    if (!lock_in(options, target, map, report, &layers)) {
         return EXIT_FAILED;
     }
     if (!check_in_view(command, source, &result, &error)) {
@@ -284,9 +315,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     if (options->map && !write_map(map, &result, source)) {
         status = EXIT_FAILED;
     }
-    g_clear_error(&error);
-    if (options->report && !check_report_write(options, &result, &error)) {
-        error_report("%s", error->message);
+    if (options->report && !write_report(report, &result)) {
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {

@@ -11,30 +11,47 @@
 #include "ui/report.h"
 #include "util/output-file.h"
 
-static bool write_to_stdout(const Qcow2CheckResult *result, int64_t now, GError **errp)
+struct ReportFile {
+    OutputFile *file; /* NULL: standard output */
+};
+
+ReportFile *check_report_new(const CheckOptions *options, GError **errp)
 {
-    report_write(stdout, result, now);
-    errno = 0;
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        g_set_error(errp, BLOCK_ERROR, errno ? errno : EIO, "Could not write the report: %s",
-                    errno ? g_strerror(errno) : "output failed");
-        return false;
+    bool to_stdout = g_str_equal(options->report, "-");
+    OutputFile *file = to_stdout ? NULL : output_file_new(options->report, REPORT_SIGNATURE, errp);
+    ReportFile *report = NULL;
+
+    if (file || to_stdout) {
+        report = g_new(ReportFile, 1);
+        *report = (ReportFile){.file = file};
     }
-    return true;
+    return report;
 }
 
-bool check_report_write(const CheckOptions *options, const Qcow2CheckResult *result, GError **errp)
+const char *check_report_path(const ReportFile *report)
 {
-    int64_t now = g_get_real_time() / G_USEC_PER_SEC;
-    g_autoptr(OutputFile) file = NULL;
+    return report->file ? output_file_path(report->file) : NULL;
+}
 
-    if (g_str_equal(options->report, "-")) {
-        return write_to_stdout(result, now, errp);
+static bool finish_stdout(GError **errp)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return true;
     }
-    file = output_file_new(options->report, REPORT_SIGNATURE, errp);
-    if (!file) {
-        return false;
-    }
-    report_write(output_file_stream(file), result, now);
-    return output_file_commit(file, errp);
+    g_set_error(errp, BLOCK_ERROR, errno ? errno : EIO, "Could not write the report: %s",
+                errno ? g_strerror(errno) : "output failed");
+    return false;
+}
+
+bool check_report_write(ReportFile *report, const Qcow2CheckResult *result, GError **errp)
+{
+    report_write(report->file ? output_file_stream(report->file) : stdout, result, g_get_real_time() / G_USEC_PER_SEC);
+    return report->file ? output_file_commit(report->file, errp) : finish_stdout(errp);
+}
+
+void check_report_free(ReportFile *report)
+{
+    g_clear_pointer(&report->file, output_file_free);
+    g_free(report);
 }
