@@ -46,9 +46,9 @@ static void write_run(Writer *w, uint64_t n, unsigned kind)
     w->n += n;
 }
 
-static unsigned run_kind(const ClusterRun *run)
+static unsigned run_kind(const ClusterRun *run, bool leaked)
 {
-    return (unsigned)run->role | (run->corrupt ? CORRUPT : 0) | (run->role == CLUSTER_ROLE_LEAKED ? HAS_LEAK : 0);
+    return (unsigned)run->role | (run->corrupt ? CORRUPT : 0) | (leaked ? HAS_LEAK : 0);
 }
 
 /* What is known so far of the step under way. */
@@ -74,10 +74,10 @@ static void end_step(Step *step, Writer *w, uint64_t size)
     *step = (Step){.left = size};
 }
 
-/* Gives on @n clusters, whole steps of them at once. */
-static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun *run)
+/* Gives on the clusters of @run, whole steps of them at once. */
+static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun *run, bool leaked)
 {
-    unsigned kind = run_kind(run);
+    unsigned kind = run_kind(run, leaked);
     uint64_t n = run->n;
 
     while (n) {
@@ -99,6 +99,14 @@ static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun 
     }
 }
 
+/* What a cluster is there for, also where it is counted more often than it is used. */
+static ClusterRole role_at(const ClusterRoles *roles, uint64_t cluster)
+{
+    ClusterRun run;
+
+    return cluster_roles_next(roles, &cluster, &run) ? run.role : CLUSTER_ROLE_FREE;
+}
+
 static uint64_t write_all(const Qcow2CheckResult *result, uint64_t size, ReportPack *pack)
 {
     g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
@@ -107,7 +115,12 @@ static uint64_t write_all(const Qcow2CheckResult *result, uint64_t size, ReportP
     ClusterRun run;
 
     while (faulty_runs_next(runs, &run)) {
-        add_to_steps(&step, &writer, size, &run);
+        bool leaked = run.role == CLUSTER_ROLE_LEAKED;
+
+        if (leaked) {
+            run.role = role_at(result->roles, run.first);
+        }
+        add_to_steps(&step, &writer, size, &run, leaked);
     }
     end_step(&step, &writer, size);
     end_run(&writer);

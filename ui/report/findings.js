@@ -29,11 +29,6 @@ const findingPlaces = later(() => {
     };
 });
 
-/* Clusters that are counted too high though something uses them: a leak of which no role tells. The first of each. */
-const quietLeaks = later(() => findings.filter((finding) => finding.severity === "leak").map(clustersOfFinding)
-    .filter((where) => where && where[0] < roles.clusters)
-    .map(([first, end]) => [first, Math.min(end, first + 64, roles.clusters)]));
-
 /* Numbers of the findings that concern the clusters [first, end). */
 function findingsAt(first, end) {
     return findingPlaces().ranges.touching(first, end, 1000).map((i) => findingPlaces().numbers[i]);

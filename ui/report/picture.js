@@ -145,7 +145,7 @@ class Drawing {
         const role = kind & ROLE_MASK;
         this.fill(x, y, side, this.palette[role][fill], report.roles[role].striped ? this.stripes : 0);
         if (kind & (CORRUPT | HAS_LEAK) && this.marks.length < MARKS_MAX) {
-            this.marks.push([x, y, side, (kind & CORRUPT) !== 0]);
+            this.marks.push([x, y, side, (kind & CORRUPT) !== 0, role]);
         }
     }
 
@@ -175,27 +175,12 @@ class Drawing {
         }
     }
 
-    markQuietLeaks() {
-        const side = 2 ** this.level, area = 4 ** this.level;
-        const seen = new Set(this.marks.map(([x, y]) => y * curve.side + x));
-
-        for (const [first, end] of quietLeaks()) {
-            for (let cluster = first; cluster < end; cluster = squareOf(cluster, this.level) + area) {
-                const at = placeOf(cluster), x = Math.floor(at.x / side) * side, y = Math.floor(at.y / side) * side;
-
-                if (!seen.has(y * curve.side + x)) {
-                    this.marks.push([x, y, side, false]);
-                }
-            }
-        }
-    }
-
     /* What is wrong is to be seen also where it is one cluster of a million: the least is larger than a point. */
     drawMarks() {
         const least = 6 * view.ratio, {palette} = report;
 
         this.marks.sort((a, b) => a[3] - b[3]); // corruptions on top
-        for (const [x, y, side, corrupt] of this.marks) {
+        for (const [x, y, side, corrupt, role] of this.marks) {
             const length = side * view.scale, drawn = Math.max(length - this.gap, least);
             const left = view.x + x * view.scale - Math.max(0, (least - length) / 2);
             const top = view.y + y * view.scale - Math.max(0, (least - length) / 2);
@@ -206,12 +191,12 @@ class Drawing {
                 context.fillRect(left, top, drawn, drawn);
                 context.fillStyle = corrupt ? palette.damage : palette.leak;
                 context.fillRect(left + line, top + line, drawn - 2 * line, drawn - 2 * line);
-            } else if (corrupt) {
+            } else if (corrupt || report.roles[role].colour !== palette.leak) {
                 context.lineWidth = 2 * line;
-                context.strokeStyle = palette.damage;
+                context.strokeStyle = corrupt ? palette.damage : palette.leak;
                 context.strokeRect(left + line, top + line, drawn - 2 * line, drawn - 2 * line);
                 context.lineWidth = line / 2;
-                context.strokeStyle = palette.outline;
+                context.strokeStyle = corrupt ? palette.outline : palette.paper;
                 context.strokeRect(left + line / 4, top + line / 4, drawn - line / 2, drawn - line / 2);
             }
         }
@@ -226,7 +211,6 @@ function drawNow() {
 
     drawing.square(curve.order, 0, 0, 0, 0);
     context.putImageData(drawing.image, 0, 0);
-    drawing.markQuietLeaks();
     drawing.drawMarks();
     byId("zoom-level").textContent = `${Math.round(10 * view.scale / fitScale()) / 10}×`;
     showCursor();
