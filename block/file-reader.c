@@ -6,6 +6,7 @@
 #include "block/file-reader.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "config.h"
@@ -14,7 +15,9 @@
 #include <liburing.h>
 #endif
 
-#define RING_ENTRIES 64
+#define RING_ENTRIES  64
+#define MAX_TRIES     1000
+#define LOOK_INTERVAL 1000 /* microseconds */
 
 typedef struct FileReader {
     BlockReader base;
@@ -25,7 +28,11 @@ typedef struct FileReader {
     BlockReader *threads;    /* made when first needed */
 #ifdef CONFIG_LIBURING
     struct io_uring ring;
-    bool has_ring; /* likewise */
+    bool has_ring;                       /* likewise */
+    BlockRequest *in_ring[RING_ENTRIES]; /* in the order in which they were put there */
+    unsigned n_in_ring;
+    bool broken;        /* it is never asked again */
+    unsigned in_kernel; /* of those in the ring, once it is broken */
 #endif
 } FileReader;
 
@@ -59,24 +66,85 @@ static bool ring_submit(FileReader *r, BlockRequest *request)
     }
     io_uring_prep_read(sqe, r->fd, request->buffer, request->size, request->offset);
     io_uring_sqe_set_data(sqe, request);
+    r->in_ring[r->n_in_ring++] = request;
     /* not submitted is not lost: the next call takes it along, or wait does */
     io_uring_submit(&r->ring);
     return true;
 }
 
-static BlockRequest *ring_wait(FileReader *r)
+static BlockRequest *take_from_ring(FileReader *r, unsigned i)
+{
+    BlockRequest *request = r->in_ring[i];
+
+    memmove(r->in_ring + i, r->in_ring + i + 1, (--r->n_in_ring - i) * sizeof(*r->in_ring));
+    return request;
+}
+
+/* True where the kernel may take requests later; @tries counts how often it did not. */
+static bool is_passing(int error, unsigned *tries)
+{
+    if (error == -EAGAIN || error == -EBUSY) {
+        g_usleep(LOOK_INTERVAL);
+        return ++*tries < MAX_TRIES;
+    }
+    return error == -EINTR;
+}
+
+/* The kernel takes no more requests. What it has taken it completes, and there is no other way to learn of it. */
+static struct io_uring_cqe *look_for_completion(FileReader *r)
 {
     struct io_uring_cqe *cqe;
-    BlockRequest *request;
+
+    while (r->in_kernel) {
+        if (io_uring_peek_cqe(&r->ring, &cqe) == 0) {
+            r->in_kernel--;
+            return cqe;
+        }
+        g_usleep(LOOK_INTERVAL);
+    }
+    return NULL;
+}
+
+/* Waits for a completion; NULL where none of the requests that are left has reached the kernel, nor ever will. */
+static struct io_uring_cqe *wait_for_completion(FileReader *r)
+{
+    struct io_uring_cqe *cqe;
+    unsigned tries = 0;
     int error;
 
+    if (r->broken) {
+        return look_for_completion(r);
+    }
     do {
         error = io_uring_submit_and_wait(&r->ring, 1);
         if (error >= 0) {
             error = io_uring_wait_cqe(&r->ring, &cqe);
         }
-    } while (error < 0);
-    request = io_uring_cqe_get_data(cqe);
+    } while (is_passing(error, &tries));
+    if (error >= 0) {
+        return cqe;
+    }
+    r->broken = true;
+    r->how = FILE_READER_INLINE;
+    r->in_kernel = r->n_in_ring - io_uring_sq_ready(&r->ring);
+    return look_for_completion(r);
+}
+
+static BlockRequest *ring_wait(FileReader *r)
+{
+    struct io_uring_cqe *cqe = wait_for_completion(r);
+    BlockRequest *request;
+    unsigned i = 0;
+
+    if (!cqe) {
+        request = take_from_ring(r, 0);
+        block_request_finish(r->base.source, request, 0);
+        return request;
+    }
+    while (r->in_ring[i] != io_uring_cqe_get_data(cqe)) {
+        i++;
+    }
+    request = take_from_ring(r, i);
     if (cqe->res < 0) {
         request->error = cqe->res;
     } else {

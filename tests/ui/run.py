@@ -303,6 +303,21 @@ def every_reader_gives_the_same(w):
 
 
 @case("threads")
+def ring_that_breaks(w):
+    """where io_uring fails at the first request, or later, for ever or for a while, the check goes on without it"""
+    if not shutil.which("strace"):
+        raise Skip("no strace")
+    w.stock("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", "cold.qcow2", "64G")
+    expected = w.check("--output=json", "cold.qcow2").stdout
+    for failure in "EBADF", "EBADF:when=3+", "EAGAIN:when=1..9", "EAGAIN", "EINTR:when=1..5":
+        forget(w.scratch / "cold.qcow2")
+        done = w.check("--output=json", "--debug-reader=io_uring", "-m", "2", "cold.qcow2", env=NO_LEAK_CHECK,
+                       under=["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=io_uring_enter", "-e",
+                              f"inject=io_uring_enter:error={failure}"])
+        equal((failure, done.returncode, done.stdout), (failure, 0, expected))
+
+
+@case("threads")
 def any_number_of_threads_gives_the_same(w):
     """a broken image gets the same result and messages, byte for byte, from any number of threads and the stock tool"""
     w.stock("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", "wide.qcow2", "64G")
