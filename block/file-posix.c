@@ -60,6 +60,19 @@ static uint64_t file_next_hole(BlockSource *source, uint64_t offset)
     return next < 0 ? source->length : (uint64_t)next;
 }
 
+/* A device does not tell of writes. */
+static BlockSourceState file_state(BlockSource *source)
+{
+    BlockSourceState state = {.length = source->length};
+    struct stat st;
+
+    if (fstat(((FileSource *)source)->fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        state.length = st.st_size;
+        state.changed_at = st.st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_mtim.tv_nsec;
+    }
+    return state;
+}
+
 static ssize_t file_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
 {
     FileSource *file = (FileSource *)source;
@@ -117,6 +130,7 @@ static const BlockSourceOps file_ops = {
     .flush = file_flush,
     .truncate = file_truncate,
     .punch = file_punch,
+    .state = file_state,
     .close = file_close,
 };
 

@@ -95,6 +95,9 @@ static const struct {
                                          "been repaired."},
     [QCOW2_FINDING_STALE_BITMAPS] = {NOTE, "The bitmaps extension is stale: its bitmaps were not counted, and their "
                                            "clusters appear as leaks."},
+    [QCOW2_FINDING_CHANGED_DURING_CHECK] = {NOTE,
+                                            "The image was written to while it was checked: errors and leaks may be "
+                                            "of a passing state."},
     [QCOW2_FINDING_METADATA_SHARED] = {NOTE, "Clusters of metadata are used for something else too, and the reference "
                                              "counts allow for it: a write to one destroys the other."},
     [QCOW2_FINDING_LEAKED_L2] = {NOTE, "A leaked cluster looks like an L2 table: %d of the %d clusters that it names "

@@ -11,7 +11,8 @@
 #include "block/qcow2.h"
 
 struct Qcow2Image {
-    BlockSource *source; /* borrowed */
+    BlockSource *source;     /* borrowed */
+    BlockSourceState opened; /* before the first byte was read */
     Qcow2HeaderFields header;
     Qcow2Extensions extensions;
     Qcow2RefcountEntries refcount_table;

@@ -20,6 +20,7 @@
 #include "block/qcow2-roles.h"
 #include "block/qcow2-space.h"
 #include "block/qcow2-viscera.h"
+#include "block/qcow2-watch.h"
 #include "util/number.h"
 
 #define HEADER_READ_AHEAD 4096 /* bytes; header and extensions of nearly every image */
@@ -145,9 +146,11 @@ static bool check_rest(const Qcow2HeaderFields *h, const Qcow2Extensions *e, GEr
 Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp)
 {
     g_autoptr(Qcow2Image) image = g_new0(Qcow2Image, 1);
-    g_autofree uint8_t *start = read_start(source, HEADER_READ_AHEAD, errp);
+    g_autofree uint8_t *start = NULL;
 
     image->source = source;
+    image->opened = block_source_state(source);
+    start = read_start(source, HEADER_READ_AHEAD, errp);
     if (!start || !read_header(image, start, HEADER_READ_AHEAD, errp) || !check_l1_and_crypt(&image->header, errp) ||
         !read_refcount_table(image, errp) || !read_extensions(image, start, HEADER_READ_AHEAD, errp)) {
         return NULL;
@@ -309,8 +312,8 @@ static void add_note(Qcow2Check *c, GPtrArray *notes, ImageCheckFindingKind kind
     }
 }
 
-/* What the header says of the state of the image. It is not among the messages, which are the stock tool's. */
-static char **header_notes(Qcow2Check *c)
+/* What is to be said of the state of the image. It is not among the messages, which are the stock tool's. */
+static char **state_notes(Qcow2Check *c, bool changed)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
     const Qcow2Image *image = c->image;
@@ -324,6 +327,9 @@ static char **header_notes(Qcow2Check *c)
     }
     if (image->extensions.stale_bitmaps) {
         add_note(c, notes, QCOW2_FINDING_STALE_BITMAPS, header_word(offsetof(Qcow2DiskHeader, autoclear_features)));
+    }
+    if (changed) {
+        add_note(c, notes, QCOW2_FINDING_CHANGED_DURING_CHECK, qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, 0, 0));
     }
     g_ptr_array_add(notes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
@@ -388,6 +394,7 @@ static Qcow2Layout *layout_new(const Qcow2Image *image, Qcow2MappingCollector *m
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
+    g_auto(Qcow2Watch) watch = {0};
     g_autoptr(Qcow2Roles) roles = options->roles || options->space ? qcow2_roles_new(&c, image) : NULL;
     g_autoptr(Qcow2Space) space = options->space ? qcow2_space_new(&c, roles) : NULL;
     const Qcow2TableVisitor *visitor = space ? qcow2_space_visitor(space) : roles ? qcow2_roles_visitor(roles) : NULL;
@@ -395,6 +402,9 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     g_autoptr(Qcow2MappingCollector) mappings = NULL;
 
     *result = (Qcow2CheckResult){0};
+    if (options->watch) {
+        qcow2_watch_begin(&watch, image);
+    }
     visitor = hints ? qcow2_hints_visitor(hints) : visitor;
     if (options->layout) {
         mappings = qcow2_mapping_collector_new(&image->header, &c.steps, options->workers, visitor);
@@ -405,7 +415,8 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     }
     result->check = image_check(&c);
     result->failure = c.report.failure;
-    result->notes = header_notes(&c);
+    result->changed = options->watch && qcow2_watch_changed(&watch);
+    result->notes = state_notes(&c, result->changed);
     return add_findings(&c, hints, result, errp) && add_space(roles, space, result, errp) &&
            (!mappings || (result->layout = layout_new(image, mappings, errp))) &&
            (!options->viscera || add_viscera(&c, result, errp));

@@ -174,6 +174,16 @@ void block_reader_free(BlockReader *reader)
     }
 }
 
+BlockSourceState block_source_state(BlockSource *source)
+{
+    return source->ops->state ? source->ops->state(source) : (BlockSourceState){.length = source->length};
+}
+
+void block_source_follow(BlockSource *source)
+{
+    source->length = block_source_state(source).length;
+}
+
 void block_source_close(BlockSource *source)
 {
     if (source) {

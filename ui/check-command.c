@@ -47,6 +47,7 @@ typedef struct CheckCommand {
     CheckOptions options;
     char **argv;             /* of the program, for the stock tool */
     ProgressState *progress; /* of this image alone: one slot */
+    bool shared;             /* another program may write to the image: -U, or an option of the image */
 } CheckCommand;
 
 /* The stock tool gets the arguments untouched, unless there are some which it does not know and need not heed. */
@@ -189,6 +190,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
                              .space = options->space && !options->quiet,
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
+                             .watch = command->shared,
                              .workers = options->workers,
                              .progress = command->progress->slot};
     g_autoptr(Qcow2Image) image = qcow2_open(source, messages, errp);
@@ -214,6 +216,16 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow
     g_autoptr(ProgressView) view = progress_view_new(command->progress, options->progress, options->progress_fd, true);
     FILE *messages = message_stream_new(view);
     bool checked = open_and_check(command, source, messages, result, errp);
+
+    if (checked && result->changed) {
+        fputs(
+            "The image was written to while it was checked. It is checked once more; what was said so far may be of a "
+            "passing state.\n",
+            messages);
+        qcow2_check_result_clear(result);
+        block_source_follow(source);
+        checked = open_and_check(command, source, messages, result, errp);
+    }
 
     __atomic_store_n(&command->progress->finished, 1, __ATOMIC_RELAXED);
     fclose(messages);
@@ -341,6 +353,7 @@ static const char *guess_format(const ImageTarget *target, BlockSource *source, 
 
 static int check_target(const CheckCommand *command, const ImageTarget *target)
 {
+    CheckCommand ours = *command;
     g_autoptr(GError) error = NULL;
     g_autoptr(BlockSource) source = image_target_open(target, &error);
     const char *format = target->format;
@@ -353,7 +366,8 @@ static int check_target(const CheckCommand *command, const ImageTarget *target)
     }
     if (g_str_equal(format, "qcow2")) {
         signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
-        return check_image(command, target, source);
+        ours.shared = target->file.force_share;
+        return check_image(&ours, target, source);
     }
     if (g_str_equal(format, "raw")) {
         return not_supported();

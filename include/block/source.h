@@ -35,6 +35,12 @@ typedef struct BlockRequest {
     int error; /* once complete: 0, all bytes being there, or a negative errno value */
 } BlockRequest;
 
+/* What tells that a source was written to. */
+typedef struct BlockSourceState {
+    uint64_t length;
+    int64_t changed_at; /* nanoseconds since 1970, as exact as the file system has it; 0 where not known */
+} BlockSourceState;
+
 typedef struct BlockSourceOps {
     /*
      * Reads up to @size bytes (1 .. 2^30) at @offset, all of which lie below the length. Returns how many were
@@ -75,6 +81,9 @@ typedef struct BlockSourceOps {
      * negative errno value, -EOPNOTSUPP where that is not possible (here).
      */
     int (*punch)(BlockSource *source, uint64_t offset, uint64_t size);
+
+    /* The state at this moment. NULL: it is not known. */
+    BlockSourceState (*state)(BlockSource *source);
 
     /* Frees what the kind of source allocated, the BlockSource included. */
     void (*close)(BlockSource *source);
@@ -183,6 +192,12 @@ int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP whe
 
 /* Gives back space if the source can do that: see BlockSourceOps.punch. The range is cut at the end of the source. */
 int block_source_punch(BlockSource *source, uint64_t offset, uint64_t size);
+
+/* The state at this moment; where it is not known, the length as it was when the source was opened. */
+BlockSourceState block_source_state(BlockSource *source);
+
+/* Takes the length that the source has now, when another program writes to it. No reader is there. */
+void block_source_follow(BlockSource *source);
 
 void block_source_close(BlockSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockSource, block_source_close)

@@ -5,8 +5,9 @@
  *     MEDDLE_FILE   the image
  *     MEDDLE_AT     the byte
  *     MEDDLE_COUNT  at which of the reads that touch it something happens; the first if not set
- *     MEDDLE_DO     "length N": the file gets this length; "write OFFSET HEX": these bytes; "fail": this read and all
- * later ones of the byte give EIO; "kill": the process is killed
+ *     MEDDLE_DO     "length N": the file gets this length; "length-each N": this length and a byte more in each read;
+ *                   "write OFFSET HEX": these bytes; "fail": this read and all later ones of the byte give EIO; "kill",
+ *                   "stop": the process is killed or stopped
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,6 +30,7 @@ static struct {
     struct stat image;
     long long at;
     long count;
+    long more;
     const char *what;
 } meddle = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
@@ -84,6 +86,10 @@ static bool before_read(int fd, size_t size, off_t offset)
         ok = false;
     } else if (meddle.count == 0 && !strcmp(meddle.what, "kill")) {
         raise(SIGKILL);
+    } else if (meddle.count == 0 && !strcmp(meddle.what, "stop")) {
+        raise(SIGSTOP);
+    } else if (!strncmp(meddle.what, "length-each ", 12)) {
+        ok = ftruncate(meddle.fd, atoll(meddle.what + 12) + ++meddle.more) == 0;
     } else if (meddle.count == 0 && !strncmp(meddle.what, "length ", 7)) {
         ok = ftruncate(meddle.fd, atoll(meddle.what + 7)) == 0;
     } else if (meddle.count == 0 && !strncmp(meddle.what, "write ", 6)) {
