@@ -10,6 +10,7 @@
 #include "ui/map-font.h"
 #include "ui/map-paint.h"
 #include "ui/map-palette.h"
+#include "util/size.h"
 
 /* Pixels. */
 #define LINE_HEIGHT  26
@@ -28,19 +29,21 @@ typedef struct Legend {
     int entries; /* so far */
 } Legend;
 
-/* In the largest unit of which there is one at least. */
+/* Most sizes are powers of two, and "64 KiB" says no less than "64.0 KiB". */
 static char *format_size(uint64_t bytes)
 {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    unsigned unit = 0;
+    char *text = size_format(bytes);
+    char *unit = strchr(text, ' ');
+    char *end = unit;
 
-    while (unit + 1 < G_N_ELEMENTS(units) && bytes >> (10 * (unit + 1)) != 0) {
-        unit++;
+    if (memchr(text, '.', (size_t)(unit - text))) {
+        while (end[-1] == '0') {
+            end--;
+        }
+        end -= end[-1] == '.';
     }
-    if ((bytes & ((UINT64_C(1) << (10 * unit)) - 1)) == 0) {
-        return g_strdup_printf("%u %s", (unsigned)(bytes >> (10 * unit)), units[unit]);
-    }
-    return g_strdup_printf("%.1f %s", (double)bytes / (double)(UINT64_C(1) << (10 * unit)), units[unit]);
+    memmove(end, unit, strlen(unit) + 1);
+    return text;
 }
 
 /* "1 cluster", "1,234,567 clusters" */

@@ -76,7 +76,7 @@ static void test_merged(void)
     static const ClusterRun runs[] = {{0, 4, CLUSTER_ROLE_DATA}, {4, 4, CLUSTER_ROLE_DATA}};
 
     expect_cells(8, runs, 2, "0+8:d16 ");
-    expect_cells(8, NULL, 0, "0+8:.0 ");
+    expect_cells(8, runs, 0, "0+8:.0 ");
     expect_cells(0, runs, 2, "");
 }
 

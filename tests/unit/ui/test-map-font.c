@@ -34,7 +34,7 @@ static void test_known(void)
     for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
         expect_known(role_style(role)->name);
     }
-    expect_known("0123456789,. bytes KiB MiB GiB TiB PiB EiB file, clusters of: none damaged");
+    expect_known("0123456789,. B KiB MiB GiB TiB PiB EiB file, clusters of: none damaged");
     expect_known("Each square: Each point: Hilbert curve from the top left. Row by row");
     expect_known("The brighter, the more of it is in use");
 }
