@@ -1,6 +1,6 @@
 /*
- * The runs of an image with all that is wrong with it: roles know of clusters that are used too often, by too many or not
- * at all, findings of all else.
+ * The runs of an image with all that is wrong with it: roles know of clusters that are used too often, by too many or
+ * not at all, findings of all else.
  *
  * A corruption concerns the clusters that it names. Where it names none, or none that the file has, it is the cluster
  * in which the faulty word lies. A cluster that is in use, but less than its count says, is a leak here as it is one in

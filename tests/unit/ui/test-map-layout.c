@@ -28,7 +28,7 @@ static void expect_layout(MapCurve curve, uint64_t clusters, MapLayout expected)
                  .rows = rows_,                                                                                        \
                  .cell = cell_})
 
-/* A small file has large squares, one a cluster. Of the square only what the curve reaches is shown, as large as fits. */
+/* A small file has large squares, one a cluster. Only what the curve reaches is shown, as large as fits. */
 static void test_small(void)
 {
     expect_layout(MAP_CURVE_HILBERT, 0, LAYOUT(0, 1, 0, 1, 1, 128));
