@@ -17,10 +17,9 @@
 #include "block/qcow2.h"
 #include "block/undo-rollback.h"
 #include "ui/check-many.h"
-#include "ui/check-map.h"
+#include "ui/check-files.h"
 #include "ui/check-options.h"
 #include "ui/check-output.h"
-#include "ui/check-report.h"
 #include "ui/fallback.h"
 #include "ui/image-target.h"
 #include "ui/message-stream.h"
@@ -233,20 +232,10 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow
 }
 
 /* From here on the image is read, and what it says is not to be trusted. */
-static bool lock_in(const CheckOptions *options, const ImageTarget *target, const CheckMap *map,
-                    const ReportFile *report, unsigned *layers)
+static bool lock_in(const CheckOptions *options, const ImageTarget *target, CheckFiles *files, unsigned *layers)
 {
-    const char *files[3] = {NULL};
-    SandboxNeeds needs = {.network = target->open_remote != NULL, .files = files};
+    SandboxNeeds needs = {.network = target->open_remote != NULL, .files = check_files_paths(files)};
     g_autoptr(GError) error = NULL;
-    unsigned n = 0;
-
-    if (map) {
-        files[n++] = check_map_path(map);
-    }
-    if (report) {
-        files[n++] = check_report_path(report);
-    }
 
     memory_plan(); /* looks at the machine */
     if (!sandbox_enter(options->sandbox, &needs, layers, &error)) {
@@ -256,60 +245,17 @@ static bool lock_in(const CheckOptions *options, const ImageTarget *target, cons
     return true;
 }
 
-/* The verdict does not depend on picture and report: what is wrong with these is told, and the check goes on. */
-static CheckMap *prepare_map(const CheckOptions *options)
-{
-    g_autoptr(GError) error = NULL;
-    CheckMap *map = check_map_new(options, &error);
-
-    if (!map) {
-        error_report("%s", error->message);
-    }
-    return map;
-}
-
-static ReportFile *prepare_report(const CheckOptions *options)
-{
-    g_autoptr(GError) error = NULL;
-    ReportFile *report = check_report_new(options, &error);
-
-    if (!report) {
-        error_report("%s", error->message);
-    }
-    return report;
-}
-
-static bool write_report(ReportFile *report, const Qcow2CheckResult *result)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (report && !check_report_write(report, result, &error)) {
-        error_report("%s", error->message);
-    }
-    return report && !error;
-}
-
-static bool write_map(CheckMap *map, const Qcow2CheckResult *result, const BlockSource *source)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (map && !check_map_write(map, result, source->length, &error)) {
-        error_report("%s", error->message);
-    }
-    return map && !error;
-}
-
 static int check_image(const CheckCommand *command, const ImageTarget *target, BlockSource *source)
 {
     const CheckOptions *options = &command->options;
-    g_autoptr(CheckMap) map = options->map ? prepare_map(options) : NULL;
-    g_autoptr(ReportFile) report = options->report ? prepare_report(options) : NULL;
+    g_auto(CheckFiles) files = {0};
     unsigned layers;
     Qcow2CheckResult result = {0};
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!lock_in(options, target, map, report, &layers)) {
+    check_files_prepare(&files, options);
+    if (!lock_in(options, target, &files, &layers)) {
         return EXIT_FAILED;
     }
     if (!check_in_view(command, source, &result, &error)) {
@@ -324,10 +270,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
         status = finish_stdout() ? status : EXIT_FAILED;
     }
     report_failure(&result);
-    if (options->map && !write_map(map, &result, source)) {
-        status = EXIT_FAILED;
-    }
-    if (options->report && !write_report(report, &result)) {
+    if (!check_files_write(&files, &result, source->length)) {
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {
