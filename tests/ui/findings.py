@@ -18,6 +18,11 @@ import subprocess
 import sys
 import tempfile
 
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 
 import findings  # noqa: E402
@@ -42,6 +47,7 @@ class Image:
     """An image that is broken word by word, and checked."""
 
     program = None
+    schema = None  # that the build has made
     path = None
 
     def __init__(self, builder):
@@ -73,6 +79,8 @@ class Image:
         members = json.loads(done.stdout)
         problems = findings.problems(members, done.stderr.decode())
         assert not problems, problems
+        if jsonschema and self.schema.exists():
+            jsonschema.validate(members, json.loads(self.schema.read_text()))
         self.members = members
         return members["findings"]
 
@@ -663,6 +671,7 @@ def every_kind():
 
 def main():
     Image.program = os.path.abspath(sys.argv[1])
+    Image.schema = pathlib.Path(Image.program).parent / "qapi/image-check.schema.json"
     names = sys.argv[2:] or list(CASES)
     failed = 0
     print(f"1..{len(names)}")
