@@ -302,6 +302,17 @@ bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t la
     return true;
 }
 
+bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
+{
+    uint64_t value = counters_get(c, i);
+
+    if (!has_array(c) && !widen(c, size, width_for(range_max(c, 0, size)))) {
+        return false;
+    }
+    set(c->data, c->width, i, value - MIN(value, n));
+    return true;
+}
+
 static size_t count_runs(const void *values, unsigned width, size_t size)
 {
     const uint8_t *bytes = values;

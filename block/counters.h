@@ -71,6 +71,9 @@ bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t
  */
 bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t label, uint64_t several);
 
+/* Takes @n, or what is there of it, away from counter @i. */
+bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n);
+
 /* Makes of @c, which must be clear, a piece with the @size values at @values, each of @width bytes: 1 or 8. */
 bool counters_set(Counters *c, size_t size, const void *values, unsigned width);
 

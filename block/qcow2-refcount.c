@@ -101,6 +101,42 @@ void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, 
     }
 }
 
+static void set_bits_at(uint8_t *block, unsigned order, size_t i, uint64_t count)
+{
+    size_t bit = i << order;
+    uint8_t mask = ((1u << (1u << order)) - 1) << (bit % 8);
+
+    block[bit / 8] = (block[bit / 8] & ~mask) | (count << (bit % 8) & mask);
+}
+
+void qcow2_pack_refcounts(uint8_t *block, unsigned order, size_t first, size_t n, uint64_t count)
+{
+    switch (order) {
+    case 3:
+        memset(block + first, (int)count, n);
+        break;
+    case 4:
+        for (size_t i = first; i < first + n; i++) {
+            store_be16(block + i * 2, count);
+        }
+        break;
+    case 5:
+        for (size_t i = first; i < first + n; i++) {
+            store_be32(block + i * 4, count);
+        }
+        break;
+    case 6:
+        for (size_t i = first; i < first + n; i++) {
+            store_be64(block + i * 8, count);
+        }
+        break;
+    default:
+        for (size_t i = first; i < first + n; i++) {
+            set_bits_at(block, order, i, count);
+        }
+    }
+}
+
 static void free_block(gpointer opaque)
 {
     RefcountBlock *block = opaque;

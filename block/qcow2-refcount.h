@@ -37,6 +37,9 @@ unsigned qcow2_refblock_bits(const Qcow2HeaderFields *header);
 /* Unpacks the @n counts from index @first on of the refcount block at @block. */
 void qcow2_unpack_refcounts(const uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t *counts);
 
+/* Sets the @n counts from index @first on of the refcount block at @block to @count, which fits the width. */
+void qcow2_pack_refcounts(uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t count);
+
 typedef struct Qcow2StoredCounts Qcow2StoredCounts;
 
 /* Reads all blocks of @table. NULL and @errp set when memory is short; a block that cannot be read is remembered. */

@@ -32,7 +32,7 @@ struct RefMap {
 RefMap *refmap_new(uint64_t clusters)
 {
     RefMap *map = g_new0(RefMap, 1);
-    uint64_t pieces = (clusters >> COUNTERS_PER_PIECE_BITS) + 1;
+    uint64_t pieces = (clusters >> (COUNTERS_PER_PIECE_BITS - 1)) + 2; /* twice the length, rounded up */
 
     map->clusters = clusters;
     map->levels = 1;
@@ -79,6 +79,12 @@ uint64_t refmap_clusters(const RefMap *map)
     return map->clusters;
 }
 
+/* True where the directory has a place for piece @index. */
+static bool has_place(const RefMap *map, uint64_t index)
+{
+    return map->levels * NODE_BITS >= 64 || !(index >> (map->levels * NODE_BITS));
+}
+
 /* Makes sure that cluster @end - 1 is in the map. */
 static void grow(RefMap *map, uint64_t end)
 {
@@ -97,7 +103,7 @@ static unsigned slot_at(uint64_t index, unsigned level)
 
 static Piece *find_piece(const RefMap *map, uint64_t index)
 {
-    void *at = map->root;
+    void *at = has_place(map, index) ? map->root : NULL;
 
     for (unsigned level = map->levels; at && level-- > 0;) {
         at = ((Node *)at)->slots[slot_at(index, level)];
@@ -175,6 +181,9 @@ static bool add_scattered_to_piece(const RefMap *map, Piece *piece, const uint16
 
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
 {
+    if (n && !has_place(map, (first + n - 1) >> COUNTERS_PER_PIECE_BITS)) {
+        return false;
+    }
     grow(map, first + n);
     while (n > 0) {
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
@@ -203,6 +212,13 @@ bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_
     }
     grow(map, (index << COUNTERS_PER_PIECE_BITS) + last + 1);
     return add_scattered_to_piece(map, piece, at, n, weight);
+}
+
+bool refmap_subtract(RefMap *map, uint64_t cluster, uint64_t n)
+{
+    Piece *piece = find_piece(map, cluster >> COUNTERS_PER_PIECE_BITS);
+
+    return !piece || counters_subtract(&piece->counters, COUNTERS_PER_PIECE, cluster & (COUNTERS_PER_PIECE - 1), n);
 }
 
 uint64_t refmap_get(const RefMap *map, uint64_t cluster)

@@ -20,7 +20,7 @@
 
 typedef struct RefMap RefMap;
 
-/* A map for a file of @clusters clusters (0 .. 2^54). It can grow by one, see refmap_add(). */
+/* A map for a file of @clusters clusters (0 .. 2^54). It can grow to twice that at least, see refmap_add(). */
 RefMap *refmap_new(uint64_t clusters);
 
 /*
@@ -35,12 +35,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RefMap, refmap_free)
 
 /*
  * The length of the map in clusters: that of the file, or one more when an unaligned structure at its end has
- * touched the cluster behind it (spec check-behaviour 3.2, "the table grows when needed").
+ * touched the cluster behind it (spec check-behaviour 3.2, "the table grows when needed"), or as much more as a repair
+ * has added.
  */
 uint64_t refmap_clusters(const RefMap *map);
 
-/* Counts @weight references to each of the @n clusters from @first on; they lie in the file or one behind it. */
+/*
+ * Counts @weight references to each of the @n clusters from @first on. The map grows to have them; where they lie
+ * farther behind the file than it can grow, that counts as lack of memory.
+ */
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight);
+
+/* Takes @n references to @cluster away again. For one thread. */
+bool refmap_subtract(RefMap *map, uint64_t cluster, uint64_t n);
 
 /* Counts @weight references to each of the @n counters @at in piece @index; a counter may be there twice. */
 bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_t n, uint64_t weight);

@@ -64,4 +64,23 @@ static inline uint16_t load_be16(const void *p)
     return GUINT16_FROM_BE(v);
 }
 
+/* Big-endian stores to any address. */
+static inline void store_be64(void *p, uint64_t v)
+{
+    v = GUINT64_TO_BE(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void store_be32(void *p, uint32_t v)
+{
+    v = GUINT32_TO_BE(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void store_be16(void *p, uint16_t v)
+{
+    v = GUINT16_TO_BE(v);
+    memcpy(p, &v, sizeof(v));
+}
+
 #endif
