@@ -19,6 +19,8 @@
 struct UndoFile {
     BlockSource *file;
     char *path; /* NULL: the file is another's */
+    int folder; /* the one that it is in, -1: none; open from the beginning, as a sandbox may not let it be opened later
+                 */
     char *name; /* fit to be shown */
     BlockSource *image;
     uint64_t image_length; /* before the repair */
@@ -204,12 +206,20 @@ static bool put_header(UndoFile *undo, GError **errp)
 }
 
 /* Where @path is not NULL, it and @file are the undo file's own from here on, whether it can be made or not. */
+static int open_folder(const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+
+    return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 static UndoFile *make(BlockSource *file, const char *name, const char *path, BlockSource *image, GError **errp)
 {
     g_autoptr(UndoFile) undo = g_new0(UndoFile, 1);
 
     undo->file = file;
     undo->path = g_strdup(path);
+    undo->folder = path ? open_folder(path) : -1;
     undo->name = text_escape(name, strlen(name));
     undo->image = image;
     undo->image_length = image->length;
@@ -239,19 +249,6 @@ UndoFile *undo_file_create(const char *path, BlockSource *image, GError **errp)
     return make(file, path, path, image, errp);
 }
 
-/* Has the name of the file on disk. */
-static int flush_folder(const char *path)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failure = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    return failure;
-}
-
 bool undo_file_seal(UndoFile *undo, GError **errp)
 {
     int failure;
@@ -265,7 +262,8 @@ bool undo_file_seal(UndoFile *undo, GError **errp)
     }
     failure = block_source_flush(undo->file);
     if (failure == 0 && undo->path) {
-        failure = flush_folder(undo->path);
+        /* has the name of the file on disk */
+        failure = undo->folder < 0 ? -EIO : fsync(undo->folder) < 0 ? -errno : 0;
     }
     undo->sealed = failure == 0;
     return undo->sealed || fail(undo, failure, errp);
@@ -281,6 +279,9 @@ void undo_file_free(UndoFile *undo)
         if (!undo->sealed) {
             unlink(undo->path);
         }
+    }
+    if (undo->folder >= 0) {
+        close(undo->folder);
     }
     g_checksum_free(undo->record);
     g_free(undo->path);
