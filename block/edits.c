@@ -1,0 +1,204 @@
+/*
+ * A repair as a list of edits.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/edits.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define SECTOR 512 /* bytes: the unit in which differences are looked for */
+
+struct Edits {
+    GArray *phases[EDIT_PHASE__MAX]; /* Edit */
+};
+
+static void clear_edit(gpointer opaque)
+{
+    g_free(((Edit *)opaque)->bytes);
+}
+
+Edits *edits_new(void)
+{
+    Edits *edits = g_new(Edits, 1);
+
+    for (unsigned i = 0; i < EDIT_PHASE__MAX; i++) {
+        edits->phases[i] = g_array_new(FALSE, FALSE, sizeof(Edit));
+        g_array_set_clear_func(edits->phases[i], clear_edit);
+    }
+    return edits;
+}
+
+void edits_free(Edits *edits)
+{
+    if (edits) {
+        for (unsigned i = 0; i < EDIT_PHASE__MAX; i++) {
+            g_array_unref(edits->phases[i]);
+        }
+        g_free(edits);
+    }
+}
+
+void edits_add(Edits *edits, EditPhase phase, const Edit *edit)
+{
+    g_array_append_vals(edits->phases[phase], edit, 1);
+}
+
+const Edit *edits_of(const Edits *edits, EditPhase phase, size_t *n)
+{
+    *n = edits->phases[phase]->len;
+    return (const Edit *)(void *)edits->phases[phase]->data;
+}
+
+bool edits_any(const Edits *edits, EditPhase first, EditPhase last)
+{
+    for (EditPhase phase = first; phase <= last; phase++) {
+        if (edits->phases[phase]->len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool failed(GError **errp, int failure, const char *what, const Edit *edit)
+{
+    g_set_error(errp, BLOCK_ERROR, -failure, "Could not %s %s (%" PRIu64 " bytes at 0x%" PRIx64 "): %s", what,
+                ImageCheckStructure_str(edit->structure), edit->size, edit->offset, g_strerror(-failure));
+    return false;
+}
+
+/*
+ * What @edit makes of its range: *now gets what is there, *then what will be, both to be freed; *now is NULL where
+ * that does not matter.
+ */
+static bool make_bytes(const Edit *edit, BlockSource *source, uint8_t **now, uint8_t **then, GError **errp)
+{
+    g_autofree uint8_t *old = NULL;
+    g_autofree uint8_t *new = g_try_malloc(edit->size);
+    int failure = new ? 0 : -ENOMEM;
+
+    if (!failure && edit->bytes) {
+        memcpy(new, edit->bytes, edit->size);
+    } else if (!failure) {
+        failure = block_source_read(source, new, edit->size, edit->copies ? edit->from : edit->offset);
+    }
+    if (!failure && edit->change) {
+        old = g_try_malloc(edit->size);
+        failure = old ? 0 : -ENOMEM;
+    }
+    if (failure) {
+        return failed(errp, failure, "read", edit);
+    }
+    if (edit->change) {
+        memcpy(old, new, edit->size);
+        if (!edit->change(edit, new, errp)) {
+            return false;
+        }
+    }
+    *now = g_steal_pointer(&old);
+    *then = g_steal_pointer(&new);
+    return true;
+}
+
+static bool save_edit(const Edit *edit, BlockSource *source, UndoFile *undo, GError **errp)
+{
+    g_autofree uint8_t *now = NULL;
+    g_autofree uint8_t *then = NULL;
+
+    if (!edit->size) {
+        return true;
+    }
+    if (edit->change) {
+        /* several edits may change the range one after the other */
+        return undo_file_save(undo, edit->offset, NULL, edit->size, errp);
+    }
+    return make_bytes(edit, source, &now, &then, errp) && undo_file_save(undo, edit->offset, then, edit->size, errp);
+}
+
+bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp)
+{
+    uint64_t end = source->length;
+
+    for (EditPhase phase = 0; phase < EDIT_PHASE__MAX; phase++) {
+        for (guint i = 0; i < edits->phases[phase]->len; i++) {
+            const Edit *edit = &g_array_index(edits->phases[phase], Edit, i);
+
+            if (!save_edit(edit, source, undo, errp)) {
+                return false;
+            }
+            end = MAX(end, edit->offset + edit->size);
+        }
+        if (edits->phases[phase]->len && !undo_file_barrier(undo, errp)) {
+            return false;
+        }
+    }
+    return (end == source->length || undo_file_length(undo, end, errp)) && undo_file_seal(undo, errp);
+}
+
+/* Writes the sectors of @then that are not as in @now, each row of them at once. */
+static int write_differences(const Edit *edit, BlockSource *source, const uint8_t *now, const uint8_t *then)
+{
+    uint64_t at = 0;
+
+    while (at < edit->size) {
+        uint64_t end = at;
+
+        while (end < edit->size && memcmp(now + end, then + end, MIN(SECTOR, edit->size - end))) {
+            end += MIN(SECTOR, edit->size - end);
+        }
+        if (end > at) {
+            int failure = block_source_write(source, then + at, end - at, edit->offset + at);
+
+            if (failure) {
+                return failure;
+            }
+        }
+        at = MAX(end, at + SECTOR);
+    }
+    return 0;
+}
+
+static bool apply_edit(const Edit *edit, BlockSource *source, GError **errp)
+{
+    g_autofree uint8_t *now = NULL;
+    g_autofree uint8_t *then = NULL;
+    int failure;
+
+    if (edit->run) {
+        return edit->run(edit, source, errp);
+    }
+    if (!make_bytes(edit, source, &now, &then, errp)) {
+        return false;
+    }
+    failure =
+        now ? write_differences(edit, source, now, then) : block_source_write(source, then, edit->size, edit->offset);
+    return !failure || failed(errp, failure, "write", edit);
+}
+
+static bool apply_phase(const GArray *edits, BlockSource *source, GError **errp)
+{
+    int failure;
+
+    for (guint i = 0; i < edits->len; i++) {
+        if (!apply_edit(&g_array_index(edits, Edit, i), source, errp)) {
+            return false;
+        }
+    }
+    failure = edits->len ? block_source_flush(source) : 0;
+    if (failure) {
+        g_set_error(errp, BLOCK_ERROR, -failure, "Could not flush the image: %s", g_strerror(-failure));
+    }
+    return !failure;
+}
+
+bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
+{
+    for (EditPhase phase = first; phase <= last; phase++) {
+        if (!apply_phase(edits->phases[phase], source, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
