@@ -45,6 +45,15 @@ bool qcow2_check_count(Qcow2Check *check, Qcow2Image *image, const Qcow2CheckOpt
 /* Reports all faults. The refcount blocks are counted here, after everything else. */
 bool qcow2_check_report(Qcow2Check *check, GError **errp);
 
+/* The first part of it: all but wrong counts and COPIED flags. */
+bool qcow2_check_report_structures(Qcow2Check *check, GError **errp);
+
+/* The second: wrong counts. Sets @check->used_end. */
+void qcow2_check_report_counts(Qcow2Check *check, Qcow2Report *report);
+
+/* What was found, once it is reported. @check has no counts any more when this returns. */
+bool qcow2_check_make_result(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
+
 /* Frees the counts, which may be large, when nothing asks for them any more. */
 void qcow2_check_forget_counts(Qcow2Check *check);
 

@@ -125,6 +125,30 @@ void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table)
     }
 }
 
+void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds)
+{
+    Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
+    guint kept = 0;
+
+    for (guint i = 0; f && i < f->faults->len; i++) {
+        Qcow2L2Fault fault = g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (!(kinds & QCOW2_FINDING_BIT(fault.kind))) {
+            g_array_index(f->faults, Qcow2L2Fault, kept++) = fault;
+        }
+    }
+    if (f) {
+        g_array_set_size(f->faults, kept);
+    }
+    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+        Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
+
+        if (kinds & QCOW2_FINDING_BIT(more->kind)) {
+            more->n = 0;
+        }
+    }
+}
+
 void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
 {
     GHashTableIter iter;

@@ -44,6 +44,9 @@ void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table);
 /* Moves all faults of @from to @to. A table that both have keeps the order of its entries, those of @to first. */
 void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from);
 
+/* Removes the faults of the table at @table whose kinds are in @kinds, a set of QCOW2_FINDING_BIT(). */
+void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds);
+
 /* NULL where nothing is wrong. */
 const Qcow2TableFaults *qcow2_faults_of(const Qcow2Faults *faults, uint64_t table);
 

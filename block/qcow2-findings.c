@@ -128,12 +128,18 @@ static void write_text(FILE *file, const char *text)
     fputs(safe, file);
 }
 
-static void write_message(FILE *file, const Qcow2Finding *finding)
+/* The message of what is being repaired has "Repairing" instead of its first word. */
+static void write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
 {
     const uint64_t *value = finding->values;
     const char *const *text = finding->texts;
+    const char *p = finding_table[finding->kind].text;
 
-    for (const char *p = finding_table[finding->kind].text; *p; p++) {
+    if (repairing) {
+        fputs("Repairing", file);
+        p += strcspn(p, " ");
+    }
+    for (; *p; p++) {
         if (*p != '%') {
             putc_unlocked(*p, file);
             continue;
@@ -171,7 +177,7 @@ char *qcow2_finding_message(const Qcow2Finding *finding)
     size_t size = 0;
     FILE *file = open_memstream(&bytes, &size);
 
-    write_message(file, finding);
+    write_message(file, finding, false);
     fclose(file);
     return bytes;
 }
@@ -183,6 +189,7 @@ ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
 
 static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
+    report->seen[kind] += n;
     switch (finding_table[kind].severity) {
     case CORRUPTION:
         report->corruptions += n;
@@ -213,7 +220,7 @@ static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding)
     }
     report->written++;
     if (report->messages) {
-        write_message(report->messages, finding);
+        write_message(report->messages, finding, report->repairing & QCOW2_FINDING_BIT(finding->kind));
         putc_unlocked('\n', report->messages);
     }
 }
@@ -253,6 +260,19 @@ void qcow2_report_summary(const Qcow2Report *report)
     }
     if (*before == ',') {
         putc('\n', report->messages);
+    }
+}
+
+void qcow2_report_discarded(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n, const char *format, ...)
+{
+    va_list args;
+
+    report->corruptions += n;
+    report->seen[kind] += n;
+    if (report->messages) {
+        va_start(args, format);
+        vfprintf(report->messages, format, args);
+        va_end(args);
     }
 }
 

@@ -11,6 +11,7 @@
 #ifndef BLOCK_QCOW2_FINDINGS_H
 #define BLOCK_QCOW2_FINDINGS_H
 
+#include <assert.h>
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,8 +41,14 @@ typedef struct Qcow2Report {
     uint64_t corruptions;
     uint64_t leaks;
     uint64_t check_errors;
-    int failure; /* errno value of the first thing that could not be examined; 0 = none */
+    uint64_t seen[QCOW2_FINDING__MAX]; /* how many of each kind */
+    uint64_t repairing;                /* bit of a kind set: its messages say that it is being repaired */
+    int failure;                       /* errno value of the first thing that could not be examined; 0 = none */
 } Qcow2Report;
+
+/* The bit of a kind in a set of kinds. */
+#define QCOW2_FINDING_BIT(kind) (UINT64_C(1) << (kind))
+static_assert(QCOW2_FINDING__MAX <= 64, "a set of kinds is a number");
 
 /* The text of @finding, without a line end. The caller frees it. */
 char *qcow2_finding_message(const Qcow2Finding *finding);
@@ -63,6 +70,10 @@ void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64
 
 /* Writes a line that says how many messages were left out; nothing where there are none. */
 void qcow2_report_summary(const Qcow2Report *report);
+
+/* Counts @n corruptions of @kind that a repair sets right by giving something up, and writes the message. */
+void qcow2_report_discarded(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 /* Notes that something could not be examined, with the reason @error (an errno value, positive). */
 void qcow2_report_failure(Qcow2Report *report, int error);

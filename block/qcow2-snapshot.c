@@ -25,6 +25,7 @@ typedef struct TableReader {
     uint64_t at;     /* where the next entry begins */
     uint64_t length; /* of the entries so far, extra data counted no more than is kept of it */
     bool doubtful;   /* something was wrong: take only entries that make sense */
+    bool unfinished; /* there is more, and nobody knows where */
 } TableReader;
 
 /* The @size bytes at @offset of the file; NULL and *error set (negative errno value) when they cannot be read. */
@@ -71,9 +72,14 @@ static void report_unreadable(TableReader *r, uint64_t offset, uint64_t size, in
     qcow2_report_failure(r->report, -error);
 }
 
+static bool plausible_tree(const Qcow2Snapshot *s, const Qcow2HeaderFields *h)
+{
+    return s->l1_table_offset && qcow2_snapshot_l1_valid(s, h);
+}
+
 static bool plausible(const Qcow2Snapshot *s, const Qcow2HeaderFields *h)
 {
-    return s->l1_table_offset && qcow2_snapshot_l1_valid(s, h) && s->extra_data_size <= QCOW2_MAX_SNAPSHOT_EXTRA;
+    return plausible_tree(s, h) && s->extra_data_size <= QCOW2_MAX_SNAPSHOT_EXTRA;
 }
 
 static void clear_snapshot(gpointer opaque)
@@ -112,60 +118,207 @@ static bool read_strings(TableReader *r, uint64_t at, size_t id_size, size_t nam
     return true;
 }
 
+/* True where the report says of faults of @kind that they are repaired: then they are corruptions, not failures. */
+static bool repairing(const TableReader *r, ImageCheckFindingKind kind)
+{
+    return r->report->repairing & QCOW2_FINDING_BIT(kind);
+}
+
 /* Reports that the table ends before entry @i at @offset, which does not fit the limits any more. */
 static void report_too_big(TableReader *r, uint32_t i, uint64_t offset)
 {
-    qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG,
-                                            {r->header->nb_snapshots - i},
-                                            .place = entry_word(offset, 0)});
+    uint32_t left = r->header->nb_snapshots - i;
+
+    if (repairing(r, QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG)) {
+        qcow2_report_discarded(r->report, QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, left,
+                               "Discarding %" PRIu32 " overhanging snapshots (snapshot table is too big)\n", left);
+        return;
+    }
+    qcow2_report(r->report,
+                 &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, {left}, .place = entry_word(offset, 0)});
     qcow2_report_failure(r->report, EFBIG);
+}
+
+static void report_extra(TableReader *r, uint32_t i, uint64_t offset, uint32_t extra)
+{
+    if (!r->unfinished && repairing(r, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE)) {
+        qcow2_report_discarded(r->report, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE, 1,
+                               "Discarding too much extra metadata in snapshot table entry %" PRIu32 " (%" PRIu32
+                               " > %d)\n",
+                               i, extra, QCOW2_MAX_SNAPSHOT_EXTRA);
+        return;
+    }
+    qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
+                                            {i},
+                                            .place = entry_word(offset, offsetof(Qcow2DiskSnapshot, extra_data_size))});
+    qcow2_report_failure(r->report, EFBIG);
+}
+
+/* ---- entries whose length cannot be right ---- */
+
+static bool parse_fixed(TableReader *r, uint64_t at, Qcow2Snapshot *s)
+{
+    Qcow2DiskSnapshot d;
+    int error;
+    const uint8_t *bytes = at + sizeof(d) <= r->source->length ? peek(r, at, sizeof(d), &error) : NULL;
+
+    if (!bytes) {
+        return false;
+    }
+    memcpy(&d, bytes, sizeof(d));
+    *s = (Qcow2Snapshot){
+        .l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset),
+        .l1_size = GUINT32_FROM_BE(d.l1_size),
+        .extra_data_size = GUINT32_FROM_BE(d.extra_data_size),
+        .entry_offset = at,
+        .id_size = GUINT16_FROM_BE(d.id_size),
+        .name_size = GUINT16_FROM_BE(d.name_size),
+    };
+    return true;
+}
+
+/* True where the @size bytes at @at are an ID: letters and digits, mostly a number. */
+static bool is_id(TableReader *r, uint64_t at, uint16_t size)
+{
+    int error;
+    const uint8_t *bytes = size && at + size <= r->source->length ? peek(r, at, size, &error) : NULL;
+
+    for (uint16_t i = 0; bytes && i < size; i++) {
+        if (!g_ascii_isgraph(bytes[i])) {
+            return false;
+        }
+    }
+    return bytes != NULL;
+}
+
+/* True where an entry with a place in the file, an L1 table in the file, and an ID is at @at. */
+static bool is_entry(TableReader *r, uint64_t at)
+{
+    Qcow2Snapshot s;
+
+    return parse_fixed(r, at, &s) && plausible(&s, r->header) && s.l1_table_offset < r->source->length &&
+           is_id(r, at + sizeof(Qcow2DiskSnapshot) + s.extra_data_size, s.id_size);
+}
+
+/* Where the strings of @s begin if its extra data is @extra bytes, and it ends where the next entry begins at @next. */
+static bool strings_fit(TableReader *r, Qcow2Snapshot *s, uint64_t extra, uint64_t next)
+{
+    uint64_t strings = s->entry_offset + sizeof(Qcow2DiskSnapshot) + extra;
+    uint64_t end = strings + s->id_size + s->name_size;
+    uint64_t aligned;
+
+    if (!is_id(r, strings, s->id_size) || !align_up_u64(end, QCOW2_SNAPSHOT_ALIGNMENT, &aligned) ||
+        (next ? aligned != next : end > r->source->length)) {
+        return false;
+    }
+    s->strings = strings;
+    s->extra_kept = MIN(extra, QCOW2_MAX_SNAPSHOT_EXTRA);
+    return true;
+}
+
+/*
+ * Finds out where the strings of @s are, whose extra data is too large or damaged, and where the next entry begins:
+ * *next, 0 where it cannot be found. False where the strings cannot be.
+ */
+static bool recover_entry(TableReader *r, Qcow2Snapshot *s, bool last, uint64_t *next)
+{
+    uint64_t least = s->entry_offset + sizeof(Qcow2DiskSnapshot) + s->id_size + s->name_size;
+    uint64_t stored_end = least + s->extra_data_size;
+
+    *next = 0;
+    for (uint64_t at = (least + 7) / 8 * 8; !last && at <= least + QCOW2_MAX_SNAPSHOT_EXTRA + 8; at += 8) {
+        if (is_entry(r, at)) {
+            *next = at;
+            break;
+        }
+    }
+    if (!*next && !last && stored_end < r->source->length && is_entry(r, (stored_end + 7) / 8 * 8)) {
+        *next = (stored_end + 7) / 8 * 8;
+    }
+    if ((*next || last) && strings_fit(r, s, s->extra_data_size, *next)) {
+        return true;
+    }
+    /* extra data of today's entries, or whatever else is a multiple of 8 */
+    for (uint64_t extra = 24; (*next || last) && extra <= QCOW2_MAX_SNAPSHOT_EXTRA; extra += 8) {
+        if (strings_fit(r, s, extra, *next)) {
+            return true;
+        }
+    }
+    return (*next || last) && (strings_fit(r, s, 16, *next) || strings_fit(r, s, 0, *next));
+}
+
+/* ---- reading ---- */
+
+static bool take_entry(TableReader *r, Qcow2Snapshot *s, uint64_t end)
+{
+    if (!read_strings(r, s->strings, s->id_size, s->name_size, s)) {
+        return false;
+    }
+    g_array_append_val(r->snapshots->items, *s);
+    r->at = end;
+    r->snapshots->table_length = end - r->header->snapshots_offset;
+    return true;
+}
+
+/* Entry @i is @s, and its length cannot be right. */
+static bool read_oversized(TableReader *r, uint32_t i, Qcow2Snapshot *s)
+{
+    bool last = i + 1 >= MIN(r->header->nb_snapshots, QCOW2_MAX_SNAPSHOTS);
+    uint64_t next;
+    bool recovered = recover_entry(r, s, last, &next);
+
+    r->unfinished = !next && !last;
+    report_extra(r, i, s->entry_offset, s->extra_data_size);
+    if (!recovered || !plausible_tree(s, r->header)) {
+        if (!r->unfinished && repairing(r, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) && r->report->messages) {
+            fprintf(r->report->messages, "Snapshot table entry %" PRIu32 " cannot be read, and is given up\n", i);
+        }
+        r->at = next;
+        return next != 0;
+    }
+    r->length = (r->length + 7) / 8 * 8 + sizeof(Qcow2DiskSnapshot) + s->extra_kept + s->id_size + s->name_size;
+    return take_entry(r, s, s->strings + s->id_size + s->name_size);
 }
 
 /* Reads entry @i at r->at; false when nothing behind it can be read. */
 static bool read_entry(TableReader *r, uint32_t i)
 {
     Qcow2DiskSnapshot d;
-    Qcow2Snapshot s = {0};
-    uint64_t start, strings, end, kept;
+    Qcow2Snapshot s;
+    uint64_t start, end;
 
     if (!align_up_u64(r->at, QCOW2_SNAPSHOT_ALIGNMENT, &start) || !read_fixed(r, start, &d)) {
+        r->unfinished = true;
         return false;
     }
-    s.entry_offset = start;
-    s.l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset);
-    s.l1_size = GUINT32_FROM_BE(d.l1_size);
-    s.extra_data_size = GUINT32_FROM_BE(d.extra_data_size);
+    s = (Qcow2Snapshot){
+        .l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset),
+        .l1_size = GUINT32_FROM_BE(d.l1_size),
+        .extra_data_size = GUINT32_FROM_BE(d.extra_data_size),
+        .entry_offset = start,
+        .id_size = GUINT16_FROM_BE(d.id_size),
+        .name_size = GUINT16_FROM_BE(d.name_size),
+    };
     if (r->doubtful && !plausible(&s, r->header)) {
         return false;
     }
     if (s.extra_data_size > QCOW2_MAX_SNAPSHOT_EXTRA) {
-        qcow2_report(r->report,
-                     &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
-                                     {i},
-                                     .place = entry_word(start, offsetof(Qcow2DiskSnapshot, extra_data_size))});
-        qcow2_report_failure(r->report, EFBIG);
-        r->doubtful = true;
+        return read_oversized(r, i, &s);
     }
-
-    strings = start + sizeof(d) + s.extra_data_size;
-    end = strings + GUINT16_FROM_BE(d.id_size) + GUINT16_FROM_BE(d.name_size);
-    kept = end - start - s.extra_data_size + MIN(s.extra_data_size, QCOW2_MAX_SNAPSHOT_EXTRA);
-    r->length = (r->length + 7) / 8 * 8 + kept;
+    s.strings = start + sizeof(d) + s.extra_data_size;
+    s.extra_kept = s.extra_data_size;
+    end = s.strings + s.id_size + s.name_size;
+    r->length = (r->length + 7) / 8 * 8 + (end - start);
     if (r->length > QCOW2_MAX_SNAPSHOT_TABLE_BYTES || end - r->header->snapshots_offset > MAX_TABLE_SPAN) {
         if (!r->doubtful) {
             report_too_big(r, i, start);
         }
         return false;
     }
-    if (s.extra_data_size > QCOW2_MAX_SNAPSHOT_EXTRA && end > r->source->length) {
-        return false; /* nothing behind the fixed part makes sense */
-    }
-    if (!read_strings(r, strings, GUINT16_FROM_BE(d.id_size), GUINT16_FROM_BE(d.name_size), &s)) {
+    if (!take_entry(r, &s, end)) {
+        r->unfinished = true;
         return false;
     }
-    g_array_append_val(r->snapshots->items, s);
-    r->at = end;
-    r->snapshots->table_length = end - r->header->snapshots_offset;
     return true;
 }
 
@@ -176,11 +329,13 @@ static bool check_pointer(TableReader *r)
     uint64_t end;
 
     if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS) {
+        r->doubtful = true;
+    }
+    if (r->doubtful && !repairing(r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
         qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
                                                 {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS},
                                                 .place = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))});
         qcow2_report_failure(r->report, EFBIG);
-        r->doubtful = true;
     }
     if (h->snapshots_offset % h->cluster_size ||
         !add_u64(h->snapshots_offset, sizeof(Qcow2DiskSnapshot) * (uint64_t)h->nb_snapshots, &end) || end > INT64_MAX) {
@@ -189,6 +344,7 @@ static bool check_pointer(TableReader *r)
                                                     .place = header_word(offsetof(Qcow2DiskHeader, snapshots_offset))});
             qcow2_report_failure(r->report, EINVAL);
         }
+        r->unfinished = !r->doubtful;
         return false;
     }
     return h->nb_snapshots > 0;
@@ -208,6 +364,7 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
 
     snapshots->items = g_array_new(FALSE, FALSE, sizeof(Qcow2Snapshot));
     snapshots->table_length = 0;
+    snapshots->complete = false;
     g_array_set_clear_func(snapshots->items, clear_snapshot);
     if (!check_pointer(&r)) {
         return;
@@ -217,11 +374,18 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
         continue;
     }
     g_byte_array_unref(r.window);
+    snapshots->complete = !r.unfinished;
+    if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS && repairing(&r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
+        uint32_t left = h->nb_snapshots - snapshots->items->len;
+
+        qcow2_report_discarded(report, QCOW2_FINDING_SNAPSHOTS_TOO_MANY, left,
+                               "Discarding %" PRIu32 " overhanging snapshots\n", left);
+    }
 
     for (uint32_t i = 0; h->version >= 3 && i < snapshots->items->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 
-        if (s->extra_data_size < QCOW2_V3_MIN_SNAPSHOT_EXTRA) {
+        if (s->extra_kept < QCOW2_V3_MIN_SNAPSHOT_EXTRA) {
             Qcow2Place place = entry_word(s->entry_offset, offsetof(Qcow2DiskSnapshot, extra_data_size));
 
             place.snapshot = s->name;

@@ -2,7 +2,8 @@
  * The snapshot table (spec qcow2-format 9, check-behaviour 3.1).
  *
  * A damaged table is read as far as its entries can be believed: what is wrong is reported, and the snapshots
- * before, and where their entries are plausible behind, are returned all the same.
+ * before, and where their entries are plausible behind, are returned all the same. Where the length of an entry cannot
+ * be right, the next is looked for; that tells the true length, unless it is the last.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,11 +25,18 @@ typedef struct Qcow2Snapshot {
     uint32_t extra_data_size; /* bytes, as stored */
     char *id;                 /* as stored, up to the first NUL */
     char *name;
+
+    /* for whoever writes the table anew */
+    uint64_t strings;    /* offset of the ID in the file; the name follows */
+    uint32_t extra_kept; /* bytes of extra data that are there and may be kept */
+    uint16_t id_size;
+    uint16_t name_size;
 } Qcow2Snapshot;
 
 typedef struct Qcow2Snapshots {
     GArray *items;         /* Qcow2Snapshot */
     uint64_t table_length; /* bytes, from the first entry to the end of the last one's name; 0 = no table */
+    bool complete;         /* all entries that can be kept are there, so that the table can be written anew */
 } Qcow2Snapshots;
 
 /* Reads the table that @header points at and reports what is wrong with it. */

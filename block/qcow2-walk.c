@@ -497,6 +497,10 @@ static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
         report_fault(w, slot, &g_array_index(f->faults, Qcow2L2Fault, i), report);
     }
     count_more_faults(f, 1, report);
+    if (report->repairing) {
+        /* repaired, they are gone where the table is referred to again */
+        qcow2_faults_forget(w->faults, table, report->repairing);
+    }
 }
 
 /* The index of the first noisy slot at or behind @offset of the file. */

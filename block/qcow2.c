@@ -249,7 +249,9 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
 {
     *c = (Qcow2Check){.image = image,
                       .options = options,
-                      .report = {.messages = options->messages, .max_messages = options->max_messages}};
+                      .report = {.messages = options->messages,
+                                 .max_messages = options->max_messages,
+                                 .repairing = options->repairing}};
     if (options->findings) {
         c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS);
     }
@@ -263,17 +265,27 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
            count_references(c, visitor, errp) && source_there(c, errp);
 }
 
+bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
+{
+    enter_phase(c, CHECK_PHASE_COMPARING);
+    qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
+    return qcow2_count_refcount_blocks(&c->image->refcount_table, &c->counting, &c->report, errp);
+}
+
+void qcow2_check_report_counts(Qcow2Check *c, Qcow2Report *report)
+{
+    c->used_end =
+        qcow2_compare_refcounts(&c->image->header, c->stored, &c->image->refcount_table, c->counting.refs, report);
+}
+
 bool qcow2_check_report(Qcow2Check *c, GError **errp)
 {
     const Qcow2HeaderFields *h = &c->image->header;
-    const Qcow2RefcountEntries *table = &c->image->refcount_table;
 
-    enter_phase(c, CHECK_PHASE_COMPARING);
-    qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
-    if (!qcow2_count_refcount_blocks(table, &c->counting, &c->report, errp)) {
+    if (!qcow2_check_report_structures(c, errp)) {
         return false;
     }
-    c->used_end = qcow2_compare_refcounts(h, c->stored, table, c->counting.refs, &c->report);
+    qcow2_check_report_counts(c, &c->report);
     qcow2_walk_report_copied(c->walk, h->l1_table_offset, h->l1_size, &c->report);
     qcow2_report_summary(&c->report);
     return true;
@@ -391,6 +403,14 @@ static Qcow2Layout *layout_new(const Qcow2Image *image, Qcow2MappingCollector *m
     return layout;
 }
 
+bool qcow2_check_make_result(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    result->check = image_check(c);
+    result->failure = c->report.failure;
+    result->notes = state_notes(c, false);
+    return !c->options->viscera || add_viscera(c, result, errp);
+}
+
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
@@ -411,6 +431,11 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
         visitor = qcow2_mapping_collector_visitor(mappings);
     }
     if (!qcow2_check_count(&c, image, options, visitor, errp) || !qcow2_check_report(&c, errp)) {
+        return false;
+    }
+    if (options->reported &&
+        !options->reported(options->opaque, image, !c.report.corruptions && !c.report.check_errors && !c.report.failure,
+                           errp)) {
         return false;
     }
     result->check = image_check(&c);

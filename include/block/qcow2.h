@@ -52,6 +52,14 @@ typedef struct Qcow2CheckOptions {
     bool watch;              /* another program may write to the image meanwhile: find out whether it does */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
+    uint64_t repairing;      /* kinds of findings (QCOW2_FINDING_BIT()) whose messages say that they are repaired */
+
+    /*
+     * NULL, or called when all is reported and the result is not made yet; @right: there are no corruptions, and all
+     * could be examined. False and @errp set ends the check.
+     */
+    bool (*reported)(void *opaque, Qcow2Image *image, bool right, GError **errp);
+    void *opaque;
 } Qcow2CheckOptions;
 
 /* What an image is, and where the guest's clusters are in it. */
