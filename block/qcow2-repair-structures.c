@@ -1,0 +1,270 @@
+/*
+ * Where the structures of an image are that is to be repaired.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-repair.h"
+
+#include "block/prefetch.h"
+#include "block/qcow2-format.h"
+#include "util/number.h"
+
+/* Notes that something is said to be there, whether it can be or not. */
+static void add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+    Qcow2ClusterRange range = {.first = offset >> r->header->cluster_bits};
+
+    if (size == 0 || size > INT64_MAX || !add_u64(offset, size - 1, &end) || range.first >= r->file_clusters) {
+        return; /* nothing of it lies in the file */
+    }
+    range.n = (end >> r->header->cluster_bits) - range.first + 1;
+    g_array_append_val(r->structures, range);
+}
+
+static void add_trees(Qcow2Repair *r)
+{
+    const GArray *snapshots = r->check.snapshots.items;
+
+    add_structure(r, r->header->l1_table_offset, UINT64_C(8) * r->header->l1_size);
+    for (guint i = 0; i < snapshots->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
+
+        if (s->l1_size <= QCOW2_MAX_L1_ENTRIES) {
+            add_structure(r, s->l1_table_offset, UINT64_C(8) * s->l1_size);
+        }
+    }
+    /* where its length is not known, it may be just as well behind its beginning */
+    add_structure(r, r->header->snapshots_offset, MAX(r->check.snapshots.table_length, 1));
+}
+
+static void add_refcount_structures(Qcow2Repair *r)
+{
+    const Qcow2RefcountEntries *table = &r->image->refcount_table;
+
+    add_structure(r, r->header->refcount_table_offset,
+                  (uint64_t)r->header->refcount_table_clusters << r->header->cluster_bits);
+    for (size_t i = 0; i < table->n; i++) {
+        if (table->entries[i]) {
+            add_structure(r, table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, r->header->cluster_size);
+        }
+    }
+}
+
+static void add_bitmaps(Qcow2Repair *r)
+{
+    const Qcow2Extensions *e = &r->image->extensions;
+
+    if (e->has_crypt_header) {
+        add_structure(r, e->crypt_header_offset, e->crypt_header_length);
+    }
+    if (!e->has_bitmaps) {
+        return;
+    }
+    add_structure(r, e->bitmap_directory_offset, e->bitmap_directory_size);
+    for (guint i = 0; i < r->check.bitmaps.items->len; i++) {
+        const Qcow2Bitmap *b = &g_array_index(r->check.bitmaps.items, Qcow2Bitmap, i);
+
+        add_structure(r, b->table_offset, UINT64_C(8) * b->table_size);
+    }
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+    const Qcow2ClusterRange *x = a, *y = b;
+
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* Puts the ranges in order, those that touch into one. */
+static void sort_structures(GArray *ranges)
+{
+    guint kept = 0;
+
+    g_array_sort(ranges, compare_ranges);
+    for (guint i = 0; i < ranges->len; i++) {
+        Qcow2ClusterRange range = g_array_index(ranges, Qcow2ClusterRange, i);
+        Qcow2ClusterRange *last = kept ? &g_array_index(ranges, Qcow2ClusterRange, kept - 1) : NULL;
+
+        if (last && range.first <= last->first + last->n) {
+            last->n = MAX(last->first + last->n, range.first + range.n) - last->first;
+        } else {
+            g_array_index(ranges, Qcow2ClusterRange, kept++) = range;
+        }
+    }
+    g_array_set_size(ranges, kept);
+}
+
+static bool count_l2_tables(Qcow2Repair *r)
+{
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(r->check.walk, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        /* at an odd place there is none, whatever an L1 entry says */
+        if (tables[i].offset % r->header->cluster_size == 0 &&
+            !qcow2_count_region(&r->metadata, tables[i].offset, r->header->cluster_size, tables[i].weight)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool count_refcount_blocks(Qcow2Repair *r)
+{
+    const Qcow2RefcountEntries *table = &r->image->refcount_table;
+
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i];
+
+        if (offset && offset % r->header->cluster_size == 0 &&
+            !qcow2_count_region(&r->metadata, offset, r->header->cluster_size, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp)
+{
+    r->structures = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
+    add_structure(r, 0, r->header->cluster_size);
+    add_trees(r);
+    add_refcount_structures(r);
+    add_bitmaps(r);
+    sort_structures(r->structures);
+
+    qcow2_counting_init(&r->metadata, r->header, r->image->source->length);
+    return qcow2_steps_count(&r->check.steps, &r->metadata, errp) &&
+           ((count_l2_tables(r) && count_refcount_blocks(r)) || qcow2_repair_no_memory(errp));
+}
+
+bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t *end)
+{
+    guint low = 0, high = r->structures->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        const Qcow2ClusterRange *range = &g_array_index(r->structures, Qcow2ClusterRange, middle);
+
+        if (cluster < range->first) {
+            high = middle;
+        } else if (cluster - range->first >= range->n) {
+            low = middle + 1;
+        } else {
+            *end = range->first + range->n;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight)
+{
+    return offset % r->header->cluster_size == 0 && offset < r->metadata.file_end &&
+           refmap_get(r->metadata.refs, offset >> r->header->cluster_bits) == weight;
+}
+
+/* ---- what is said to lie behind the end of the file ---- */
+
+/* Notes a reference to something. */
+static void bound_append(const Qcow2Repair *r, uint64_t offset, uint64_t size, uint64_t *end)
+{
+    /* one more cluster away: a region that is no more than that beyond the end counts as inside */
+    if (qcow2_region_beyond_end(&r->check.counting, offset, size)) {
+        *end = MIN(*end, MAX(offset >> r->header->cluster_bits, 1) - 1);
+    }
+}
+
+typedef struct BoundSearch {
+    const Qcow2Repair *r;
+    uint64_t end;
+} BoundSearch;
+
+static bool visit_bounds(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+{
+    BoundSearch *s = state;
+    uint64_t size = s->r->header->cluster_size;
+
+    for (uint32_t i = 0; i < contents->n_runs; i++) {
+        const Qcow2Run *run = &contents->runs[i];
+
+        /* the first cluster of the run that is beyond the end bounds it most */
+        if (qcow2_region_beyond_end(&s->r->check.counting, run->offset, run->n * size)) {
+            uint64_t start = MAX(run->offset, MIN(s->r->file_clusters * size, run->offset + (run->n - 1) * size));
+
+            bound_append(s->r, start, size, &s->end);
+        }
+    }
+    for (guint i = 0; i < contents->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
+
+        bound_append(s->r, e->offset, e->length, &s->end);
+    }
+    return true;
+}
+
+static void bound_by_slots(Qcow2Repair *r, const Qcow2Tables *tables)
+{
+    size_t n;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(tables, &n);
+
+    for (size_t k = 0; k < n; k++) {
+        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
+            bound_append(r, spans[k].slots[i] & QCOW2_OFFSET_MASK, r->header->cluster_size, &r->append_end);
+        }
+    }
+}
+
+/* But for refcount table and blocks: entries that lead out of the file are not used any more. */
+static void bound_by_regions(Qcow2Repair *r)
+{
+    const Qcow2HeaderFields *h = r->header;
+    const Qcow2Extensions *e = &r->image->extensions;
+    const GArray *snapshots = r->check.snapshots.items;
+
+    bound_append(r, h->l1_table_offset, UINT64_C(8) * h->l1_size, &r->append_end);
+    bound_append(r, h->snapshots_offset, r->check.snapshots.table_length, &r->append_end);
+    bound_append(r, e->crypt_header_offset, e->crypt_header_length, &r->append_end);
+    bound_append(r, e->bitmap_directory_offset, e->bitmap_directory_size, &r->append_end);
+    for (guint i = 0; i < snapshots->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
+
+        bound_append(r, s->l1_table_offset, UINT64_C(8) * s->l1_size, &r->append_end);
+    }
+    for (guint i = 0; e->has_bitmaps && i < r->check.bitmaps.items->len; i++) {
+        const Qcow2Bitmap *b = &g_array_index(r->check.bitmaps.items, Qcow2Bitmap, i);
+
+        bound_append(r, b->table_offset, UINT64_C(8) * b->table_size, &r->append_end);
+    }
+}
+
+bool qcow2_repair_find_append_end(Qcow2Repair *r, GError **errp)
+{
+    const Qcow2Report *report = &r->check.report;
+    BoundSearch searches[BLOCK_MAX_WORKERS];
+    void *states[BLOCK_MAX_WORKERS];
+    Qcow2TableVisitor visitor = {.visit = visit_bounds, .states = states};
+
+    r->append_end = UINT64_MAX;
+    if (!report->seen[QCOW2_FINDING_REGION_BEYOND_END]) {
+        return true;
+    }
+    bound_by_regions(r);
+    bound_by_slots(r, r->check.steps.l1_tables);
+    bound_by_slots(r, r->check.steps.bitmap_tables);
+    if (qcow2_has_data_file(r->header)) {
+        return true;
+    }
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        searches[i] = (BoundSearch){.r = r, .end = r->append_end};
+        states[i] = &searches[i];
+    }
+    if (!qcow2_walk_visit(r->check.walk, &visitor, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        r->append_end = MIN(r->append_end, searches[i].end);
+    }
+    return true;
+}

@@ -1,0 +1,187 @@
+/*
+ * A repair being planned: what its parts share.
+ *
+ *     check          all is counted; faults are reported (qcow2-check.h)
+ *     structures     which clusters are metadata, and by how many references       qcow2-repair-structures.c
+ *     entries        L2 entries that are to be zeroed, moved, or get other flags   qcow2-repair-entries.c, -flags.c
+ *     counts         which counts the image is to have; where they are written     qcow2-repair-counts.c
+ *     rebuild        new refcount blocks, and a new table                          qcow2-repair-rebuild.c
+ *     snapshots      a new snapshot table                                          qcow2-repair-snapshots.c
+ *     edits          all of it, in phases (edits.h)
+ *
+ * `wanted` has the counts that the image is to have: at first those computed by the check, then as the plan changes
+ * them. The final count of a cluster may still be another, where counts of a kind may not be changed.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_REPAIR_H
+#define BLOCK_QCOW2_REPAIR_H
+
+#include "block/edits.h"
+#include "block/qcow2-check.h"
+#include "block/repair.h"
+
+/* Clusters [first, first + n). */
+typedef struct Qcow2ClusterRange {
+    uint64_t first;
+    uint64_t n;
+} Qcow2ClusterRange;
+
+/* An L2 entry that is to be overwritten. */
+typedef struct Qcow2EntryEdit {
+    uint64_t table; /* offset of the L2 table */
+    uint64_t weight;
+    uint64_t active;
+    uint64_t entry;  /* its first word, as it is */
+    uint64_t bitmap; /* its second, with extended L2 entries */
+    uint64_t offset; /* host offset of what it refers to */
+    uint32_t length; /* bytes */
+    uint32_t index;
+    bool compressed;
+} Qcow2EntryEdit;
+
+typedef struct Qcow2Repair {
+    Qcow2Image *image;
+    const Qcow2HeaderFields *header; /* of the image */
+    const Qcow2RepairOptions *options;
+    Qcow2Check check;
+    FILE *messages; /* NULL: nobody reads them */
+
+    RefMap *wanted;         /* that of the check */
+    RefMap *dropped;        /* references that the plan takes away: they are there until the edit is on disk */
+    Qcow2Counting metadata; /* references to metadata only */
+    GArray *structures;     /* Qcow2ClusterRange: where structures are, or are said to be; sorted */
+    uint64_t next_free;     /* no cluster below is free for new structures */
+    uint64_t append_end;    /* nor can those from here on be appended: something refers to them */
+    uint64_t file_clusters; /* of the file as it is, a last one that is not whole included */
+
+    GArray *zeroed;      /* Qcow2EntryEdit, sorted by table and index */
+    GArray *moved;       /* likewise */
+    GArray *flagged;     /* L2 tables with COPIED flags that are to be changed; sorted by offset */
+    GHashTable *cleared; /* indexes of refcount table entries that are taken away; NULL = none */
+
+    bool may_raise;      /* counts that are too low */
+    bool may_lower;      /* and too high */
+    bool keep_leaks;     /* clusters stay leaked, for a fault that remains */
+    bool rebuild;        /* refcount table and blocks are made anew */
+    uint64_t leaks_kept; /* clusters */
+    GArray *new_blocks;  /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
+    uint64_t new_table;  /* offset */
+    uint64_t new_table_clusters;
+    bool switch_snapshots;  /* there is a new snapshot table: */
+    uint64_t new_snapshots; /* its offset; 0 where there are no snapshots left */
+
+    Edits *edits;
+} Qcow2Repair;
+
+/* True where findings of @kind are to be repaired. */
+static inline bool qcow2_repair_wants(const Qcow2Repair *r, ImageCheckFindingKind kind)
+{
+    return !r->options->only || (r->options->only & QCOW2_FINDING_BIT(kind));
+}
+
+/* The error of all functions here: memory is short. Returns false. */
+bool qcow2_repair_no_memory(GError **errp);
+
+/* ---- structures ---- */
+
+/* Finds out where structures are. After qcow2_check_count(). */
+bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp);
+
+/* True where a structure is, or is said to be, in cluster @cluster; *end is set to the cluster behind it. */
+bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t *end);
+
+/* True where an L2 table can be overwritten: its cluster is that table and no other metadata. */
+bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight);
+
+/* Finds how far the file can grow before something is inside of it that was said to lie behind its end. */
+bool qcow2_repair_find_append_end(Qcow2Repair *r, GError **errp);
+
+/* ---- counts ---- */
+
+/* Neighbouring clusters for which both counts are the same, and are not each other. */
+typedef struct Qcow2CountRun {
+    uint64_t first;
+    uint64_t n;
+    uint64_t stored;
+    uint64_t wanted;
+    bool known; /* the stored count is */
+} Qcow2CountRun;
+
+/* The next of them at or behind cluster @at; false where there is none. Runs end where a piece of counters does. */
+bool qcow2_repair_next_run(const Qcow2Repair *r, uint64_t at, Qcow2CountRun *run);
+
+/* The count that clusters of @run will have. */
+uint64_t qcow2_repair_final_of_run(const Qcow2Repair *r, const Qcow2CountRun *run);
+
+/* The count that @cluster will have; false where it is not known. */
+bool qcow2_repair_final(const Qcow2Repair *r, uint64_t cluster, uint64_t *count);
+
+/* The first of the @n clusters from @first on for which (final count == 1) is not @copied, as its distance; or @n. */
+uint64_t qcow2_repair_final_mismatch(const Qcow2Repair *r, uint64_t first, uint64_t n, bool copied);
+
+/* Takes references to a region away that end with an edit of the plan. */
+bool qcow2_repair_drop(Qcow2Repair *r, uint64_t offset, uint64_t size, uint64_t weight, GError **errp);
+
+/* Lets leaked clusters stay. */
+bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp);
+
+/*
+ * Finds @n clusters in a row where nothing lies, and wants a count of @weight for them. Sets *offset, to 0 where there
+ * is no place for them: nothing fits in the file, and something is said to lie right behind its end.
+ */
+bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t *offset, GError **errp);
+
+/* One more than the index of the last refcount block that the wanted counts need. */
+uint64_t qcow2_repair_blocks_end(const Qcow2Repair *r);
+
+/* True where a cluster of refcount block @index has a count that is not 0. */
+bool qcow2_repair_block_needed(const Qcow2Repair *r, uint64_t index);
+
+/* Adds the edits of the counts in the blocks that there are. */
+void qcow2_repair_add_counts(Qcow2Repair *r);
+
+/* Adds the edit that gives back space. */
+void qcow2_repair_add_punch(Qcow2Repair *r);
+
+/* ---- rebuild ---- */
+
+/* Takes entries of the refcount table away that nothing needs and that name no place of their own. */
+bool qcow2_repair_clear_entries(Qcow2Repair *r, GError **errp);
+
+/* Adds the edits of that, where the table stays. */
+void qcow2_repair_add_cleared(Qcow2Repair *r);
+
+/* True where a count is wanted that has no sound block. */
+bool qcow2_repair_must_rebuild(const Qcow2Repair *r);
+
+/* From here on all is rebuilt: the old table and blocks are nothing but free space to be. */
+bool qcow2_repair_begin_rebuild(Qcow2Repair *r, GError **errp);
+
+/* Finds places for new blocks and a new table, and adds their edits. When all other clusters are allocated. */
+bool qcow2_repair_place_rebuilt(Qcow2Repair *r, GError **errp);
+
+/* Makes a new snapshot table where entries lack something, or have too much. */
+bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp);
+
+/* ---- entries ---- */
+
+/* Finds unaligned entries without data, which are to be zeroed. */
+bool qcow2_repair_find_zeroed(Qcow2Repair *r, GError **errp);
+
+/* Finds entries of guest data that lies on metadata, and places for copies. */
+bool qcow2_repair_find_moved(Qcow2Repair *r, GError **errp);
+
+/* Adds the edits of the former; those of the latter are there. */
+void qcow2_repair_add_zeroed(Qcow2Repair *r);
+
+/* True where entry @index of the L2 table at @table is to be overwritten. */
+bool qcow2_repair_entry_edited(const Qcow2Repair *r, uint64_t table, uint32_t index);
+
+/* Finds COPIED flags that contradict the final counts. */
+bool qcow2_repair_find_flags(Qcow2Repair *r, GError **errp);
+
+/* Reports them, and adds the edits if they are to be repaired. */
+bool qcow2_repair_report_flags(Qcow2Repair *r, bool repair, Qcow2Report *report, GError **errp);
+
+#endif

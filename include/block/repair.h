@@ -1,0 +1,44 @@
+/*
+ * Repairing a qcow2 image.
+ *
+ * A repair is planned wholly in memory, from a check that has counted everything; nothing is written while it is
+ * planned. The plan is a list of edits in phases (block/edits.h), in an order in which the image reads the same guest
+ * data, and is no worse than before, wherever it is broken off. What cannot be repaired is left alone, and does not
+ * stop the rest.
+ *
+ * A clean image keeps every byte.
+ *
+ * Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_REPAIR_H
+#define BLOCK_REPAIR_H
+
+#include "block/qcow2.h"
+#include "block/undo-file.h"
+
+typedef struct Qcow2RepairOptions {
+    bool all;       /* repair all that can be; otherwise leaks, and COPIED flags where nothing else is wrong */
+    bool dry_run;   /* plan and list only; the source need not be writable */
+    bool free_lost; /* free leaked clusters even where a fault remains that may be what made them leak */
+    uint64_t only;  /* kinds of findings to repair, as QCOW2_FINDING_BIT(); 0: all */
+    UndoFile *undo; /* NULL, or: gets all that will be overwritten, and is sealed before the first write */
+
+    const Qcow2CheckOptions *check; /* how to check, before and after */
+} Qcow2RepairOptions;
+
+typedef struct Qcow2RepairResult {
+    Qcow2CheckResult check; /* of the image as it is on disk afterwards; with what was fixed */
+    bool lost_kept;         /* leaked clusters were kept for a fault that remains */
+} Qcow2RepairResult;
+
+/*
+ * Repairs @image, and checks it again if something was written. @image is as it was when it was opened, and of no more
+ * use after a repair. False and @errp set when the repair could not be planned or was broken off; the image is then as
+ * before, or as the phases that were completed have left it.
+ */
+bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp);
+void qcow2_repair_result_clear(Qcow2RepairResult *result);
+
+#endif
