@@ -170,14 +170,6 @@ void qcow2_close(Qcow2Image *image)
     }
 }
 
-bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image)
-{
-    bool rewrites_header = image->extensions.has_bitmaps || image->extensions.stale_bitmaps ||
-                           (image->header.autoclear_features & ~QCOW2_AUTOCLEAR_KNOWN);
-
-    return image->header.nb_snapshots && rewrites_header;
-}
-
 /* ---- checking ---- */
 
 void qcow2_check_forget_counts(Qcow2Check *c)

@@ -24,6 +24,7 @@
 #include "ui/image-target.h"
 #include "ui/message-stream.h"
 #include "ui/progress.h"
+#include "ui/repair-command.h"
 #include "ui/report.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
@@ -177,8 +178,8 @@ static void print_debug_stats(const CheckCommand *command, const BlockSource *so
             sandbox_layers_name(sandbox_layers));
 }
 
-static bool open_and_check(const CheckCommand *command, BlockSource *source, FILE *messages, Qcow2CheckResult *result,
-                           GError **errp)
+static bool open_and_check(const CheckCommand *command, BlockSource *source, const CheckFiles *files, FILE *messages,
+                           Qcow2CheckResult *result, GError **errp)
 {
     const CheckOptions *options = &command->options;
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
@@ -201,6 +202,9 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
         g_prefix_error(errp, "Could not open '%s': ", options->filename);
         return false;
     }
+    if (options->repair) {
+        return repair_opened(options, files->undo, image, &how, result, errp);
+    }
     if (!qcow2_check(image, &how, result, errp)) {
         g_prefix_error(errp, "Check failed: ");
         return false;
@@ -209,12 +213,13 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, FIL
 }
 
 /* The same in the eyes of the user: with progress, if wanted, that makes room for messages. */
-static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow2CheckResult *result, GError **errp)
+static bool check_in_view(const CheckCommand *command, BlockSource *source, const CheckFiles *files,
+                          Qcow2CheckResult *result, GError **errp)
 {
     const CheckOptions *options = &command->options;
     g_autoptr(ProgressView) view = progress_view_new(command->progress, options->progress, options->progress_fd, true);
     FILE *messages = message_stream_new(view);
-    bool checked = open_and_check(command, source, messages, result, errp);
+    bool checked = open_and_check(command, source, files, messages, result, errp);
 
     if (checked && result->changed) {
         fputs(
@@ -223,7 +228,7 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, Qcow
             messages);
         qcow2_check_result_clear(result);
         block_source_follow(source);
-        checked = open_and_check(command, source, messages, result, errp);
+        checked = open_and_check(command, source, files, messages, result, errp);
     }
 
     __atomic_store_n(&command->progress->finished, 1, __ATOMIC_RELAXED);
@@ -254,11 +259,10 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     g_autoptr(GError) error = NULL;
     int status;
 
-    check_files_prepare(&files, options);
-    if (!lock_in(options, target, &files, &layers)) {
+    if (!check_files_prepare(&files, options, source) || !lock_in(options, target, &files, &layers)) {
         return EXIT_FAILED;
     }
-    if (!check_in_view(command, source, &result, &error)) {
+    if (!check_in_view(command, source, &files, &result, &error)) {
         error_report("%s", error->message);
         return EXIT_FAILED;
     }
@@ -294,11 +298,13 @@ static const char *guess_format(const ImageTarget *target, BlockSource *source, 
     return block_probe(target->path, bytes);
 }
 
-static int check_target(const CheckCommand *command, const ImageTarget *target)
+static int check_target(CheckCommand *command, const ImageTarget *target)
 {
     CheckCommand ours = *command;
     g_autoptr(GError) error = NULL;
-    g_autoptr(BlockSource) source = image_target_open(target, &error);
+    bool write = command->options.repair && !command->options.dry_run;
+    g_autoptr(BlockSource) source =
+        write ? image_target_open_writable(target, &error) : image_target_open(target, &error);
     const char *format = target->format;
 
     if (source && !format) {
@@ -317,34 +323,6 @@ static int check_target(const CheckCommand *command, const ImageTarget *target)
     }
     g_autofree char *subject = g_strdup_printf("A check of '%s' (format '%s')", command->options.filename, format);
     return hand_over(command, subject);
-}
-
-/* True where the image can be opened, and the stock tool must not be let at it. */
-static bool repair_loses_snapshots(const CheckCommand *command)
-{
-    g_auto(ImageTarget) target = {0};
-    g_autoptr(BlockSource) source = NULL;
-    g_autoptr(Qcow2Image) image = NULL;
-
-    if (image_target_resolve(&command->options, &target, NULL) != IMAGE_TARGET_OURS) {
-        return false;
-    }
-    source = image_target_open(&target, NULL);
-    image = source ? qcow2_open(source, NULL, NULL) : NULL;
-    return image && qcow2_stock_repair_drops_snapshots(image);
-}
-
-/* Repair is the stock tool's, but for images in which it is known to destroy what is healthy. */
-static int repair(const CheckCommand *command)
-{
-    if (repair_loses_snapshots(command)) {
-        error_report("Refusing to repair '%s' with the stock tool, which would delete its internal snapshots along the "
-                     "way: images with both snapshots and bitmaps are not safe with it. Remove the bitmaps first "
-                     "(qemu-img bitmap --remove), or repair a copy",
-                     command->options.filename);
-        return EXIT_FAILED;
-    }
-    return hand_over(command, "Repair, which is not built in yet,");
 }
 
 /* The image may be of no format at all, half of its header being back: it is not looked at. */
@@ -367,7 +345,7 @@ static int rollback(const CheckCommand *command, const ImageTarget *target)
     return finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
 }
 
-static int run_one(const CheckCommand *command)
+static int run_one(CheckCommand *command)
 {
     const CheckOptions *options = &command->options;
     g_auto(ImageTarget) target = {0};
@@ -376,9 +354,6 @@ static int run_one(const CheckCommand *command)
     if (options->foreign_object) {
         g_autofree char *subject = g_strdup_printf("--object %s", options->foreign_object);
         return hand_over(command, subject);
-    }
-    if (options->repair) {
-        return repair(command);
     }
     switch (image_target_resolve(options, &target, &error)) {
     case IMAGE_TARGET_OURS:

@@ -16,7 +16,7 @@ static void tell(CheckFiles *files, GError **error)
     }
 }
 
-void check_files_prepare(CheckFiles *files, const CheckOptions *options)
+bool check_files_prepare(CheckFiles *files, const CheckOptions *options, BlockSource *source)
 {
     g_autoptr(GError) error = NULL;
 
@@ -29,6 +29,13 @@ void check_files_prepare(CheckFiles *files, const CheckOptions *options)
         files->report = check_report_new(options, &error);
         tell(files, &error);
     }
+    if (options->undo_file && !options->dry_run) {
+        files->undo = undo_file_create(options->undo_file, source, &error);
+        files->undo_path = options->undo_file;
+        tell(files, &error);
+        return files->undo != NULL;
+    }
+    return true;
 }
 
 const char *const *check_files_paths(CheckFiles *files)
@@ -40,6 +47,9 @@ const char *const *check_files_paths(CheckFiles *files)
     }
     if (files->report && check_report_path(files->report)) {
         files->paths[n++] = check_report_path(files->report);
+    }
+    if (files->undo) {
+        files->paths[n++] = files->undo_path;
     }
     return n ? files->paths : NULL;
 }
@@ -63,4 +73,5 @@ void check_files_clear(CheckFiles *files)
 {
     g_clear_pointer(&files->map, check_map_free);
     g_clear_pointer(&files->report, check_report_free);
+    g_clear_pointer(&files->undo, undo_file_free);
 }

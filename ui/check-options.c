@@ -14,6 +14,7 @@
 
 #include "ui/user-object.h"
 #include "block/remote.h"
+#include "qapi/qapi-types.h"
 #include "util/error-report.h"
 
 enum {
@@ -36,10 +37,13 @@ enum {
     OPTION_ROLLBACK,
     OPTION_ALL_MESSAGES,
     OPTION_SANDBOX,
+    OPTION_FREE_LOST,
+    OPTION_ONLY,
+    OPTION_UNDO_FILE,
 };
 
 /* The colon in front makes getopt_long() tell a missing argument from an unknown option, and print nothing. */
-static const char short_options[] = ":hf:r:T:qUMm:pv";
+static const char short_options[] = ":hf:r:T:qUMm:pvn";
 
 static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -68,6 +72,10 @@ static const struct option long_options[] = {
     {"rollback", required_argument, NULL, OPTION_ROLLBACK},
     {"all-messages", no_argument, NULL, OPTION_ALL_MESSAGES},
     {"sandbox", required_argument, NULL, OPTION_SANDBOX},
+    {"dry-run", no_argument, NULL, 'n'},
+    {"free-lost", no_argument, NULL, OPTION_FREE_LOST},
+    {"only", required_argument, NULL, OPTION_ONLY},
+    {"undo-file", required_argument, NULL, OPTION_UNDO_FILE},
     {NULL, 0, NULL, 0},
 };
 
@@ -85,6 +93,24 @@ static bool read_repair(CheckOptions *options, const char *mode)
         return false;
     }
     options->repair = true;
+    options->repair_all = strcmp(mode, "all") == 0;
+    return true;
+}
+
+/* A list of finding kinds with commas between them. */
+static bool read_only_kinds(CheckOptions *options)
+{
+    g_auto(GStrv) names = g_strsplit(optarg, ",", -1);
+
+    for (char **name = names; *name; name++) {
+        int kind = qapi_enum_parse(&ImageCheckFindingKind_lookup, *name);
+
+        if (kind < 0) {
+            error_report_usage("--only expects kinds of findings with commas between them, and '%s' is none", *name);
+            return false;
+        }
+        options->only |= UINT64_C(1) << kind;
+    }
     return true;
 }
 
@@ -324,6 +350,21 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         break;
     case OPTION_MAP_CURVE:
         return read_map_curve(options, optarg) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
+    case 'n':
+        options->dry_run = true;
+        options->own_option = "--dry-run";
+        break;
+    case OPTION_FREE_LOST:
+        options->free_lost = true;
+        options->own_option = "--free-lost";
+        break;
+    case OPTION_ONLY:
+        options->own_option = "--only";
+        return read_only_kinds(options) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
+    case OPTION_UNDO_FILE:
+        options->undo_file = optarg;
+        options->own_option = "--undo-file";
+        break;
     case OPTION_OUTPUT:
         deferred->output = optarg;
         break;
@@ -383,6 +424,23 @@ static bool allows_report(const CheckOptions *options)
     return false;
 }
 
+/* Options that have a meaning with -r only. */
+static bool check_repair_options(const CheckOptions *options)
+{
+    if (!options->repair && (options->dry_run || options->free_lost || options->only || options->undo_file)) {
+        error_report_usage("%s is about a repair, and needs -r", options->dry_run     ? "--dry-run"
+                                                                 : options->free_lost ? "--free-lost"
+                                                                 : options->only      ? "--only"
+                                                                                      : "--undo-file");
+        return false;
+    }
+    if (options->many && options->undo_file) {
+        error_report_usage("--undo-file is for one image, and there are several");
+        return false;
+    }
+    return true;
+}
+
 static CheckParsed read_rest(int names, char **name, CheckOptions *options, const Deferred *deferred)
 {
     options->filenames = name;
@@ -392,6 +450,9 @@ static CheckParsed read_rest(int names, char **name, CheckOptions *options, cons
         return CHECK_PARSED_REFUSED;
     }
     options->filename = options->many ? NULL : name[0];
+    if (!check_repair_options(options)) {
+        return CHECK_PARSED_REFUSED;
+    }
     if (!read_output(options, deferred->output) || !read_cache(options, deferred->cache)) {
         return CHECK_PARSED_REFUSED;
     }
@@ -459,7 +520,7 @@ void check_options_print_help(void)
 {
     fputs("usage: qemu-img check [options] FILENAME...\n"
           "\n"
-          "Checks the consistency of a disk image, and shows where its metadata lies. Nothing is written.\n"
+          "Checks the consistency of a disk image, shows where its metadata lies, and repairs it if asked to.\n"
           "\n"
           "  -f, --format=FMT       format of the image; guessed from its first bytes if not given\n"
           "      --image-opts       FILENAME is a list of options: driver=qcow2,file.filename=...\n"
@@ -468,7 +529,12 @@ void check_options_print_help(void)
           "                         writethrough or unsafe\n"
           "  -U, --force-share      check although another program may write to the image; what is found\n"
           "                         can then be a passing state\n"
-          "  -r, --repair=WHAT      repair leaks or all; done by the stock qemu-img\n"
+          "  -r, --repair=WHAT      repair leaks or all; the image is written to\n"
+          "  -n, --dry-run          with -r: only list what would be changed\n"
+          "      --only=KIND,...    with -r: repair findings of these kinds only\n"
+          "      --free-lost        with -r: free leaked clusters also where a fault remains that may be\n"
+          "                         what makes them look leaked\n"
+          "      --undo-file=FILE   with -r: first save all that will be overwritten in FILE\n"
           "      --rollback=FILE    take a repair back with the undo file that it wrote\n"
           "      --output=FORMAT    human (default) or json\n"
           "  -q                     print nothing on stdout\n"

@@ -48,8 +48,23 @@ static void print_statistics(FILE *out, const ImageCheck *check)
     }
 }
 
+static void print_fixed(FILE *out, const ImageCheck *check)
+{
+    if (check->corruptions_fixed || check->leaks_fixed) {
+        fprintf(out,
+                "The following inconsistencies were found and repaired:\n"
+                "\n"
+                "    %" PRId64 " leaked clusters\n"
+                "    %" PRId64 " corruptions\n"
+                "\n"
+                "Double checking the fixed image now...\n",
+                check->leaks_fixed, check->corruptions_fixed);
+    }
+}
+
 void print_check_text(FILE *out, const ImageCheck *check, char *const *notes)
 {
+    print_fixed(out, check);
     print_verdict(out, check);
     print_statistics(out, check);
     for (; *notes; notes++) {

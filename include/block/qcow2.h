@@ -34,13 +34,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 /* True where the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
 bool qcow2_probe(const void *bytes, size_t size);
 
-/*
- * True where a repair by the stock tool would silently delete all internal snapshots: it rewrites the header before
- * it has read where they are, when there are bitmaps too, or autoclear features that it does not know (spec
- * check-behaviour 9.1, weakness 1).
- */
-bool qcow2_stock_repair_drops_snapshots(const Qcow2Image *image);
-
 typedef struct Qcow2CheckOptions {
     bool viscera;            /* fill ImageCheck.viscera */
     bool roles;              /* fill Qcow2CheckResult.roles */

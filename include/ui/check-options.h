@@ -41,6 +41,11 @@ typedef struct CheckOptions {
     bool no_flush;              /* -T unsafe */
     bool repair;                /* -r */
     const char *rollback;       /* --rollback, or NULL */
+    bool repair_all;            /* -r all, not only leaks */
+    bool dry_run;               /* -n */
+    bool free_lost;             /* --free-lost */
+    uint64_t only;              /* --only: kinds of findings, bit by bit; 0: not given */
+    const char *undo_file;      /* --undo-file, or NULL */
     bool quiet;                 /* -q */
     bool json;                  /* --output=json */
     bool all_fields;            /* --all-fields */

@@ -23,8 +23,8 @@ void print_check_text(FILE *out, const ImageCheck *check, char *const *notes);
 void print_viscera_text(FILE *out, const Qcow2Metadata *viscera, bool unfolded);
 
 /*
- * The findings, wrapped to fit a terminal: what, where in the file, which range of the guest's disk, which snapshot, and
- * who else is concerned.
+ * The findings, wrapped to fit a terminal: what, where in the file, which range of the guest's disk, which snapshot,
+ * and who else is concerned.
  */
 void print_findings_text(FILE *out, const ImageCheckFindingList *findings);
 

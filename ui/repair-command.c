@@ -1,0 +1,29 @@
+/*
+ * The repair of `qemu-img check -r`: see ui/repair-command.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/repair-command.h"
+
+#include "block/repair.h"
+
+bool repair_opened(const CheckOptions *options, UndoFile *undo, Qcow2Image *image, const Qcow2CheckOptions *how,
+                   Qcow2CheckResult *result, GError **errp)
+{
+    Qcow2RepairOptions repair = {
+        .all = options->repair_all,
+        .dry_run = options->dry_run,
+        .free_lost = options->free_lost,
+        .only = options->only,
+        .undo = undo,
+        .check = how,
+    };
+    Qcow2RepairResult done = {0};
+    bool repaired = qcow2_repair(image, &repair, &done, errp);
+
+    *result = done.check;
+    if (!repaired) {
+        g_prefix_error(errp, "Repair failed: ");
+    }
+    return repaired;
+}
