@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest reads from an image, cluster by cluster, found out without the program under test.
+
+Nothing is decompressed or decrypted: what decides is which bytes of the file a guest cluster is made of, and how they
+are to be understood. Two images that give the same here read the same.
+"""
+
+import hashlib
+
+from qcow2 import layout
+
+MOST_TABLES = 5000  # of one tree: more are not looked at
+
+
+def _digest(data):
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+def compressed_extent(image, entry):
+    """(offset, length) of the stream behind a compressed entry."""
+    bits = 70 - image.cluster_bits
+    offset = entry & ((1 << bits) - 1)
+    sectors = ((entry & ~(layout.COPIED | layout.COMPRESSED)) >> bits) + 1
+    return offset, sectors * 512 - offset % 512
+
+
+def cluster(image, entry, bitmap):
+    """What a guest cluster with this entry is made of; None where it has nothing of its own."""
+    offset = entry & layout.L2_OFFSET
+    if entry & layout.COMPRESSED:
+        start, length = compressed_extent(image, entry)
+        # the last bytes may be behind the end of the stream, and belong to another cluster
+        return "compressed", start % 512, length, _digest(image.source.read(start, length))
+    if not image.extended_l2 and entry & layout.ZERO:
+        return ("zeros",)
+    if not offset and not (image.data_file and entry & layout.COPIED):
+        return ("subclusters", bitmap >> 32) if bitmap >> 32 else None
+    if image.data_file:
+        return "data file", offset, bitmap
+    data = image.source.read(offset, image.cluster_size)
+    if image.extended_l2 and not bitmap & 0xffffffff:
+        return ("subclusters", bitmap >> 32) if bitmap >> 32 else None
+    if image.extended_l2:
+        size = image.cluster_size // 32
+        # only what is allocated is read
+        parts = [data[i * size:(i + 1) * size] for i in range(32) if bitmap >> i & 1 and not bitmap >> 32 + i & 1]
+        return "subclusters", bitmap, _digest(b"".join(parts))
+    return "data", _digest(data)
+
+
+def tree(image, l1_offset, l1_size):
+    """{guest cluster: what it is made of} below an L1 table."""
+    found, tables = {}, {}
+    for l1_index, l1_entry in enumerate(image.words(l1_offset, l1_size)):
+        table = image.l2_offset(l1_entry)
+        if not table:
+            continue
+        if table not in tables:
+            if len(tables) == MOST_TABLES:
+                break
+            made = {}
+            for index, (entry, bitmap) in enumerate(image.l2_table(table)):
+                if entry or bitmap:
+                    content = cluster(image, entry, bitmap)
+                    if content is not None:
+                        made[index] = content
+            tables[table] = made
+        for index, content in tables[table].items():
+            found[l1_index * image.l2_entries + index] = content
+    return found
+
+
+def everything(image):
+    """{tree: {guest cluster: what it is made of}}; trees are "" for the disk, and (index, id) of the snapshots."""
+    trees = {"": tree(image, image.l1_offset, image.l1_size)}
+    for index, snapshot in enumerate(image.snapshots()):
+        if snapshot.extra_size > layout.SNAPSHOT_MAX_EXTRA or not snapshot.l1_offset:
+            break  # what follows is read from the wrong place, or was never there
+        if snapshot.l1_offset % image.cluster_size or snapshot.l1_size > layout.MAX_L1_ENTRIES:
+            continue  # cannot be read
+        trees[index, snapshot.id] = tree(image, snapshot.l1_offset, snapshot.l1_size)
+    return trees
+
+
+def lost(before, after):
+    """What could be read and now reads otherwise, a line each."""
+    lines = []
+    for name, clusters in before.items():
+        if name not in after:
+            lines.append(f"snapshot {name} is gone")
+            continue
+        for number in sorted(clusters.keys() | after[name].keys()):
+            if clusters.get(number) != after[name].get(number):
+                lines.append(f"guest cluster {number} of {name or 'the disk'}: {clusters.get(number)} "
+                             f"became {after[name].get(number)}")
+    return lines
