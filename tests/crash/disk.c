@@ -88,7 +88,8 @@ static ssize_t disk_write_at(BlockSource *source, const void *buffer, size_t siz
     if (fault->error == 0) {
         return write_part(disk, buffer, half, offset);
     }
-    if (fault->half_a_write) {
+    half -= MIN(half, (offset + half) % CRASH_SECTOR);
+    if (fault->half_a_write && half > 0) {
         write_part(disk, buffer, half, offset);
     }
     return fault->error;

@@ -11,7 +11,8 @@
 
 #include "block/source.h"
 
-#define CRASH_DISKS 2u
+#define CRASH_DISKS  2u
+#define CRASH_SECTOR 512u /* bytes that a disk writes wholly or not at all */
 
 typedef enum CrashOpKind { CRASH_WRITE, CRASH_TRUNCATE, CRASH_PUNCH, CRASH_FLUSH } CrashOpKind;
 
@@ -28,7 +29,7 @@ typedef struct CrashOp {
 typedef struct CrashFault {
     guint at;          /* the number of the request that fails, counted from 1 over all disks; 0: none */
     int error;         /* a negative errno value; 0: a write that writes less than it was asked to */
-    bool half_a_write; /* a write that fails has written its first half */
+    bool half_a_write; /* a write that fails has written its first half, in whole sectors */
 } CrashFault;
 
 typedef struct CrashJournal {

@@ -30,6 +30,7 @@ typedef struct Tree {
     bool unreadable;
     uint64_t n;
     Table *tables;
+    uint64_t whole; /* digest of a bitmap, which has no tables here */
 } Tree;
 
 struct GuestView {
@@ -324,6 +325,55 @@ static void each_snapshot(const Image *image, GuestView *view)
     }
 }
 
+/* ---- bitmaps ---- */
+
+static uint64_t bitmap_content(const Image *image, uint64_t table, uint32_t entries)
+{
+    uint64_t size = UINT64_C(1) << image->cluster_bits, whole = FIRST_DIGEST;
+
+    for (uint32_t i = 0; i < entries && table + i * UINT64_C(8) < image->length; i++) {
+        uint64_t entry = get64(image, table + i * UINT64_C(8)), offset = entry & OFFSET_MASK;
+        uint64_t pair[2] = {entry, offset ? digest_at(image, 0, offset, size) : 0};
+
+        whole = digest(whole, (const uint8_t *)pair, sizeof(pair));
+    }
+    return whole;
+}
+
+/* The bitmaps of the directory at @offset, each by name. */
+static void read_directory(const Image *image, GuestView *view, uint64_t offset, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && offset < image->length; i++) {
+        unsigned name_size = get16(image, offset + 18);
+        uint64_t names = offset + 24 + get32(image, offset + 20);
+        Tree tree = {0};
+
+        if (names + name_size > image->length) {
+            break;
+        }
+        tree.name = g_strdup_printf("bitmap %.*s", (int)name_size, (const char *)image->bytes + names);
+        tree.whole = bitmap_content(image, get64(image, offset), get32(image, offset + 8));
+        g_array_append_val(view->trees, tree);
+        offset = (names + name_size + 7) & ~UINT64_C(7);
+    }
+}
+
+/* Bitmaps that the header says are valid. */
+static void read_bitmaps(const Image *image, GuestView *view)
+{
+    uint64_t at = get32(image, 100);
+
+    if (get32(image, 4) < 3 || !(get64(image, 88) & 1)) {
+        return;
+    }
+    while (at + 8 <= view->cluster_size && get32(image, at) != 0) {
+        if (get32(image, at) == 0x23852875) {
+            read_directory(image, view, get64(image, at + 24), get32(image, at + 8));
+        }
+        at += 8 + ((get32(image, at + 4) + UINT64_C(7)) & ~UINT64_C(7));
+    }
+}
+
 static bool read_header(Image *image)
 {
     uint64_t incompatible;
@@ -367,6 +417,7 @@ GuestView *guest_view_new(const uint8_t *bytes, uint64_t length)
     each_snapshot(&image, NULL);
     read_tree(&image, view, g_strdup("the active disk"), get64(&image, 40), get32(&image, 36));
     each_snapshot(&image, view);
+    read_bitmaps(&image, view);
 
     g_hash_table_unref(image.claims);
     g_free(image.cluster);
@@ -460,8 +511,8 @@ bool guest_view_same(const GuestView *before, const GuestView *after, char **dif
         if (was->unreadable || find_tree(before, was->name) != was) {
             continue; /* of two with the same name, the first is compared */
         }
-        if (!is || is->unreadable) {
-            *difference = g_strdup_printf("%s: is gone", was->name);
+        if (!is || is->unreadable || is->whole != was->whole) {
+            *difference = g_strdup_printf("%s: is %s", was->name, !is || is->unreadable ? "gone" : "another one");
             return false;
         }
         for (uint64_t i = 0; i < MAX(was->n, is->n); i++) {

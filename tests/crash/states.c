@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTOR 512u /* bytes that a disk writes wholly or not at all */
-
 /* A part of an operation that happens wholly or not at all: bytes [from, from + size) of its range. */
 typedef struct Part {
     const CrashOp *op;
@@ -67,7 +65,7 @@ static void add_parts(Walk *walk, const CrashOp *op)
     uint64_t from = 0;
 
     do {
-        uint64_t to_edge = SECTOR - (op->offset + from) % SECTOR;
+        uint64_t to_edge = CRASH_SECTOR - (op->offset + from) % CRASH_SECTOR;
         Part part = {.op = op, .from = from, .size = MIN(to_edge, op->size - from)};
 
         g_array_append_val(walk->pending, part);
