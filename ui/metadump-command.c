@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "block/memory-plan.h"
 #include "block/qcow2-copy.h"
 #include "ui/check-options.h"
 #include "ui/image-target.h"
 #include "ui/metadata-file.h"
 #include "util/error-report.h"
+#include "util/sandbox.h"
 
 typedef struct MetadumpOptions {
     const char *source;
@@ -31,6 +33,7 @@ typedef struct Metadump {
     MetadataFile *file;
     uint64_t written; /* bytes */
     uint64_t omitted; /* structures */
+    bool remote;      /* the image is on a server */
 } Metadump;
 
 static void print_help(void)
@@ -107,8 +110,9 @@ static void tell_omitted(void *opaque, ImageCheckStructure structure, uint64_t o
             size, offset, why);
 }
 
-static BlockSource *open_source(const MetadumpOptions *options, GError **errp)
+static BlockSource *open_source(Metadump *dump, GError **errp)
 {
+    const MetadumpOptions *options = dump->options;
     CheckOptions how = {.filename = options->source, .format = "qcow2", .force_share = options->force_share};
     g_auto(ImageTarget) target = {0};
     g_autoptr(BlockSource) source = NULL;
@@ -116,6 +120,7 @@ static BlockSource *open_source(const MetadumpOptions *options, GError **errp)
     if (image_target_resolve(&how, &target, errp) != IMAGE_TARGET_OURS) {
         return NULL;
     }
+    dump->remote = target.open_remote != NULL;
     source = image_target_open(&target, errp);
     if (!source) {
         g_prefix_error(errp, "Could not open '%s': ", options->source);
@@ -123,23 +128,35 @@ static BlockSource *open_source(const MetadumpOptions *options, GError **errp)
     return g_steal_pointer(&source);
 }
 
+/* From here on the image is read, and what it says is not to be trusted. */
+static void lock_in(const Metadump *dump)
+{
+    const char *files[] = {dump->options->destination, NULL};
+    SandboxNeeds needs = {.network = dump->remote, .files = files};
+    unsigned layers;
+
+    memory_plan(); /* looks at the machine */
+    sandbox_enter(SANDBOX_AUTO, &needs, &layers, NULL);
+}
+
 static bool dump_image(Metadump *dump, GError **errp)
 {
     const MetadumpOptions *options = dump->options;
-    g_autoptr(BlockSource) source = open_source(options, errp);
-    g_autoptr(Qcow2Image) image = source ? qcow2_open(source, NULL, errp) : NULL;
+    g_autoptr(BlockSource) source = open_source(dump, errp);
+    g_autoptr(Qcow2Image) image = NULL;
     Qcow2CheckOptions how = {.workers = CLAMP(g_get_num_processors(), 1, MAX_WORKERS)};
     Qcow2CopySink sink = {.write = write_part, .omitted = tell_omitted, .opaque = dump};
 
-    if (source && !image) {
+    if (!source || !(dump->file = metadata_file_new(options->destination, source->length, errp))) {
+        return false;
+    }
+    lock_in(dump);
+    image = qcow2_open(source, NULL, errp);
+    if (!image) {
         g_prefix_error(errp, "Could not open '%s': ", options->source);
         return false;
     }
-    if (!image) {
-        return false;
-    }
-    dump->file = metadata_file_new(options->destination, source->length, errp);
-    return dump->file && qcow2_copy_metadata(image, &how, options->scramble_names, &sink, errp) &&
+    return qcow2_copy_metadata(image, &how, options->scramble_names, &sink, errp) &&
            metadata_file_commit(dump->file, errp);
 }
 
@@ -194,6 +211,7 @@ int metadump_command(int argc, char **argv, int command)
         return EXIT_SUCCESS;
     }
     signal(SIGPIPE, SIG_IGN); /* a stream that nobody reads is an error like others */
+    signal(SIGXFSZ, SIG_IGN); /* likewise a file that gets too large */
     ok = run(&dump, &error);
     g_clear_pointer(&dump.file, metadata_file_free);
     if (!ok) {

@@ -173,7 +173,7 @@ static void enter(SandboxMode mode, const SandboxNeeds *needs, unsigned wanted)
     }
 }
 
-static const SandboxNeeds nothing;
+static const SandboxNeeds nothing = {.files = (const char *const[]){NULL}};
 
 static void everything_refused(void)
 {
