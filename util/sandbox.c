@@ -126,7 +126,7 @@ static unsigned passes_for(SandboxMode mode, const SandboxNeeds *needs, bool lan
 bool sandbox_enter(SandboxMode mode, const SandboxNeeds *needs, unsigned *layers, GError **errp)
 {
     *layers = 0;
-    /* under a sanitizer, or measuring coverage, the program opens files of its own in the end */
+    /* under a sanitizer, or when coverage is measured, the program opens files of its own in the end */
     if (mode == SANDBOX_OFF || (CONFIG_INSTRUMENTED && mode == SANDBOX_AUTO)) {
         return true;
     }
