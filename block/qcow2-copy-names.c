@@ -73,15 +73,16 @@ bool qcow2_copy_header(Qcow2Copy *copy)
 {
     const Qcow2HeaderFields *h = &copy->check->image->header;
     uint64_t held, at = 0;
-    g_autofree uint8_t *from = read_part(copy, IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size, &held);
-    g_autofree uint8_t *to = g_malloc0(h->cluster_size);
+    g_autofree uint8_t *part = read_part(copy, IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size, &held);
+    g_autofree uint8_t *from = g_malloc0(h->cluster_size), *to = g_malloc0(h->cluster_size);
     Qcow2ExtensionRecord record;
 
-    if (!from) {
+    if (!part) {
         return true;
     }
-    memcpy(to, from, MIN(h->header_length, held));
-    while (qcow2_next_extension(from, held, h, &at, &record)) {
+    memcpy(from, part, held); /* an extension may go on in the zeros behind the end */
+    memcpy(to, from, h->header_length);
+    while (qcow2_next_extension(from, h->cluster_size, h, &at, &record)) {
         copy_extension(copy, to, from, &record);
     }
     if (h->backing_file_offset && h->backing_file_offset < held) {
