@@ -29,12 +29,6 @@ struct Qcow2MappingCollector {
     Qcow2TableVisitor visitor;
 };
 
-void mappings_clear(Mappings *mappings)
-{
-    free(mappings->items);
-    *mappings = (Mappings){0};
-}
-
 static uint64_t l2_entries(const Qcow2HeaderFields *h)
 {
     return UINT64_C(1) << h->l2_bits;
@@ -60,20 +54,18 @@ static bool is_kept(const Qcow2HeaderFields *h, const Mapping *m, uint64_t step)
     return align_up_u64(m->guest, step, &multiple) && multiple - m->guest < guest_clusters(h, m);
 }
 
-/* Doubles the step until no more than @limit items are left. */
-static void thin_out(const Qcow2HeaderFields *h, Mappings *mappings, size_t limit)
+/* Doubles the step, and keeps what has a place in it. */
+static void thin_out(const Qcow2HeaderFields *h, Mappings *mappings)
 {
-    while (mappings->n > limit) {
-        size_t kept = 0;
+    size_t kept = 0;
 
-        mappings->step <<= 1;
-        for (size_t i = 0; i < mappings->n; i++) {
-            if (is_kept(h, &mappings->items[i], mappings->step)) {
-                mappings->items[kept++] = mappings->items[i];
-            }
+    mappings->step <<= 1;
+    for (size_t i = 0; i < mappings->n; i++) {
+        if (is_kept(h, &mappings->items[i], mappings->step)) {
+            mappings->items[kept++] = mappings->items[i];
         }
-        mappings->n = kept;
     }
+    mappings->n = kept;
 }
 
 /* True where @next is the continuation of @m, which is lengthened then. */
@@ -89,20 +81,24 @@ static bool lengthen(Mapping *m, const Mapping *next)
     return true;
 }
 
+/* One more than is allowed in the end, so that what a thread leaves out would be left out in any case. */
+#define CAPACITY_MAX (MAPPINGS_MAX + 1)
+
 /* False when memory is short. */
 static bool make_room(Collected *c)
 {
-    size_t limit = c->of->limit;
     Mapping *items;
 
     if (c->mappings.n < c->capacity) {
         return true;
     }
-    if (c->capacity == limit) {
-        thin_out(c->of->header, &c->mappings, limit / 2);
+    if (c->capacity == CAPACITY_MAX) {
+        while (c->mappings.n > MAPPINGS_MAX) {
+            thin_out(c->of->header, &c->mappings);
+        }
         return true;
     }
-    c->capacity = MIN(MAX(c->capacity * 2, 64), limit);
+    c->capacity = MIN(MAX(c->capacity * 2, 64), CAPACITY_MAX);
     items = realloc(c->mappings.items, c->capacity * sizeof(*items));
     if (!items) {
         return false;
@@ -113,15 +109,15 @@ static bool make_room(Collected *c)
 
 static bool collect(Collected *c, const Mapping *m)
 {
-    Mappings *all = &c->mappings;
-
-    if ((all->n && lengthen(&all->items[all->n - 1], m)) || !is_kept(c->of->header, m, all->step)) {
+    if (!is_kept(c->of->header, m, c->mappings.step)) {
         return true;
     }
     if (!make_room(c)) {
         return false;
     }
-    all->items[all->n++] = *m;
+    if (is_kept(c->of->header, m, c->mappings.step)) {
+        c->mappings.items[c->mappings.n++] = *m;
+    }
     return true;
 }
 
@@ -196,7 +192,6 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
     c->steps = steps;
     c->next = next;
     c->n = CLAMP(workers, 1, BLOCK_MAX_WORKERS);
-    c->limit = MAX(2 * MAPPINGS_MAX / c->n, MAPPINGS_MAX / 4);
     c->visitor = (Qcow2TableVisitor){.visit = visit, .states = c->states};
     for (unsigned i = 0; i < c->n; i++) {
         c->collected[i] = (Collected){.of = c, .next_state = next ? next->states[i] : NULL, .mappings.step = 1};
@@ -220,13 +215,7 @@ const Qcow2TableVisitor *qcow2_mapping_collector_visitor(const Qcow2MappingColle
     return &c->visitor;
 }
 
-static int compare_mappings(const void *a, const void *b)
-{
-    const Mapping *x = a, *y = b;
-    int by_host = (x->host > y->host) - (x->host < y->host);
-
-    return by_host ? by_host : (x->tree > y->tree) - (x->tree < y->tree);
-}
+/* ---- all of it, in order ---- */
 
 /* Tables follow one another in the guest, and so may their data in the file. */
 static void merge_neighbours(Mappings *mappings)
@@ -241,13 +230,30 @@ static void merge_neighbours(Mappings *mappings)
     mappings->n = kept;
 }
 
-/* All that was collected is as sparse then as the sparsest. */
-static uint64_t greatest_step(const Qcow2MappingCollector *c)
+static size_t count_kept(const Qcow2MappingCollector *c, uint64_t step)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < c->n; i++) {
+        const Mappings *part = &c->collected[i].mappings;
+
+        for (size_t k = 0; k < part->n; k++) {
+            n += is_kept(c->header, &part->items[k], step);
+        }
+    }
+    return n;
+}
+
+/* The least with which no more is left than is allowed. No thread has left out more than that does. */
+static uint64_t choose_step(const Qcow2MappingCollector *c, size_t *n)
 {
     uint64_t step = 1;
 
     for (unsigned i = 0; i < c->n; i++) {
         step = MAX(step, c->collected[i].mappings.step);
+    }
+    while ((*n = count_kept(c, step)) > MAPPINGS_MAX) {
+        step <<= 1;
     }
     return step;
 }
@@ -269,18 +275,18 @@ static void append_all(Qcow2MappingCollector *c, Mappings *mappings)
 
 bool qcow2_mapping_collector_finish(Qcow2MappingCollector *c, Mappings *mappings, GError **errp)
 {
-    size_t n = 0;
+    size_t n;
 
-    for (unsigned i = 0; i < c->n; i++) {
-        n += c->collected[i].mappings.n;
-    }
-    *mappings = (Mappings){.items = calloc(MAX(n, 1), sizeof(Mapping)), .step = greatest_step(c)};
+    *mappings = (Mappings){.step = choose_step(c, &n)};
+    mappings->items = calloc(MAX(n, 1), sizeof(Mapping));
     if (!mappings->items) {
         return qapi_set_out_of_memory(errp);
     }
     append_all(c, mappings);
-    qsort(mappings->items, mappings->n, sizeof(Mapping), compare_mappings);
+    if (!mappings_sort(mappings)) {
+        mappings_clear(mappings);
+        return qapi_set_out_of_memory(errp);
+    }
     merge_neighbours(mappings);
-    thin_out(c->header, mappings, MAPPINGS_MAX);
     return true;
 }

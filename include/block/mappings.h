@@ -11,10 +11,11 @@
 #ifndef BLOCK_MAPPINGS_H
 #define BLOCK_MAPPINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAPPINGS_MAX (UINT32_C(1) << 20)
+#define MAPPINGS_MAX (UINT32_C(1) << 19)
 
 typedef enum MappingKind {
     MAPPING_DATA,       /* as many clusters of the guest, one behind the other */
@@ -32,11 +33,14 @@ typedef struct Mapping {
 
 /* Owned by who has it; mappings_clear() frees what it holds. */
 typedef struct Mappings {
-    Mapping *items; /* sorted by host, then by tree */
+    Mapping *items; /* sorted by host, then by tree and guest */
     size_t n;
     uint64_t step; /* a power of two; 1: all are there */
 } Mappings;
 
 void mappings_clear(Mappings *mappings);
+
+/* Puts the items in order, whatever order they are in. False, and nothing is changed, when memory is short. */
+bool mappings_sort(Mappings *mappings);
 
 #endif

@@ -121,7 +121,7 @@ static void test_thinning(void)
     steps.active = &g_array_index(steps.trees, Qcow2Tree, 0);
     show_tables(qcow2_mapping_collector_visitor(collector), &h, TABLES);
     g_assert_true(qcow2_mapping_collector_finish(collector, &mappings, NULL));
-    g_assert_cmpuint(mappings.step, ==, 4);
+    g_assert_cmpuint(mappings.step, ==, 8);
     for (size_t i = 0; i < mappings.n; i++) {
         const Mapping *m = &mappings.items[i];
 
@@ -130,7 +130,7 @@ static void test_thinning(void)
         g_assert_true(m->kind == MAPPING_L2 || m->host == 100000 + 2 * m->guest);
     }
     g_assert_cmpuint(tables, ==, TABLES);
-    g_assert_cmpuint(mappings.n, ==, TABLES + TABLES * 8192 / 4);
+    g_assert_cmpuint(mappings.n, ==, TABLES + TABLES * 8192 / 8);
     mappings_clear(&mappings);
     g_array_unref(steps.trees);
 }
