@@ -7,6 +7,7 @@ from pathlib import Path
 
 IMG = Path(__file__).resolve().parent.parent / "lib" / "img"
 OFFSET_MASK = 0x00fffffffffffe00
+SPOILED = Path(__file__).resolve().parent.parent / "fuzz" / "corpus" / "image"
 CLUSTER = 1 << 16
 
 HOSTILE_NAME = "</script><img src=x onerror=alert(1)>"

@@ -8,10 +8,6 @@ const curve = {order: 0};
 while (4 ** curve.order < roles.clusters) {
     curve.order++;
 }
-curve.side = 2 ** curve.order;
-/* Half of the curve fills the upper half of the square. */
-curve.rows = curve.order > 0 && roles.clusters <= 4 ** curve.order / 2 ? curve.side / 2 : curve.side;
-
 const QUARTER_X = [0, 1, 1, 0], QUARTER_Y = [0, 0, 1, 1];
 const QUARTER_STATE = [1, 0, 0, 3];
 
@@ -22,6 +18,24 @@ function quarterX(state, quarter) {
 function quarterY(state, quarter) {
     return (state & 1 ? QUARTER_X[quarter] : QUARTER_Y[quarter]) ^ state >> 1;
 }
+
+/* The part of the square that the curve reaches; it may be little more than a quarter of it. */
+function findExtent(level, x, y, state, n) {
+    const side = 2 ** level, area = 4 ** (level - 1);
+
+    if (n >= 4 ** level) {
+        curve.columns = Math.max(curve.columns, x + side);
+        curve.rows = Math.max(curve.rows, y + side);
+        return;
+    }
+    for (let quarter = 0; quarter < 4 && quarter * area < n; quarter++) {
+        findExtent(level - 1, x + quarterX(state, quarter) * side / 2, y + quarterY(state, quarter) * side / 2,
+                   state ^ QUARTER_STATE[quarter], n - quarter * area);
+    }
+}
+
+curve.columns = curve.rows = 1;
+findExtent(curve.order, 0, 0, 0, roles.clusters);
 
 /* The square of a cluster, in squares from the left and from above. */
 function placeOf(cluster) {

@@ -97,7 +97,7 @@ function step(right, down) {
     const {x, y} = placeOf(squareOf(place.cursor, level));
     const column = Math.floor(x / side) + right, row = Math.floor(y / side) + down;
 
-    if (column < 0 || row < 0 || column * side >= curve.side || row * side >= curve.rows) {
+    if (column < 0 || row < 0 || column * side >= curve.columns || row * side >= curve.rows) {
         return;
     }
     const cluster = squareOf(clusterAt(column * side, row * side), level);

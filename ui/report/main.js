@@ -123,7 +123,7 @@ function start() {
         return;
     }
     new ResizeObserver(resizeCanvas).observe(byId("canvas-box"));
-    byId("canvas-box").style.aspectRatio = `${curve.side} / ${curve.rows}`;
+    byId("canvas-box").style.aspectRatio = `${curve.columns} / ${curve.rows}`;
     resizeCanvas();
     zoomWhole();
     showCursorPlace();

@@ -39,7 +39,7 @@ function makePalette() {
 }
 
 function fitScale() {
-    return canvas.width / curve.side;
+    return canvas.width / curve.columns;
 }
 
 function maxScale() {
@@ -51,7 +51,7 @@ function clampView() {
     const fit = fitScale();
 
     view.scale = Math.min(Math.max(view.scale, fit), maxScale());
-    view.x = Math.min(0, Math.max(view.x, canvas.width - curve.side * view.scale));
+    view.x = Math.min(0, Math.max(view.x, canvas.width - curve.columns * view.scale));
     view.y = Math.min(0, Math.max(view.y, canvas.height - curve.rows * view.scale));
 }
 
@@ -107,20 +107,46 @@ class Drawing {
         this.marks = [];
     }
 
-    fill(x, y, side, colour, stripe) {
-        const width = canvas.width, gap = this.gap, thick = Math.round(2 * view.ratio);
-        const left = Math.max(0, Math.round(view.x + x * view.scale));
-        const top = Math.max(0, Math.round(view.y + y * view.scale));
-        const right = Math.min(width, Math.round(view.x + (x + side) * view.scale) - gap);
-        const bottom = Math.min(canvas.height, Math.round(view.y + (y + side) * view.scale) - gap);
+    column(x) {
+        return Math.min(canvas.width, Math.max(0, Math.round(view.x + x * view.scale)));
+    }
 
+    row(y) {
+        return Math.min(canvas.height, Math.max(0, Math.round(view.y + y * view.scale)));
+    }
+
+    /* Points from @left and @top on, those of @right and @bottom not among them. */
+    fillPoints(left, top, right, bottom, colour) {
         for (let row = top; row < bottom && right > left; row++) {
-            this.points.fill(colour, row * width + left, row * width + right);
-            for (let column = left; stripe && column < right; column++) {
+            this.points.fill(colour, row * canvas.width + left, row * canvas.width + right);
+        }
+    }
+
+    fill(x, y, side, colour, stripe) {
+        const left = this.column(x), right = this.column(x + side) - this.gap;
+        const top = this.row(y), bottom = this.row(y + side) - this.gap;
+        const thick = Math.round(2 * view.ratio);
+
+        this.fillPoints(left, top, right, bottom, colour);
+        for (let row = top; stripe && row < bottom; row++) {
+            for (let column = left; column < right; column++) {
                 if ((column + row) % (4 * thick) < thick) {
-                    this.points[row * width + column] = stripe;
+                    this.points[row * canvas.width + column] = stripe;
                 }
             }
+        }
+    }
+
+    /* No gap where the curve goes on within a run: following a colour is following the file. */
+    bridge(x, y, next, colour) {
+        const {x: nextX, y: nextY} = placeOf(next);
+
+        if (nextX !== x) {
+            const column = this.column(Math.max(x, nextX));
+            this.fillPoints(Math.max(0, column - this.gap), this.row(y), column, this.row(y + 1) - this.gap, colour);
+        } else {
+            const row = this.row(Math.max(y, nextY));
+            this.fillPoints(this.column(x), Math.max(0, row - this.gap), this.column(x + 1) - this.gap, row, colour);
         }
     }
 
@@ -144,6 +170,9 @@ class Drawing {
         }
         const role = kind & ROLE_MASK;
         this.fill(x, y, side, this.palette[role][fill], report.roles[role].striped ? this.stripes : 0);
+        if (this.gap && roles.starts[this.run + 1] > end) {
+            this.bridge(x, y, end, this.palette[role][fill]);
+        }
         if (kind & (CORRUPT | HAS_LEAK) && this.marks.length < MARKS_MAX) {
             this.marks.push([x, y, side, (kind & CORRUPT) !== 0, role]);
         }
@@ -230,12 +259,12 @@ function resizeCanvas() {
     const width = Math.max(1, Math.round(box.width * ratio));
     const before = canvas.width;
 
-    if (box.width === 0 || (width === before && view.ratio === ratio && canvas.height === Math.round(width * curve.rows / curve.side))) {
+    if (box.width === 0 || (width === before && view.ratio === ratio && canvas.height === Math.round(width * curve.rows / curve.columns))) {
         return;
     }
     view.ratio = ratio;
     canvas.width = width;
-    canvas.height = Math.round(width * curve.rows / curve.side);
+    canvas.height = Math.round(width * curve.rows / curve.columns);
     for (const key of ["scale", "x", "y"]) {
         view[key] *= width / before;
     }

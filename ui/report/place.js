@@ -163,7 +163,7 @@ function pointedAt(event) {
     const y = ((event.clientY - box.top) * view.ratio - view.y) / view.scale;
     const level = pointedLevel();
 
-    if (x < 0 || y < 0 || x >= curve.side || y >= curve.rows) {
+    if (x < 0 || y < 0 || x >= curve.columns || y >= curve.rows) {
         return null;
     }
     const first = squareOf(clusterAt(Math.floor(x), Math.floor(y)), level);

@@ -4,6 +4,7 @@
 
 const GROUP = 1000;
 const AROUND = 10; // rows above and below those that can be seen
+const ON_PAPER = 1000; // rows that are printed at most
 
 /* A node: {label, offset, size, more, children}; offset may be missing, children is a function or missing. */
 function node(label, offset, length, children) {
@@ -85,7 +86,7 @@ function rootNodes() {
 }
 
 /* Rows are the nodes that are not inside of a closed one, in order. */
-const tree = {rows: [], active: 0, height: 28, made: new Map()};
+const tree = {rows: [], active: 0, height: 28, made: new Map(), printing: false};
 
 function asRows(nodes, level) {
     return nodes.map((n, i) => ({node: n, level, position: i + 1, siblings: nodes.length}));
@@ -137,13 +138,23 @@ function makeTreeRow(index) {
     return made;
 }
 
+/* The rows that can be seen, and some more: [first, behind the last]. */
+function rowsInView() {
+    const box = byId("tree");
+
+    if (tree.printing) {
+        return [0, Math.min(tree.rows.length, ON_PAPER)];
+    }
+    return [Math.max(0, Math.floor(box.scrollTop / tree.height) - AROUND),
+            Math.min(tree.rows.length, Math.ceil((box.scrollTop + box.clientHeight) / tree.height) + AROUND)];
+}
+
 /* Makes the rows that can be seen, and drops the others; all of them anew where @changed. */
 function renderTree(changed) {
     const box = byId("tree"), inside = byId("tree-rows");
-    const first = Math.max(0, Math.floor(box.scrollTop / tree.height) - AROUND);
-    const end = Math.min(tree.rows.length, Math.ceil((box.scrollTop + box.clientHeight) / tree.height) + AROUND);
+    const [first, end] = rowsInView();
 
-    inside.style.height = `${tree.rows.length * tree.height}px`;
+    inside.style.height = `${(tree.printing ? end : tree.rows.length) * tree.height}px`;
     for (const [index, made] of tree.made) {
         if (changed || index < first || index >= end) {
             made.remove();
@@ -215,6 +226,11 @@ function rowOfEvent(event) {
     return row ? Number(row.id.slice("tree-row-".length)) : -1;
 }
 
+function printTree(printing) {
+    tree.printing = printing;
+    renderTree(true);
+}
+
 function startTree() {
     const box = byId("tree");
 
@@ -238,6 +254,8 @@ function startTree() {
             }
         }
     });
+    addEventListener("beforeprint", () => printTree(true));
+    addEventListener("afterprint", () => printTree(false));
     box.addEventListener("dblclick", (event) => rowOfEvent(event) >= 0 && showRowInPicture(rowOfEvent(event)));
     renderTree(true);
 }
