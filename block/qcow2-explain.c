@@ -487,6 +487,14 @@ static void explain_records(Explainer *e)
     qcow2_collector_set_records(e->check->collector, g_steal_pointer(&explained));
 }
 
+void qcow2_tell_trees_apart(Qcow2Check *check, GArray **users)
+{
+    Explainer e = {.check = check, .header = &check->image->header, .users = *users};
+
+    tell_trees_apart(&e);
+    *users = e.users;
+}
+
 bool qcow2_explain_findings(Qcow2Check *check, GError **errp)
 {
     Explainer e = {.check = check, .header = &check->image->header};

@@ -19,4 +19,10 @@
  */
 bool qcow2_explain_findings(Qcow2Check *check, GError **errp);
 
+/*
+ * Replaces those of *users, as qcow2_find_users() has found them, that stand for several trees by one for each, as far
+ * as there are not too many.
+ */
+void qcow2_tell_trees_apart(Qcow2Check *check, GArray **users);
+
 #endif

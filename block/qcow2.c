@@ -16,6 +16,7 @@
 #include "block/qcow2-format.h"
 #include "block/qcow2-hints.h"
 #include "block/qcow2-mappings.h"
+#include "block/qcow2-lookup.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
 #include "block/qcow2-space.h"
@@ -403,11 +404,35 @@ bool qcow2_check_make_result(Qcow2Check *c, Qcow2CheckResult *result, GError **e
     return !c->options->viscera || add_viscera(c, result, errp);
 }
 
+/* The verdict stands without an answer. */
+static bool add_explanation(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    const Qcow2Question *q = c->options->question;
+    g_autoptr(ImageCheckExplanation) answer = g_new0(ImageCheckExplanation, 1);
+    GError *error = NULL;
+
+    if (q->guest) {
+        answer->guest = qcow2_lookup_guest(c, q->offset, q->snapshot, &error);
+    } else {
+        answer->host = qcow2_lookup_host(c, q->offset, result->roles, &result->check->findings, &error);
+    }
+    if (g_error_matches(error, BLOCK_ERROR, ENOENT)) {
+        result->no_answer = error;
+    } else if (error) {
+        g_propagate_error(errp, error);
+        return false;
+    } else {
+        result->check->explanation = g_steal_pointer(&answer);
+    }
+    return true;
+}
+
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
     g_auto(Qcow2Watch) watch = {0};
-    g_autoptr(Qcow2Roles) roles = options->roles || options->space ? qcow2_roles_new(&c, image) : NULL;
+    bool wants_roles = options->roles || options->space || options->question;
+    g_autoptr(Qcow2Roles) roles = wants_roles ? qcow2_roles_new(&c, image) : NULL;
     g_autoptr(Qcow2Space) space = options->space ? qcow2_space_new(&c, roles) : NULL;
     const Qcow2TableVisitor *visitor = space ? qcow2_space_visitor(space) : roles ? qcow2_roles_visitor(roles) : NULL;
     g_autoptr(Qcow2Hints) hints = options->findings ? qcow2_hints_new(image, visitor) : NULL;
@@ -435,6 +460,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     result->changed = options->watch && qcow2_watch_changed(&watch);
     result->notes = state_notes(&c, result->changed);
     return add_findings(&c, hints, result, errp) && add_space(roles, space, result, errp) &&
+           (!options->question || add_explanation(&c, result, errp)) &&
            (!mappings || (result->layout = layout_new(image, mappings, errp))) &&
            (!options->viscera || add_viscera(&c, result, errp));
 }
@@ -442,6 +468,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
 void qcow2_check_result_clear(Qcow2CheckResult *result)
 {
     g_clear_pointer(&result->check, qapi_free_ImageCheck);
+    g_clear_error(&result->no_answer);
     g_clear_pointer(&result->roles, cluster_roles_free);
     g_clear_pointer(&result->layout, layout_free);
     g_clear_pointer(&result->notes, g_strfreev);

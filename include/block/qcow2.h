@@ -34,7 +34,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 /* True where the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
 bool qcow2_probe(const void *bytes, size_t size);
 
+/* What is at @offset? */
+typedef struct Qcow2Question {
+    bool guest;           /* of the guest's disk; else of the file */
+    uint64_t offset;      /* bytes */
+    const char *snapshot; /* its name or ID, for an offset of its disk; NULL: the disk as it is now */
+} Qcow2Question;
+
 typedef struct Qcow2CheckOptions {
+    const Qcow2Question *question; /* fill ImageCheck.explanation; NULL: nothing is asked */
+
     bool viscera;            /* fill ImageCheck.viscera */
     bool roles;              /* fill Qcow2CheckResult.roles */
     bool space;              /* fill ImageCheck.space */
@@ -62,6 +71,7 @@ typedef struct Qcow2Layout {
 } Qcow2Layout;
 
 typedef struct Qcow2CheckResult {
+    GError *no_answer;   /* why there is no answer to the question; NULL otherwise */
     ImageCheck *check;   /* all counts set, 0 included; filename and format are left to the caller */
     int failure;         /* 0, or the errno value of the first thing that could not be examined */
     bool changed;        /* somebody wrote to the image: what was found may be a passing state */
