@@ -104,7 +104,7 @@ static int exit_status(const Qcow2CheckResult *result)
 {
     const ImageCheck *check = result->check;
 
-    if (result->failure != 0 || check->check_errors != 0) {
+    if (result->failure != 0 || check->check_errors != 0 || result->no_answer) {
         return EXIT_FAILED;
     }
     if (check->corruptions != 0) {
@@ -139,6 +139,9 @@ static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
     if (result->check->space) {
         print_space_text(stdout, result->check->space);
     }
+    if (result->check->explanation) {
+        print_explanation_text(stdout, result->check->explanation);
+    }
     if (options->dump_meta > 0 && result->check->viscera) {
         print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
     }
@@ -161,6 +164,9 @@ static void report_failure(const Qcow2CheckResult *result)
         error_report("Check failed: %s", g_strerror(result->failure));
     } else if (result->check->check_errors != 0) {
         error_report("Check failed");
+    }
+    if (result->no_answer) {
+        error_report("%s", result->no_answer->message);
     }
 }
 
@@ -185,7 +191,8 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
     bool findings = options->json ? options->findings : options->verbose;
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
-                             .findings = (findings && !options->quiet) || options->map,
+                             .findings = (findings && !options->quiet) || options->map || options->explain,
+                             .question = options->explain ? &options->question : NULL,
                              .roles = options->map,
                              .space = options->space && !options->quiet,
                              .messages = messages,

@@ -16,6 +16,7 @@
 #include "block/remote.h"
 #include "qapi/qapi-types.h"
 #include "util/error-report.h"
+#include "util/size.h"
 
 enum {
     OPTION_OBJECT = 256,
@@ -28,6 +29,8 @@ enum {
     OPTION_MAP_CURVE,
     OPTION_SPACE,
     OPTION_REPORT,
+    OPTION_EXPLAIN,
+    OPTION_SNAPSHOT,
     OPTION_FILES_FROM,
     OPTION_JOBS,
     OPTION_PROGRESS_FD,
@@ -58,6 +61,8 @@ static const struct option long_options[] = {
     {"all-fields", no_argument, NULL, OPTION_ALL_FIELDS},
     {"findings", no_argument, NULL, OPTION_FINDINGS},
     {"space", no_argument, NULL, OPTION_SPACE},
+    {"explain", required_argument, NULL, OPTION_EXPLAIN},
+    {"snapshot", required_argument, NULL, OPTION_SNAPSHOT},
     {"verbose", no_argument, NULL, 'v'},
     {"map", required_argument, NULL, OPTION_MAP},
     {"report", required_argument, NULL, OPTION_REPORT},
@@ -180,6 +185,24 @@ static bool read_progress_fd(CheckOptions *options)
         return false;
     }
     options->progress_fd = (int)fd;
+    return true;
+}
+
+/* OFFSET, or guest:OFFSET */
+static bool read_question(CheckOptions *options)
+{
+    Qcow2Question *question = &options->question;
+    const char *offset = optarg;
+
+    question->guest = g_str_has_prefix(optarg, "guest:");
+    if (question->guest) {
+        offset += strlen("guest:");
+    }
+    if (!size_parse(offset, &question->offset)) {
+        error_report_usage("--explain expects an offset such as 65536, 0x10000, 64k or guest:1G, not '%s'", optarg);
+        return false;
+    }
+    options->explain = true;
     return true;
 }
 
@@ -332,6 +355,13 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
         options->space = true;
         options->own_option = "--space";
         break;
+    case OPTION_EXPLAIN:
+        options->own_option = "--explain";
+        return read_question(options) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
+    case OPTION_SNAPSHOT:
+        options->own_option = "--snapshot";
+        options->question.snapshot = optarg;
+        break;
     case 'v':
         options->verbose = true;
         options->own_option = "--verbose";
@@ -456,6 +486,10 @@ static CheckParsed read_rest(int names, char **name, CheckOptions *options, cons
     if (!read_output(options, deferred->output) || !read_cache(options, deferred->cache)) {
         return CHECK_PARSED_REFUSED;
     }
+    if (options->question.snapshot && !options->question.guest) {
+        error_report_usage("--snapshot says in which tree --explain guest:OFFSET looks, which is not given");
+        return CHECK_PARSED_REFUSED;
+    }
     if (options->image_opts && options->format) {
         error_report("--image-opts and --format are mutually exclusive");
         return CHECK_PARSED_REFUSED;
@@ -544,6 +578,9 @@ void check_options_print_help(void)
           "      --findings         JSON with a list of what is wrong, and where\n"
           "  -v, --verbose          the same in human output, behind the verdict\n"
           "      --space            show what fills the file, and what deleting snapshots would free\n"
+          "      --explain=OFFSET   what is at this offset of the file, such as 0x50000 or 64k; with guest:OFFSET\n"
+          "                         the way there from this offset of the guest's disk\n"
+          "      --snapshot=NAME    of the disk of this snapshot, by name or ID\n"
           "      --map=FILE         draw a picture of what the clusters of the file are used for: a PNG\n"
           "      --map-curve=CURVE  how they lie in it: hilbert (default), or linear, row by row\n"
           "      --report=FILE      write a page that shows all of this, for a browser: HTML\n"

@@ -11,7 +11,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "block/source.h"
+#include "block/qcow2.h"
 #include "ui/map.h"
 #include "util/sandbox.h"
 
@@ -51,6 +51,8 @@ typedef struct CheckOptions {
     bool all_fields;            /* --all-fields */
     bool findings;              /* --findings */
     bool space;                 /* --space */
+    bool explain;               /* --explain */
+    Qcow2Question question;     /* what it asks; --snapshot */
     bool verbose;               /* -v */
     const char *map;            /* --map, or NULL */
     const char *report;         /* --report: a path, or - for stdout; NULL: none */

@@ -31,6 +31,9 @@ void print_findings_text(FILE *out, const ImageCheckFindingList *findings);
 /* What fills the file, what deleting snapshots would free, and in how many pieces the disk is stored. */
 void print_space_text(FILE *out, const ImageCheckSpace *space);
 
+/* What is at an offset of the file, or the way there from an offset of the guest's disk. */
+void print_explanation_text(FILE *out, const ImageCheckExplanation *explanation);
+
 /*
  * JSON, on many lines if @pretty, else on one. Members that are 0 are taken out of @check first, as the stock
  * tool leaves them out, unless @all_fields.
