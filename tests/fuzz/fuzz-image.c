@@ -2,7 +2,7 @@
  * A whole image: opened, checked, its viscera and its result printed as text and as JSON.
  *
  * Whatever the image is, what is printed is fit for a terminal, the JSON says what it was made from, the findings add
- * up to the counts, a second check says the same, and a check of which some reads fail ends too.
+ * up to the counts, the space to the file, a second check says the same, and a check of which some reads fail ends too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,6 +21,9 @@
 #include "ui/check-output.h"
 
 #define MOST_READ_BACK 100000 /* bytes of output: parsing costs more than all the rest */
+
+/* What is asked of the image: chosen by its bytes. */
+static Qcow2Question question;
 
 typedef struct Verdict {
     bool opened;
@@ -42,8 +45,13 @@ static Verdict check(BlockSource *source, bool everything, const char *what)
 {
     Verdict verdict = {0};
     FILE *messages = output_begin(&verdict.messages);
-    Qcow2CheckOptions options = {
-        .viscera = everything, .roles = everything, .findings = everything, .messages = messages, .workers = 2};
+    Qcow2CheckOptions options = {.viscera = everything,
+                                 .roles = everything,
+                                 .space = everything,
+                                 .question = everything ? &question : NULL,
+                                 .findings = everything,
+                                 .messages = messages,
+                                 .workers = 2};
     g_autoptr(GError) error = NULL;
     g_autoptr(Qcow2Image) image = NULL;
 
@@ -100,6 +108,33 @@ static void roles_make_sense(const ClusterRoles *roles)
     g_assert_cmpuint(before, ==, cluster_roles_clusters(roles));
 }
 
+/* The roles fill the file, and holes are no more than there is. */
+static void space_adds_up(const ImageCheckSpace *space, size_t size)
+{
+    uint64_t sum = space->beyond_end;
+
+    for (size_t i = 0; i < space->roles.len; i++) {
+        g_assert_cmpuint(space->roles.items[i].holes, <=, space->roles.items[i].size);
+        sum += space->roles.items[i].size;
+    }
+    g_assert_cmpuint(space->file_size, ==, size);
+    g_assert_cmpuint(sum, ==, size);
+}
+
+/* There are users exactly where there are references, and a place is either found or the way is broken. */
+static void answer_makes_sense(const Qcow2CheckResult *result)
+{
+    const ImageCheckExplanation *answer = result->check->explanation;
+
+    g_assert_true(!answer == (result->no_answer != NULL));
+    if (answer && answer->host) {
+        g_assert_true((answer->host->users.len == 0) == (answer->host->reference == 0));
+    }
+    if (answer && answer->guest) {
+        g_assert_true((answer->guest->state == IMAGE_CHECK_GUEST_STATE_DAMAGED) == (answer->guest->problem != NULL));
+    }
+}
+
 static char *json_of(ImageCheck *check)
 {
     char *text = NULL;
@@ -135,6 +170,10 @@ static void print_everything(Qcow2CheckResult *result)
 
     print_check_text(out, result->check, result->notes);
     print_findings_text(out, &result->check->findings);
+    print_space_text(out, result->check->space);
+    if (result->check->explanation) {
+        print_explanation_text(out, result->check->explanation);
+    }
     if (result->check->viscera) {
         print_viscera_text(out, result->check->viscera, false);
         print_viscera_text(out, result->check->viscera, true);
@@ -172,9 +211,22 @@ static void check_with_faults(const uint8_t *bytes, size_t size)
     }
 }
 
+static void choose_question(const uint8_t *bytes, size_t size)
+{
+    uint64_t chosen = output_hash(bytes, size);
+
+    question.guest = chosen & 1;
+    question.snapshot = question.guest && (chosen & 2) ? "1" : NULL;
+    /* offsets of the guest are spread over all magnitudes */
+    question.offset = question.guest ? chosen >> (chosen >> 58) : (chosen >> 2) % (size + 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     g_autoptr(BlockSource) source = block_source_new_memory(bytes, size);
+
+    choose_question(bytes, size);
+
     g_auto(Verdict) verdict = check(source, true, "a check with viscera, roles and findings");
     g_auto(Verdict) plain = check(source, false, "a check");
 
@@ -183,6 +235,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         counts_make_sense(verdict.result.check, size);
         findings_add_up(verdict.result.check);
         roles_make_sense(verdict.result.roles);
+        space_adds_up(verdict.result.check->space, size);
+        answer_makes_sense(&verdict.result);
         verdict.result.check->filename = g_strdup("t.qcow2");
         verdict.result.check->format = g_strdup("qcow2");
         print_everything(&verdict.result);
