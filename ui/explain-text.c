@@ -9,27 +9,11 @@
 #include <inttypes.h>
 
 #include "ui/escape.h"
+#include "ui/role-colours.h"
 
 #define LABEL_COLUMNS 17
 #define NAME_COLUMNS  30
 #define USERS_SHOWN   64
-
-static const char *const role_texts[CLUSTER_ROLE__MAX] = {
-    [CLUSTER_ROLE_FREE] = "free",
-    [CLUSTER_ROLE_HEADER] = "header",
-    [CLUSTER_ROLE_REFCOUNT_TABLE] = "refcount table",
-    [CLUSTER_ROLE_REFCOUNT_BLOCK] = "refcount block",
-    [CLUSTER_ROLE_L1] = "L1 table",
-    [CLUSTER_ROLE_L2] = "L2 table",
-    [CLUSTER_ROLE_DATA] = "data",
-    [CLUSTER_ROLE_COMPRESSED] = "compressed data",
-    [CLUSTER_ROLE_SNAPSHOT_TABLE] = "snapshot table",
-    [CLUSTER_ROLE_SNAPSHOT_DATA] = "data or L2 table of snapshots only",
-    [CLUSTER_ROLE_BITMAP] = "bitmap",
-    [CLUSTER_ROLE_CRYPT] = "encryption header",
-    [CLUSTER_ROLE_LEAKED] = "leaked: counted as used, and nothing refers to it",
-    [CLUSTER_ROLE_SHARED] = "metadata, and something else that cannot be in the same place",
-};
 
 static const char *const state_texts[IMAGE_CHECK_GUEST_STATE__MAX] = {
     [IMAGE_CHECK_GUEST_STATE_DATA] = "data",
@@ -101,7 +85,7 @@ static void print_host(FILE *out, const ImageCheckHostExplanation *host)
     print_range(out, ", ", &host->cluster);
     fputc('\n', out);
     begin_line(out, "role");
-    fprintf(out, "%s%s\n", role_texts[host->role], host->damaged ? "; damaged" : "");
+    fprintf(out, "%s%s\n", role_style(host->role)->name, host->damaged ? "; damaged" : "");
     begin_line(out, "stored count");
     if (host->has_refcount) {
         fprintf(out, "%" PRIu64, host->refcount);

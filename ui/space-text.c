@@ -9,27 +9,11 @@
 #include <inttypes.h>
 
 #include "ui/escape.h"
+#include "ui/role-colours.h"
 #include "util/size.h"
 
 #define ID_COLUMNS   8
 #define NAME_COLUMNS 52
-
-static const char *const role_names[CLUSTER_ROLE__MAX] = {
-    [CLUSTER_ROLE_FREE] = "free, below the end of the image",
-    [CLUSTER_ROLE_HEADER] = "header",
-    [CLUSTER_ROLE_REFCOUNT_TABLE] = "refcount table",
-    [CLUSTER_ROLE_REFCOUNT_BLOCK] = "refcount blocks",
-    [CLUSTER_ROLE_L1] = "L1 tables",
-    [CLUSTER_ROLE_L2] = "L2 tables",
-    [CLUSTER_ROLE_DATA] = "data",
-    [CLUSTER_ROLE_COMPRESSED] = "compressed data",
-    [CLUSTER_ROLE_SNAPSHOT_TABLE] = "snapshot table",
-    [CLUSTER_ROLE_SNAPSHOT_DATA] = "data and L2 tables of snapshots only",
-    [CLUSTER_ROLE_BITMAP] = "bitmaps",
-    [CLUSTER_ROLE_CRYPT] = "encryption header",
-    [CLUSTER_ROLE_LEAKED] = "leaked",
-    [CLUSTER_ROLE_SHARED] = "metadata and something else on it",
-};
 
 typedef struct Table {
     FILE *out;
@@ -42,7 +26,7 @@ static void print_row(const Table *t, const char *what, uint64_t size, uint64_t 
     g_autofree char *holes_text = size_format(holes);
     double percent = t->space->file_size ? 100.0 * size / t->space->file_size : 0;
 
-    fprintf(t->out, "%-38s %10s %7.2f%%", what, size_text, percent);
+    fprintf(t->out, "%-28s %10s %7.2f%%", what, size_text, percent);
     if (t->space->has_holes) {
         fprintf(t->out, " %10s", holes_text);
     }
@@ -54,14 +38,14 @@ static void print_roles(const Table *t)
     const ImageCheckSpace *space = t->space;
     uint64_t left = space->holes;
 
-    fprintf(t->out, "\n%-38s %10s %8s%s\n", "what fills the file", "size", "share",
+    fprintf(t->out, "\n%-28s %10s %8s%s\n", "what fills the file", "size", "share",
             space->has_holes ? "      holes" : "");
     for (size_t i = 0; i < space->roles.len; i++) {
         const ImageCheckRoleSpace *role = &space->roles.items[i];
 
         left -= role->holes;
         if (role->role != CLUSTER_ROLE_FREE) {
-            print_row(t, role_names[role->role], role->size, role->holes);
+            print_row(t, role_style(role->role)->name, role->size, role->holes);
         }
     }
     /* what nothing is in comes last */
@@ -69,7 +53,7 @@ static void print_roles(const Table *t)
         const ImageCheckRoleSpace *role = &space->roles.items[i];
 
         if (role->role == CLUSTER_ROLE_FREE) {
-            print_row(t, role_names[role->role], role->size, role->holes);
+            print_row(t, role_style(role->role)->name, role->size, role->holes);
         }
     }
     if (space->beyond_end) {
