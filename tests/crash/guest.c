@@ -110,7 +110,7 @@ static uint64_t digest_at(const Image *image, uint64_t seed, uint64_t offset, ui
 /* Notes that a structure lies at @offset; @size is bounded by the file. */
 static void claim(const Image *image, uint64_t offset, uint64_t size)
 {
-    uint64_t end = offset < image->length ? offset + MIN(size, image->length - offset) : offset;
+    uint64_t end = offset < image->length ? offset + MIN(size, image->length - offset) : 0;
     uint64_t what = TABLE_CLAIM | offset;
 
     for (uint64_t c = offset >> image->cluster_bits; c << image->cluster_bits < end; c++) {

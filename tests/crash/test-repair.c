@@ -6,7 +6,7 @@
  * Each image is repaired on a disk that keeps a journal (disk.h). Then
  * - what a guest reads, in all trees, is what it was (guest.h), and a second repair changes nothing;
  * - after a crash at any point it still is; a repair finishes there too, and leaves no more faults than the first did;
- * - when a single request fails, likewise;
+ * - when a single request or allocation fails, likewise;
  * - with an undo file, a rollback gives the original to the byte, after a crash too.
  *
  * With --keep some of the states that were repaired are put in FOLDER, for others to look at, and what failed. Prints
@@ -21,6 +21,7 @@
 
 #include "block/repair.h"
 #include "block/undo-rollback.h"
+#include "allocations.h"
 #include "guest.h"
 #include "states.h"
 
@@ -281,6 +282,35 @@ static bool test_faults(Case *c, guint requests)
     return true;
 }
 
+static bool test_allocation(Case *c, guint at)
+{
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+    g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, c->bytes->data, c->bytes->len, c->bytes->len + GROWTH);
+    g_autofree char *when = g_strdup_printf("allocation %u fails", at);
+    Counts claim;
+
+    crash_allocations_fail_at(at);
+    repair(disk, c->all, NULL, &claim, NULL);
+    crash_allocations_fail_at(0);
+    if (disk_unharmed(c, disk, when) && repairs_again(c, crash_disk_bytes(disk), disk->length, when)) {
+        return true;
+    }
+    keep_bytes(c, "allocation-failed", crash_disk_bytes(disk), disk->length);
+    return false;
+}
+
+static bool test_allocations(Case *c, guint allocations)
+{
+    guint step = MAX(allocations / (MAX_FAULTS * crash_scale()), 1);
+
+    for (guint at = 1 + g_rand_int_range(c->random, 0, step); at <= allocations; at += step) {
+        if (!test_allocation(c, at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_original(const Case *c, const uint8_t *bytes, uint64_t size)
 {
     return size == c->bytes->len && memcmp(bytes, c->bytes->data, size) == 0;
@@ -340,14 +370,18 @@ static bool run_case(Case *c)
 {
     g_autoptr(CrashJournal) journal = crash_journal_new();
     bool refused;
+    guint allocations;
 
     if (!is_accepted(c)) {
         return true;
     }
+    crash_allocations_fail_at(0);
     if (!test_whole(c, journal, &refused)) {
         return false;
     }
-    return refused || (test_crashes(c, journal) && test_faults(c, journal->requests) && test_undo(c));
+    allocations = crash_allocations(); /* and some more, of the check afterwards */
+    return refused || (test_crashes(c, journal) && test_faults(c, journal->requests) &&
+                       test_allocations(c, allocations) && test_undo(c));
 }
 
 static bool test_image(unsigned number, const char *name, bool all)
