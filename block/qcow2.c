@@ -17,12 +17,14 @@
 #include "block/qcow2-hints.h"
 #include "block/qcow2-mappings.h"
 #include "block/qcow2-lookup.h"
+#include "block/qcow2-memory.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
 #include "block/qcow2-space.h"
 #include "block/qcow2-viscera.h"
 #include "block/qcow2-watch.h"
 #include "util/number.h"
+#include "util/size.h"
 
 #define HEADER_READ_AHEAD 4096 /* bytes; header and extensions of nearly every image */
 
@@ -237,6 +239,23 @@ static bool source_there(const Qcow2Check *c, GError **errp)
     return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
 }
 
+static bool enough_memory(Qcow2Check *c, GError **errp)
+{
+    uint64_t allowed = c->options->max_memory;
+    g_autofree char *needed_text = NULL;
+    g_autofree char *allowed_text = NULL;
+
+    c->memory_estimate = qcow2_memory_estimate(c->image, &c->snapshots, &c->bitmaps, c->options->workers);
+    if (!allowed || c->memory_estimate <= allowed) {
+        return true;
+    }
+    needed_text = size_format(c->memory_estimate);
+    allowed_text = size_format(allowed);
+    g_set_error(errp, BLOCK_ERROR, ENOMEM, "this image may take up to %s of memory, and --max-memory allows %s",
+                needed_text, allowed_text);
+    return false;
+}
+
 bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
@@ -249,7 +268,7 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
         c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS);
     }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
-    if (!read_bitmaps(c, errp)) {
+    if (!read_bitmaps(c, errp) || !enough_memory(c, errp)) {
         return false;
     }
     enter_phase(c, CHECK_PHASE_REFCOUNTS);
@@ -456,6 +475,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
         return false;
     }
     result->check = image_check(&c);
+    result->memory_estimate = c.memory_estimate;
     result->failure = c.report.failure;
     result->changed = options->watch && qcow2_watch_changed(&watch);
     result->notes = state_notes(&c, result->changed);

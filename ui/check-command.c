@@ -171,17 +171,19 @@ static void report_failure(const Qcow2CheckResult *result)
 }
 
 /* What is there to tell of the work itself; the result is not concerned. */
-static void print_debug_stats(const CheckCommand *command, const BlockSource *source, unsigned sandbox_layers)
+static void print_debug_stats(const CheckCommand *command, const BlockSource *source, uint64_t memory_estimate,
+                              unsigned sandbox_layers)
 {
     struct rusage usage;
 
     getrusage(RUSAGE_SELF, &usage);
     fprintf(stderr,
             "debug-stats: bytes-read %" PRIu64 " requests %" PRIu64 " workers %u metadata-bytes %" PRIu64
-            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 " sandbox %s\n",
+            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 " memory-estimate-bytes %" PRIu64
+            " sandbox %s\n",
             source->bytes_read, source->requests, command->options.workers, command->progress->slot->bytes_known,
             source->reader ? source->reader : "cache", memory_plan()->in_flight, (uint64_t)usage.ru_maxrss * 1024,
-            sandbox_layers_name(sandbox_layers));
+            memory_estimate, sandbox_layers_name(sandbox_layers));
 }
 
 static bool open_and_check(const CheckCommand *command, BlockSource *source, const CheckFiles *files, FILE *messages,
@@ -197,6 +199,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .space = options->space && !options->quiet,
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
+                             .max_memory = options->max_memory,
                              .watch = command->shared,
                              .workers = options->workers,
                              .progress = command->progress->slot};
@@ -285,7 +288,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {
-        print_debug_stats(command, source, layers);
+        print_debug_stats(command, source, result.memory_estimate, layers);
     }
     qcow2_check_result_clear(&result);
     return status;

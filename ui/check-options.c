@@ -40,6 +40,7 @@ enum {
     OPTION_ROLLBACK,
     OPTION_ALL_MESSAGES,
     OPTION_SANDBOX,
+    OPTION_MAX_MEMORY,
     OPTION_FREE_LOST,
     OPTION_ONLY,
     OPTION_UNDO_FILE,
@@ -77,6 +78,7 @@ static const struct option long_options[] = {
     {"rollback", required_argument, NULL, OPTION_ROLLBACK},
     {"all-messages", no_argument, NULL, OPTION_ALL_MESSAGES},
     {"sandbox", required_argument, NULL, OPTION_SANDBOX},
+    {"max-memory", required_argument, NULL, OPTION_MAX_MEMORY},
     {"dry-run", no_argument, NULL, 'n'},
     {"free-lost", no_argument, NULL, OPTION_FREE_LOST},
     {"only", required_argument, NULL, OPTION_ONLY},
@@ -230,6 +232,15 @@ static bool read_reader(CheckOptions *options)
     return false;
 }
 
+static bool read_max_memory(CheckOptions *options)
+{
+    if (!size_parse(optarg, &options->max_memory) || !options->max_memory) {
+        error_report_usage("--max-memory expects a size, as 512M, not '%s'", optarg);
+        return false;
+    }
+    return true;
+}
+
 static bool read_sandbox(CheckOptions *options)
 {
     static const char *const names[] = {"auto", "on", "off"}; /* by SandboxMode */
@@ -269,6 +280,8 @@ static bool read_extra(int option, CheckOptions *options, bool *known)
         return read_reader(options);
     case OPTION_SANDBOX:
         return read_sandbox(options);
+    case OPTION_MAX_MEMORY:
+        return read_max_memory(options);
     case OPTION_ALL_MESSAGES:
         options->all_messages = true;
         return true;
@@ -595,6 +608,7 @@ void check_options_print_help(void)
           "                         if not given\n"
           "      --debug-stats      tell on stderr what was read, and how\n"
           "      --debug-reader=HOW read a file by io_uring, threads or inline; auto if not given\n"
+          "      --max-memory=SIZE  do not begin a check that may take more memory, as 512M\n"
           "      --sandbox=MODE     take all rights from the check that it does not need: on (or fail), off, or auto,\n"
           "                         which takes what the system can take\n"
           "  -h, --help             this help\n"

@@ -51,6 +51,7 @@ typedef struct Qcow2CheckOptions {
     bool layout;             /* fill Qcow2CheckResult.layout */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */
+    uint64_t max_memory;     /* bytes; the check is refused where it may take more; 0: no limit */
     bool watch;              /* another program may write to the image meanwhile: find out whether it does */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
@@ -71,13 +72,14 @@ typedef struct Qcow2Layout {
 } Qcow2Layout;
 
 typedef struct Qcow2CheckResult {
-    GError *no_answer;   /* why there is no answer to the question; NULL otherwise */
-    ImageCheck *check;   /* all counts set, 0 included; filename and format are left to the caller */
-    int failure;         /* 0, or the errno value of the first thing that could not be examined */
-    bool changed;        /* somebody wrote to the image: what was found may be a passing state */
-    ClusterRoles *roles; /* NULL unless asked for */
-    Qcow2Layout *layout; /* likewise */
-    char **notes;        /* NULL-terminated: what the user should know and what counts nowhere; may be empty */
+    GError *no_answer;        /* why there is no answer to the question; NULL otherwise */
+    ImageCheck *check;        /* all counts set, 0 included; filename and format are left to the caller */
+    uint64_t memory_estimate; /* bytes that the check was thought to take at most */
+    int failure;              /* 0, or the errno value of the first thing that could not be examined */
+    bool changed;             /* somebody wrote to the image: what was found may be a passing state */
+    ClusterRoles *roles;      /* NULL unless asked for */
+    Qcow2Layout *layout;      /* likewise */
+    char **notes;             /* NULL-terminated: what the user should know and what counts nowhere; may be empty */
 } Qcow2CheckResult;
 
 /*

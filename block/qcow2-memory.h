@@ -1,0 +1,21 @@
+/*
+ * How much memory a check may need: an upper estimate, made when header, snapshot table and bitmap directory are read,
+ * and before anything large is kept.
+ *
+ * It takes every cluster of the file for used and every table for full of faults, so most images need far less. It does
+ * not reckon with clusters of more than 65,535 references, nor with what viscera, findings and pictures take.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_MEMORY_H
+#define BLOCK_QCOW2_MEMORY_H
+
+#include "block/qcow2-bitmap.h"
+#include "block/qcow2-image.h"
+#include "block/qcow2-snapshot.h"
+
+/* Bytes that a check of @image by @workers threads may need; UINT64_MAX where it is more than can be said. */
+uint64_t qcow2_memory_estimate(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                               const Qcow2BitmapDirectory *bitmaps, unsigned workers);
+
+#endif
