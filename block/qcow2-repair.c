@@ -451,6 +451,20 @@ static bool apply(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
            check_again(r, result, errp);
 }
 
+/* What would be written goes with the verdict on what is there. */
+static bool list_edits(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
+{
+    ImageCheckEditList edits = {0};
+
+    if (!qcow2_repair_list(r, &edits, errp) || !finish_unchanged(r, result, errp)) {
+        qapi_clear_ImageCheckEditList(&edits);
+        return false;
+    }
+    result->check.check->has_edits = true;
+    result->check.check->edits = edits;
+    return true;
+}
+
 bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp)
 {
     Qcow2CheckOptions how;
@@ -470,7 +484,7 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
     }
     result->lost_kept = r.leaks_kept && qcow2_repair_wants(&r, QCOW2_FINDING_LEAK);
     if (options->dry_run) {
-        return finish_unchanged(&r, result, errp);
+        return list_edits(&r, result, errp);
     }
     return apply(&r, result, errp);
 }

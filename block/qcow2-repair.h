@@ -184,4 +184,10 @@ bool qcow2_repair_find_flags(Qcow2Repair *r, GError **errp);
 /* Reports them, and adds the edits if they are to be repaired. */
 bool qcow2_repair_report_flags(Qcow2Repair *r, bool repair, Qcow2Report *report, GError **errp);
 
+/* ---- the list ---- */
+
+/* What will be written, in the order of the steps; neighbouring clusters whose counts change in the same way are one.
+ */
+bool qcow2_repair_list(const Qcow2Repair *r, ImageCheckEditList *list, GError **errp);
+
 #endif

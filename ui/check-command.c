@@ -132,6 +132,9 @@ static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
         print_json(options, result->check);
         return;
     }
+    if (result->check->has_edits) {
+        print_edits_text(stdout, &result->check->edits);
+    }
     print_check_text(stdout, result->check, result->notes);
     if (options->verbose) {
         print_findings_text(stdout, &result->check->findings);

@@ -28,6 +28,9 @@ void print_viscera_text(FILE *out, const Qcow2Metadata *viscera, bool unfolded);
  */
 void print_findings_text(FILE *out, const ImageCheckFindingList *findings);
 
+/* What a repair would change, step by step. */
+void print_edits_text(FILE *out, const ImageCheckEditList *edits);
+
 /* What fills the file, what deleting snapshots would free, and in how many pieces the disk is stored. */
 void print_space_text(FILE *out, const ImageCheckSpace *space);
 
