@@ -21,7 +21,7 @@
 
 #include "block/repair.h"
 #include "block/undo-rollback.h"
-#include "allocations.h"
+#include "../unit/block/short-memory.h"
 #include "guest.h"
 #include "states.h"
 
@@ -89,7 +89,7 @@ static void keep_bytes(Case *c, const char *what, const uint8_t *bytes, uint64_t
 
 static Counts counts_of(const ImageCheck *check)
 {
-    return (Counts){check->corruptions, check->leaks, check->check_errors};
+    return (Counts){.corruptions = check->corruptions, .leaks = check->leaks, .errors = check->check_errors};
 }
 
 /* False and @errp where the repair says that it failed. *@claim is what it says that is left. */
@@ -178,6 +178,10 @@ static bool repairs_again(Case *c, const uint8_t *bytes, uint64_t size, const ch
     Counts left;
 
     if (!repair_and_check(c, disk, NULL, &left, then)) {
+        return false;
+    }
+    /* leaks are kept for the sake of a fault even where that is repaired too; the run after that frees them */
+    if (left.leaks > c->left.leaks && !repair_and_check(c, disk, NULL, &left, then)) {
         return false;
     }
     if (!no_more(&left, &c->left)) {
@@ -289,9 +293,9 @@ static bool test_allocation(Case *c, guint at)
     g_autofree char *when = g_strdup_printf("allocation %u fails", at);
     Counts claim;
 
-    crash_allocations_fail_at(at);
+    short_memory_begin(at, true);
     repair(disk, c->all, NULL, &claim, NULL);
-    crash_allocations_fail_at(0);
+    short_memory_end();
     if (disk_unharmed(c, disk, when) && repairs_again(c, crash_disk_bytes(disk), disk->length, when)) {
         return true;
     }
@@ -375,11 +379,11 @@ static bool run_case(Case *c)
     if (!is_accepted(c)) {
         return true;
     }
-    crash_allocations_fail_at(0);
+    short_memory_begin(0, true);
     if (!test_whole(c, journal, &refused)) {
         return false;
     }
-    allocations = crash_allocations(); /* and some more, of the check afterwards */
+    allocations = short_memory.count; /* and some more, of the check afterwards */
     return refused || (test_crashes(c, journal) && test_faults(c, journal->requests) &&
                        test_allocations(c, allocations) && test_undo(c));
 }
