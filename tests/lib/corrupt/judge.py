@@ -8,7 +8,7 @@ verdict, once it has been told not to do what we do not do (open the backing fil
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import findings
 from qcow2 import layout, reader
@@ -261,6 +261,32 @@ class Key(Row):
         return True
 
 
+class EscapedNames(Row):
+    """Ours shows what would steer a terminal, or is no text, as escape sequences."""
+
+    name = "escaped names"
+
+    def applies(self, case):
+        return self._escaped(case.stock.human).err != case.stock.human.err
+
+    def settle(self, case):
+        case.stock = replace(case.stock, human=self._escaped(case.stock.human), json=self._escaped(case.stock.json))
+        return False
+
+    def _escaped(self, report):
+        text = report.err.decode("utf-8", "surrogateescape")
+        return replace(report, err="".join(map(self._escape, text)).encode())
+
+    @staticmethod
+    def _escape(character):
+        code = ord(character)
+        if character == "\n" or (character.isprintable() and not 0xDC80 <= code < 0xDD00):
+            return character
+        if code < 0x80 or 0xDC80 <= code < 0xDD00:
+            return f"\\x{code & 0xff:02x}"
+        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 class DamagedBitmaps(Row):
     """Ours checks the rest: the same lines that the stock tool prints for the image with its bitmaps switched off."""
 
@@ -327,4 +353,4 @@ class AbortedCheck(Row):
         return True
 
 
-ROWS = [OldFormat(), BackingFile(), DataFile(), Key(), DamagedBitmaps(), AbortedCheck()]
+ROWS = [OldFormat(), BackingFile(), DataFile(), Key(), EscapedNames(), DamagedBitmaps(), AbortedCheck()]
