@@ -399,7 +399,7 @@ static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError *
     int failure = r->check.report.failure;
     uint64_t check_errors = r->check.report.check_errors;
 
-    if (!options.findings && !options.roles && !options.space) {
+    if (!options.findings && !options.roles && !options.layout && !options.space) {
         return qcow2_check_make_result(&r->check, &result->check, errp);
     }
     qcow2_check_clear(&r->check);

@@ -241,6 +241,7 @@ function drawNow() {
     drawing.square(curve.order, 0, 0, 0, 0);
     context.putImageData(drawing.image, 0, 0);
     drawing.drawMarks();
+    canvas.style.touchAction = view.scale > fitScale() ? "none" : "pan-y"; // a finger scrolls the page past the whole file
     byId("zoom-level").textContent = `${Math.round(10 * view.scale / fitScale()) / 10}×`;
     showCursor();
 }
