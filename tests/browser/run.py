@@ -11,6 +11,7 @@ import argparse
 import inspect
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -566,6 +567,7 @@ def main():
     args = parser.parse_args()
     chosen = [function for function in CASES if not args.cases or function.__name__ in args.cases]
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the browser too
     if not available():
         print("1..0 # SKIP no chromium, or no chromedriver")
         return 0

@@ -9,6 +9,7 @@ Nothing but the standard library. Conditions are waited for inside of the browse
 """
 
 import base64
+import ctypes
 import http.client
 import json
 import os
@@ -48,6 +49,11 @@ def available():
     return bool(chromium() and shutil.which("chromedriver"))
 
 
+def end_with_parent():
+    """In the child: it is not left behind by a test that is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 class Driver:
     """A chromedriver process. It says itself which port it has got."""
 
@@ -55,7 +61,7 @@ class Driver:
         environment = dict(os.environ, HOME=str(folder), XDG_CONFIG_HOME=str(folder), XDG_CACHE_HOME=str(folder))
         self.process = subprocess.Popen(["chromedriver", "--port=0", f"--log-path={folder}/chromedriver.log"],
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-                                        start_new_session=True)
+                                        start_new_session=True, preexec_fn=end_with_parent)
         for line in self.process.stdout:
             if "started successfully on port" in line:
                 self.port = int(line.rsplit(" ", 1)[1].rstrip(".\n"))
@@ -84,11 +90,12 @@ class Browser:
     def __init__(self, folder, width=1280, height=900, arguments=()):
         self.folder = Path(folder)
         self.driver = Driver(folder)
+        # over a pipe, so that the browser ends when chromedriver does, however that comes about
         options = {
             "binary": chromium(),
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-                     "--force-color-profile=srgb", f"--user-data-dir={folder}/profile",
+                     "--force-color-profile=srgb", "--remote-debugging-pipe", f"--user-data-dir={folder}/profile",
                      f"--window-size={width},{height}", *arguments],
         }
         capabilities = {"alwaysMatch": {"goog:chromeOptions": options, "unhandledPromptBehavior": "ignore",
