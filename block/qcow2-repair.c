@@ -129,11 +129,13 @@ static void report_counts_again(Qcow2Repair *r)
 {
     Qcow2Report again = {
         .messages = r->messages,
+        .max_messages = r->options->check->max_messages,
         .repairing = (r->may_raise ? QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW) : 0) |
                      (r->may_lower ? QCOW2_FINDING_BIT(QCOW2_FINDING_LEAK) : 0),
     };
 
     qcow2_check_report_counts(&r->check, &again);
+    qcow2_report_summary(&again);
 }
 
 static bool begin_rebuild(Qcow2Repair *r, GError **errp)
@@ -214,7 +216,12 @@ static bool plan_flags(Qcow2Repair *r, GError **errp)
     if (!flags_wrong(r) && !qcow2_repair_next_run(r, 0, &run) && !r->rebuild) {
         return true;
     }
-    return qcow2_repair_find_flags(r, errp) && qcow2_repair_report_flags(r, flags_wanted(r), &r->check.report, errp);
+    if (!qcow2_repair_find_flags(r, errp) ||
+        !qcow2_repair_report_flags(r, flags_wanted(r), &r->check.report, errp)) {
+        return false;
+    }
+    qcow2_report_summary(&r->check.report);
+    return true;
 }
 
 /* An 8-byte word of the header. */

@@ -320,7 +320,9 @@ static void write_refcounts(ImageWriter *w)
 
         memset(block, 0, w->cluster_size);
         for (uint64_t i = 0; i < n; i++) {
-            store_count(block, i, w->shape.refcount_order, w->counts[first + i]);
+            uint64_t count = w->counts[first + i];
+
+            store_count(block, i, w->shape.refcount_order, count + (count && w->shape.counts_too_high));
         }
         write_at(w, block, w->cluster_size, w->blocks[b] * w->cluster_size);
         table[b] = GUINT64_TO_BE(w->blocks[b] * w->cluster_size);

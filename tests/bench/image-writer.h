@@ -26,6 +26,7 @@ typedef struct ImageShape {
     unsigned own_snapshots;    /* after each of them the guest wrote once to what each L2 table maps */
     unsigned shared_snapshots; /* taken after those, and nothing was written since */
     uint64_t leaks;            /* clusters with refcount 1 that nothing uses, scattered over the file */
+    bool counts_too_high;      /* each stored count is 1 more than it should be */
 } ImageShape;
 
 /* Writes an image of @shape to @path, replacing what is there. */

@@ -47,6 +47,7 @@ typedef struct Arguments {
     gint64 seed;
     gboolean random;
     gboolean extended_l2;
+    gboolean counts_too_high;
     char **paths;
 } Arguments;
 
@@ -63,6 +64,7 @@ static bool parse(Arguments *args, int argc, char **argv, GError **errp)
         {"own-snapshots", 0, 0, G_OPTION_ARG_INT, &args->own_snapshots, "with L2 tables of their own", "N"},
         {"shared-snapshots", 0, 0, G_OPTION_ARG_INT, &args->shared_snapshots, "that share all tables", "N"},
         {"leaks", 0, 0, G_OPTION_ARG_INT64, &args->leaks, "leaked clusters, scattered over the file", "N"},
+        {"counts-too-high", 0, 0, G_OPTION_ARG_NONE, &args->counts_too_high, "every stored count is 1 too high", NULL},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &args->paths, NULL, "FILE"},
         {NULL},
     };
@@ -98,6 +100,7 @@ static bool to_shape(const Arguments *args, ImageShape *shape, GError **errp)
     shape->own_snapshots = args->own_snapshots;
     shape->shared_snapshots = args->shared_snapshots;
     shape->leaks = args->leaks;
+    shape->counts_too_high = args->counts_too_high;
     return true;
 }
 

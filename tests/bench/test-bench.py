@@ -28,6 +28,8 @@ IMAGES = [
      {"total-clusters": 16384, "allocated-clusters": 16384}),
     ("leaks are as many as asked for", "--size=1G --leaks=500",
      {"total-clusters": 16384, "allocated-clusters": 16384, "leaks": 500}),
+    ("every count can be wrong", "--size=4M --counts-too-high",
+     {"total-clusters": 64, "allocated-clusters": 64, "leaks": 69, "corruptions": 65}),
     ("every cluster can be followed by a leak", "--size=64M --leaks=1024",
      {"total-clusters": 1024, "allocated-clusters": 1024, "leaks": 1024}),
 ]
