@@ -111,7 +111,7 @@ static bool anything_wrong(const Qcow2Repair *r)
 /* True where a COPIED flag contradicts the stored counts. */
 static bool flags_wrong(const Qcow2Repair *r)
 {
-    Qcow2Report report = {0};
+    Qcow2Report report = {.max_messages = 1}; /* one is enough: the others are counted at once */
 
     qcow2_walk_report_copied(r->check.walk, r->header->l1_table_offset, r->header->l1_size, &report);
     return report.corruptions != 0;
