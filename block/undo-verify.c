@@ -47,8 +47,13 @@ static bool read_source(BlockSource *source, const char *what, void *buffer, siz
     return failure == 0;
 }
 
-/* What of the range the undo file has bytes for; any content will do for the rest. */
 static uint64_t range_end(const UndoRange *range)
+{
+    return range->offset + range->size;
+}
+
+/* Where the bytes end that the undo file has for the range; any content will do for the rest. */
+static uint64_t bytes_end(const UndoRange *range)
 {
     return range->offset + (range->has_new ? range->size : range->old_size);
 }
@@ -69,13 +74,24 @@ static void drop_passed(Window *window, uint64_t end)
     }
 }
 
-/* Goes on to the next window that has a range in it; false when there is none. */
+/* A range may be of any size where the undo file has no bytes for it, so that alone is no reason for a window. */
+static bool has_bytes_behind(const Window *window, uint64_t offset)
+{
+    for (guint i = 0; i < window->active->len; i++) {
+        if (bytes_end(&g_array_index(window->active, UndoRange, i)) > offset) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Goes on to the next window that has bytes to compare in it; false when there is none. */
 static bool window_next(Window *window)
 {
     const UndoRange *range;
 
     drop_passed(window, window->offset + WINDOW);
-    if (window->active->len > 0) {
+    if (has_bytes_behind(window, window->offset + WINDOW)) {
         window->offset += WINDOW;
     } else if (window->next < window->sorted->len) {
         range = &g_array_index(window->sorted, UndoRange, window->next);
