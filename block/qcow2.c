@@ -411,7 +411,11 @@ static Qcow2Layout *layout_new(const Qcow2Image *image, Qcow2MappingCollector *m
         layout_free(layout);
         return NULL;
     }
-    qcow2_facts(image, &layout->facts);
+    if (!qcow2_facts(image, &layout->facts)) {
+        layout_free(layout);
+        refuse(errp, ENOMEM, "No memory for the facts of the image");
+        return NULL;
+    }
     return layout;
 }
 
