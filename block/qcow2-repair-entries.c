@@ -236,7 +236,11 @@ static bool move_entry(Qcow2Repair *r, const Qcow2EntryEdit *e, GError **errp)
         return false;
     }
     if (!copy.offset) {
-        return true; /* it stays where it is, with a count that says so */
+        /* it stays where it is, with a count that says so */
+        if (r->messages) {
+            fprintf(r->messages, "No place for a copy of data that lies on metadata: l2_entry=%" PRIx64 "\n", e->entry);
+        }
+        return true;
     }
     if (!qcow2_repair_drop(r, e->offset, e->length, e->weight, errp)) {
         return false;

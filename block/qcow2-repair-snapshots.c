@@ -91,6 +91,9 @@ static bool place_table(Qcow2Repair *r, GByteArray *table, GError **errp)
         return false;
     }
     if (table->len && !edit.offset) {
+        if (r->messages) {
+            fputs("No place for a new snapshot table\n", r->messages);
+        }
         return true; /* the old one stays as it is */
     }
     r->new_snapshots = edit.offset;

@@ -53,8 +53,8 @@ def tree(image, l1_offset, l1_size):
     found, tables = {}, {}
     for l1_index, l1_entry in enumerate(image.words(l1_offset, l1_size)):
         table = image.l2_offset(l1_entry)
-        if not table:
-            continue
+        if not table or l1_entry & layout.L1_RESERVED or table % image.cluster_size:
+            continue  # nothing there, or it cannot be followed
         if table not in tables:
             if len(tables) == MOST_TABLES:
                 break
@@ -73,6 +73,8 @@ def tree(image, l1_offset, l1_size):
 def everything(image):
     """{tree: {guest cluster: what it is made of}}; trees are "" for the disk, and (index, id) of the snapshots."""
     trees = {"": tree(image, image.l1_offset, image.l1_size)}
+    if image.nb_snapshots > layout.MAX_SNAPSHOTS:
+        return trees  # nobody knows how many there are
     for index, snapshot in enumerate(image.snapshots()):
         if snapshot.extra_size > layout.SNAPSHOT_MAX_EXTRA or not snapshot.l1_offset:
             break  # what follows is read from the wrong place, or was never there
