@@ -67,16 +67,28 @@ static bool table_beyond_end(const Qcow2Repair *r)
                                    (uint64_t)r->header->refcount_table_clusters << r->header->cluster_bits);
 }
 
+/* How many findings of @kind the repair makes go away, of those behind which there may be clusters. */
+static uint64_t repaired(const Qcow2Repair *r, ImageCheckFindingKind kind)
+{
+    const Qcow2Snapshots *snapshots = &r->check.snapshots;
+
+    switch (r->options->all ? kind : QCOW2_FINDING__MAX) {
+    case QCOW2_FINDING_REGION_BEYOND_END:
+        return r->zeroed_beyond + table_beyond_end(r);
+    case QCOW2_FINDING_L2_RESERVED_BITS:
+        return r->zeroed_reserved;
+    case QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE:
+        return snapshots->complete && !snapshots->given_up ? seen(r, kind) : 0;
+    default:
+        return 0;
+    }
+}
+
 /* True where a fault remains that may be what made clusters leak. */
 static bool may_hide_clusters(const Qcow2Repair *r)
 {
     for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
-        uint64_t n = seen(r, kind);
-
-        if (kind == QCOW2_FINDING_REGION_BEYOND_END && r->options->all && table_beyond_end(r)) {
-            n--;
-        }
-        if (n && (MAY_HIDE & QCOW2_FINDING_BIT(kind))) {
+        if ((MAY_HIDE & QCOW2_FINDING_BIT(kind)) && seen(r, kind) > repaired(r, kind)) {
             return true;
         }
     }
@@ -216,8 +228,7 @@ static bool plan_flags(Qcow2Repair *r, GError **errp)
     if (!flags_wrong(r) && !qcow2_repair_next_run(r, 0, &run) && !r->rebuild) {
         return true;
     }
-    if (!qcow2_repair_find_flags(r, errp) ||
-        !qcow2_repair_report_flags(r, flags_wanted(r), &r->check.report, errp)) {
+    if (!qcow2_repair_find_flags(r, errp) || !qcow2_repair_report_flags(r, flags_wanted(r), &r->check.report, errp)) {
         return false;
     }
     qcow2_report_summary(&r->check.report);

@@ -60,13 +60,15 @@ typedef struct Qcow2Repair {
     GArray *flagged;     /* L2 tables with COPIED flags that are to be changed; sorted by offset */
     GHashTable *cleared; /* indexes of refcount table entries that are taken away; NULL = none */
 
-    bool may_raise;      /* counts that are too low */
-    bool may_lower;      /* and too high */
-    bool keep_leaks;     /* clusters stay leaked, for a fault that remains */
-    bool rebuild;        /* refcount table and blocks are made anew */
-    uint64_t leaks_kept; /* clusters */
-    GArray *new_blocks;  /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
-    uint64_t new_table;  /* offset */
+    bool may_raise;           /* counts that are too low */
+    bool may_lower;           /* and too high */
+    bool keep_leaks;          /* clusters stay leaked, for a fault that remains */
+    bool rebuild;             /* refcount table and blocks are made anew */
+    uint64_t zeroed_reserved; /* findings of reserved bits that are gone with the entries that are zeroed */
+    uint64_t zeroed_beyond;   /* and of regions beyond the end of the file */
+    uint64_t leaks_kept;      /* clusters */
+    GArray *new_blocks;       /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
+    uint64_t new_table;       /* offset */
     uint64_t new_table_clusters;
     bool switch_snapshots;  /* there is a new snapshot table: */
     uint64_t new_snapshots; /* its offset; 0 where there are no snapshots left */

@@ -273,6 +273,7 @@ static bool read_oversized(TableReader *r, uint32_t i, Qcow2Snapshot *s)
         if (!r->unfinished && repairing(r, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) && r->report->messages) {
             fprintf(r->report->messages, "Snapshot table entry %" PRIu32 " cannot be read, and is given up\n", i);
         }
+        r->snapshots->given_up = true;
         r->at = next;
         return next != 0;
     }
@@ -364,7 +365,7 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
 
     snapshots->items = g_array_new(FALSE, FALSE, sizeof(Qcow2Snapshot));
     snapshots->table_length = 0;
-    snapshots->complete = false;
+    snapshots->complete = snapshots->given_up = false;
     g_array_set_clear_func(snapshots->items, clear_snapshot);
     if (!check_pointer(&r)) {
         return;

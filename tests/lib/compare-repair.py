@@ -130,6 +130,10 @@ class Trial:
         self._compare(ours, found(stock_checked_ours), found(tools.check(self.run.args.stock, self.place)))
         return self.faults
 
+    def _has_bitmaps(self):
+        image = reader.Image(reader.BytesSource(self.data))
+        return bool(image.autoclear & 1)
+
     def _header_is_table(self):
         """An L1 entry of nothing but flags makes an L2 table of the header, whose words change with any repair."""
         image = reader.open_image(self.path)
@@ -140,8 +144,8 @@ class Trial:
             image.source.close()
 
     def _compare(self, ours, after_ours, after_stock):
-        if after_stock is None:
-            return
+        if after_stock is None or self._has_bitmaps():
+            return  # bitmaps: the stock tool stores them anew, and what was wrong with them is gone
         if after_ours is None:
             self.faults.append(f"the stock tool cannot check what ours repaired, but what it repaired: {after_stock}")
             return
