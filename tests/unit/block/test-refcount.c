@@ -421,11 +421,32 @@ static void test_copied_mismatch(void)
     }
 }
 
+/* What is packed is unpacked as it was, in every width, and its neighbours keep their counts. */
+static void test_pack(void)
+{
+    for (unsigned order = 0; order <= 6; order++) {
+        uint8_t block[512];
+        uint64_t max = UINT64_MAX >> (64 - (1u << order)), counts[20];
+
+        memset(block, 0, sizeof(block));
+        qcow2_pack_refcounts(block, order, 3, 14, max);
+        qcow2_pack_refcounts(block, order, 5, 2, 0);
+        qcow2_pack_refcounts(block, order, 9, 1, 1);
+        qcow2_unpack_refcounts(block, order, 0, G_N_ELEMENTS(counts), counts);
+        for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+            uint64_t wanted = i < 3 || i == 5 || i == 6 || i > 16 ? 0 : i == 9 ? 1 : max;
+
+            g_assert_cmpuint(counts[i], ==, wanted);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/refcount/widths", test_widths);
     g_test_add_func("/refcount/unpack", test_unpack);
+    g_test_add_func("/refcount/pack", test_pack);
     g_test_add_func("/refcount/table", test_table);
     g_test_add_func("/refcount/table-cut-in-entry", test_table_cut_in_entry);
     g_test_add_func("/refcount/table-unreadable", test_table_unreadable);

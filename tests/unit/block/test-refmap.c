@@ -126,6 +126,33 @@ static void test_sparse(void)
     g_assert_cmpuint(n, ==, 8);
 }
 
+/* References are taken away one cluster at a time, and never below none. */
+static void test_subtract(void)
+{
+    g_autoptr(RefMap) map = refmap_new(100);
+
+    g_assert_true(refmap_add(map, 0, 100, 3));
+    g_assert_true(refmap_subtract(map, 7, 1));
+    g_assert_true(refmap_subtract(map, 8, 5));
+    g_assert_true(refmap_subtract(map, 99999, 1)); /* where nothing is counted */
+    g_assert_cmpuint(refmap_get(map, 6), ==, 3);
+    g_assert_cmpuint(refmap_get(map, 7), ==, 2);
+    g_assert_cmpuint(refmap_get(map, 8), ==, 0);
+    g_assert_cmpuint(refmap_get(map, 9), ==, 3);
+}
+
+/* A map grows to twice its length and more, but not beyond what its directory can find. */
+static void test_far_growing(void)
+{
+    g_autoptr(RefMap) map = refmap_new(UINT64_C(1) << 24);
+
+    g_assert_true(refmap_add(map, (UINT64_C(1) << 25) - 1, 1, 2));
+    g_assert_cmpuint(refmap_clusters(map), ==, UINT64_C(1) << 25);
+    g_assert_cmpuint(refmap_get(map, (UINT64_C(1) << 25) - 1), ==, 2);
+    g_assert_false(refmap_add(map, UINT64_C(1) << 54, 1, 1));
+    g_assert_cmpuint(refmap_get(map, UINT64_C(1) << 54), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -136,5 +163,7 @@ int main(int argc, char **argv)
     g_test_add_func("/refmap/huge-numbers", test_huge_numbers);
     g_test_add_func("/refmap/next-piece", test_next_piece);
     g_test_add_func("/refmap/sparse", test_sparse);
+    g_test_add_func("/refmap/subtract", test_subtract);
+    g_test_add_func("/refmap/far-growing", test_far_growing);
     return g_test_run();
 }

@@ -1,0 +1,176 @@
+/*
+ * A repair as a list of edits.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/edits.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define SIZE  4096
+#define LIMIT 8192
+
+/* A source that writes down what is done to it. */
+typedef struct Recorder {
+    BlockSource base;
+    BlockSource *below;
+    GString *log;
+    int fail_at; /* the write that fails, counted from 1; 0: none */
+    int writes;
+} Recorder;
+
+static ssize_t recorder_read(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    Recorder *r = (Recorder *)source;
+
+    return block_source_read(r->below, buffer, size, offset) ? -EIO : (ssize_t)size;
+}
+
+static ssize_t recorder_write(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    Recorder *r = (Recorder *)source;
+
+    if (++r->writes == r->fail_at) {
+        return -ENOSPC;
+    }
+    g_string_append_printf(r->log, "write %" PRIu64 "+%zu;", offset, size);
+    return block_source_write(r->below, buffer, size, offset) ? -EIO : (ssize_t)size;
+}
+
+static int recorder_flush(BlockSource *source)
+{
+    g_string_append(((Recorder *)source)->log, "flush;");
+    return 0;
+}
+
+static const BlockSourceOps recorder_ops = {
+    .read_at = recorder_read,
+    .write_at = recorder_write,
+    .flush = recorder_flush,
+};
+
+typedef struct Fixture {
+    Recorder recorder;
+    Edits *edits;
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    uint8_t bytes[SIZE];
+
+    memset(bytes, 0xaa, sizeof(bytes));
+    f->recorder = (Recorder){
+        .base = {.ops = &recorder_ops, .length = SIZE, .writable = true},
+        .below = block_source_new_writable_memory(bytes, sizeof(bytes), LIMIT),
+        .log = g_string_new(NULL),
+    };
+    f->edits = edits_new();
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    edits_free(f->edits);
+    block_source_close(f->recorder.below);
+    g_string_free(f->recorder.log, TRUE);
+}
+
+static void add_write(Fixture *f, EditPhase phase, uint64_t offset, uint8_t value)
+{
+    Edit edit = {.offset = offset, .size = 8, .bytes = g_malloc(8)};
+
+    memset(edit.bytes, value, 8);
+    edits_add(f->edits, phase, &edit);
+}
+
+static void apply(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+
+    edits_apply(f->edits, 0, EDIT_PHASE__MAX - 1, &f->recorder.base, &error);
+    g_assert_no_error(error);
+}
+
+static uint8_t byte_at(const Fixture *f, uint64_t offset)
+{
+    return block_source_memory_bytes(f->recorder.below)[offset];
+}
+
+/* Edits are applied phase by phase, however they were added, with a flush behind each phase that has any. */
+static void test_phases(Fixture *f, gconstpointer data)
+{
+    add_write(f, EDIT_PHASE_LOWER, 8, 1);
+    add_write(f, EDIT_PHASE_RAISE, 16, 2);
+    add_write(f, EDIT_PHASE_RAISE, 32, 3);
+    add_write(f, EDIT_PHASE_FREE_SPACE, 64, 4);
+    apply(f);
+    g_assert_cmpstr(f->recorder.log->str, ==, "write 64+8;flush;write 16+8;write 32+8;flush;write 8+8;flush;");
+    g_assert_cmpuint(byte_at(f, 8), ==, 1);
+    g_assert_cmpuint(byte_at(f, 39), ==, 3);
+    g_assert_cmpuint(byte_at(f, 40), ==, 0xaa);
+}
+
+/* Nothing to do: no flush either. */
+static void test_none(Fixture *f, gconstpointer data)
+{
+    g_assert_false(edits_any(f->edits, 0, EDIT_PHASE__MAX - 1));
+    apply(f);
+    g_assert_cmpstr(f->recorder.log->str, ==, "");
+}
+
+static bool change_two(const Edit *edit, uint8_t *bytes, GError **errp)
+{
+    g_assert_cmpuint(bytes[600], ==, 0xaa);
+    bytes[600] = 1;
+    bytes[1535] = 2;
+    return true;
+}
+
+/* Of a range that a function changes, only the sectors that differ are written, neighbours at once. */
+static void test_change(Fixture *f, gconstpointer data)
+{
+    edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.offset = 1024, .size = 2048, .change = change_two});
+    apply(f);
+    g_assert_cmpstr(f->recorder.log->str, ==, "write 1536+1024;flush;");
+    g_assert_cmpuint(byte_at(f, 1624), ==, 1);
+    g_assert_cmpuint(byte_at(f, 2559), ==, 2);
+}
+
+/* A copy has what is there when it is applied. */
+static void test_copy(Fixture *f, gconstpointer data)
+{
+    add_write(f, EDIT_PHASE_FREE_SPACE, 0, 7);
+    edits_add(f->edits, EDIT_PHASE_FREE_SPACE, &(Edit){.offset = 2048, .size = 16, .copies = true, .from = 4});
+    apply(f);
+    g_assert_cmpuint(byte_at(f, 2048), ==, 7);
+    g_assert_cmpuint(byte_at(f, 2051), ==, 7);
+    g_assert_cmpuint(byte_at(f, 2052), ==, 0xaa);
+}
+
+/* A write that fails ends it: later edits are not touched, and the error says where. */
+static void test_failure(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    f->recorder.fail_at = 2;
+    add_write(f, EDIT_PHASE_RAISE, 8, 1);
+    add_write(f, EDIT_PHASE_RAISE, 0x200, 1);
+    add_write(f, EDIT_PHASE_LOWER, 16, 1);
+    g_assert_false(edits_apply(f->edits, 0, EDIT_PHASE__MAX - 1, &f->recorder.base, &error));
+    g_assert_error(error, BLOCK_ERROR, ENOSPC);
+    g_assert_nonnull(strstr(error->message, "0x200"));
+    g_assert_cmpstr(f->recorder.log->str, ==, "write 8+8;");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(name) g_test_add("/block/edits/" #name, Fixture, NULL, set_up, test_##name, tear_down)
+    ADD(phases);
+    ADD(none);
+    ADD(change);
+    ADD(copy);
+    ADD(failure);
+    return g_test_run();
+}
