@@ -52,6 +52,9 @@ bool qcow2_check_report_structures(Qcow2Check *check, GError **errp);
 /* The second: wrong counts. Sets @check->used_end. */
 void qcow2_check_report_counts(Qcow2Check *check, Qcow2Report *report);
 
+/* The findings so far, where they are wanted. Once. */
+bool qcow2_check_take_findings(Qcow2Check *check, ImageCheckFindingList *findings, GError **errp);
+
 /* What was found, once it is reported. @check has no counts any more when this returns. */
 bool qcow2_check_make_result(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
 

@@ -335,7 +335,20 @@ static void report_flag(FlagReport *f, const Qcow2Finding *finding, bool writabl
     f->report->repairing = 0;
 }
 
-static bool report_table(FlagReport *f, FlaggedTable *table, GError **errp)
+/* Where a wrong flag of the table is that entry @l1_index refers to. */
+static Qcow2Place flag_place(const Qcow2Repair *r, const Qcow2Place *l1_entry, uint64_t l1_index, const WrongFlag *flag)
+{
+    Qcow2Place place = qcow2_place_l2_entry(r->header, l1_entry, l1_index, flag->index);
+
+    place.cluster_offset = flag->entry & QCOW2_OFFSET_MASK;
+    place.cluster_size = qcow2_has_data_file(r->header) ? 0 : r->header->cluster_size;
+    place.has_refcount = true;
+    place.refcount = flag->count;
+    return place;
+}
+
+static bool report_table(FlagReport *f, FlaggedTable *table, const Qcow2Place *l1_entry, uint64_t l1_index,
+                         GError **errp)
 {
     Qcow2Repair *r = f->r;
     int failure = block_source_read(r->image->source, f->bytes, r->header->cluster_size, table->offset);
@@ -350,7 +363,11 @@ static bool report_table(FlagReport *f, FlaggedTable *table, GError **errp)
     for (guint i = 0; i < f->flags->len; i++) {
         const WrongFlag *flag = &g_array_index(f->flags, WrongFlag, i);
 
-        report_flag(f, &(Qcow2Finding){QCOW2_FINDING_L2_COPIED_WRONG, {flag->entry, flag->count}}, table->writable);
+        report_flag(f,
+                    &(Qcow2Finding){QCOW2_FINDING_L2_COPIED_WRONG,
+                                    {flag->entry, flag->count},
+                                    .place = flag_place(r, l1_entry, l1_index, flag)},
+                    table->writable);
     }
     if (f->repair && table->writable && !table->reported) {
         add_edits(
@@ -380,6 +397,7 @@ static bool report_slots(FlagReport *f, uint64_t first, const uint64_t *slots, u
 
     for (uint64_t i = 0; i < n; i++) {
         uint64_t table = slots[i] & QCOW2_OFFSET_MASK, count;
+        Qcow2Place place = qcow2_place_l1_entry(r->header, NULL, edit.offset + i * 8, first + i, slots[i]);
         FlaggedTable *flagged;
 
         if (!table || !qcow2_repair_final(r, table >> r->header->cluster_bits, &count)) {
@@ -388,12 +406,16 @@ static bool report_slots(FlagReport *f, uint64_t first, const uint64_t *slots, u
         if (slot_wrong(r, slots[i], &count)) {
             bool writable = slot_writable(r, edit.offset + i * 8, slots[i]);
 
-            report_flag(f, &(Qcow2Finding){QCOW2_FINDING_L1_COPIED_WRONG, {first + i, slots[i], count}}, writable);
+            place.has_refcount = true;
+            place.refcount = count;
+            report_flag(f, &(Qcow2Finding){QCOW2_FINDING_L1_COPIED_WRONG, {first + i, slots[i], count}, .place = place},
+                        writable);
             wrong[slots[i] >> 63] += writable;
         }
         flagged = find_flagged(r, table);
         /* once repaired, the flags are right where the table is referred to again */
-        if (flagged && !(flagged->reported && f->repair && flagged->writable) && !report_table(f, flagged, errp)) {
+        if (flagged && !(flagged->reported && f->repair && flagged->writable) &&
+            !report_table(f, flagged, &place, first + i, errp)) {
             return false;
         }
     }

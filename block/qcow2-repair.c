@@ -385,6 +385,54 @@ static int64_t less(uint64_t before, uint64_t after)
     return before > after ? before - after : 0;
 }
 
+/* ---- what was fixed, among the findings ---- */
+
+static guint hash_finding(gconstpointer key)
+{
+    const ImageCheckFinding *f = key;
+    uint64_t place = f->entry_offset ^ (f->cluster ? f->cluster->offset << 1 : 0);
+
+    return g_int64_hash(&place) ^ (guint)f->kind;
+}
+
+static gboolean same_finding(gconstpointer a, gconstpointer b)
+{
+    const ImageCheckFinding *x = a, *y = b;
+
+    return x->kind == y->kind && x->entry_offset == y->entry_offset && !x->cluster == !y->cluster &&
+           (!x->cluster || x->cluster->offset == y->cluster->offset) && g_strcmp0(x->snapshot, y->snapshot) == 0;
+}
+
+/* Adds those of @before to @after, as fixed, that are not among them. */
+static bool add_fixed(ImageCheckFindingList *before, ImageCheckFindingList *after, GError **errp)
+{
+    g_autoptr(GHashTable) left = g_hash_table_new(hash_finding, same_finding);
+    size_t n = after->len;
+    g_autoptr(GArray) fixed = g_array_new(FALSE, FALSE, sizeof(size_t));
+
+    for (size_t i = 0; i < n; i++) {
+        g_hash_table_add(left, &after->items[i]);
+    }
+    for (size_t i = 0; i < before->len; i++) {
+        if (before->items[i].severity != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, &before->items[i])) {
+            g_array_append_val(fixed, i);
+        }
+    }
+    g_hash_table_remove_all(left); /* the items may move now */
+    for (guint k = 0; k < fixed->len; k++) {
+        ImageCheckFinding *from = &before->items[g_array_index(fixed, size_t, k)];
+        ImageCheckFinding *to = qapi_append_ImageCheckFinding(after);
+
+        if (!to) {
+            return qcow2_repair_no_memory(errp);
+        }
+        *to = *from;
+        *from = (ImageCheckFinding){0}; /* what it had is the other's */
+        to->fixed = true;
+    }
+    return true;
+}
+
 /* Checks what is on disk now, and clears the marks if that is right. */
 static bool check_again(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
 {
@@ -392,13 +440,21 @@ static bool check_again(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp
     uint64_t leaks = r->check.report.leaks;
     Qcow2CheckOptions options = *r->options->check;
     g_autoptr(Qcow2Image) image = NULL;
+    ImageCheckFindingList before = {0};
     ImageCheck *check;
+    bool ok;
 
+    if (!qcow2_check_take_findings(&r->check, &before, errp)) {
+        return false;
+    }
     qcow2_check_clear(&r->check); /* not both at once */
     options.reported = clear_marks_if_right;
     options.opaque = r->edits;
     image = qcow2_open(r->image->source, NULL, errp);
-    if (!image || !qcow2_check(image, &options, &result->check, errp)) {
+    ok = image && qcow2_check(image, &options, &result->check, errp) &&
+         add_fixed(&before, &result->check.check->findings, errp);
+    qapi_clear_ImageCheckFindingList(&before);
+    if (!ok) {
         return false;
     }
     check = result->check.check;

@@ -359,6 +359,11 @@ static char **state_notes(Qcow2Check *c, bool changed)
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
 }
 
+bool qcow2_check_take_findings(Qcow2Check *c, ImageCheckFindingList *findings, GError **errp)
+{
+    return !c->collector || (qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, findings, errp));
+}
+
 static bool add_findings(Qcow2Check *c, Qcow2Hints *hints, Qcow2CheckResult *result, GError **errp)
 {
     if (!c->collector) {
