@@ -11,27 +11,43 @@
 
 #include "block/counters.h"
 
-#define CORRUPT 0x80u /* beside the role */
+#define CORRUPT   0x80u /* beside the role */
+#define RUNS_MOST 512   /* in a piece; they take a fourth of what a byte for each cluster does */
 
 typedef struct Piece {
     uint64_t index; /* of its first cluster, in pieces */
     Counters values;
 } Piece;
 
+/* The piece under way. It has runs as long as they are few. */
+typedef struct Filling {
+    uint64_t index;
+    size_t n_runs; /* 0: nothing but free clusters so far, and no array */
+    size_t end;    /* of the last run; what is behind it is free */
+    bool has_array;
+    CounterRun runs[RUNS_MOST + 1];
+    uint8_t array[COUNTERS_PER_PIECE];
+} Filling;
+
 struct ClusterRoles {
     uint64_t clusters;
     uint64_t cluster_size;
     GArray *pieces; /* Piece, sorted by index: those in which not all is free */
 
-    /* while being filled */
-    uint8_t *values;    /* of the piece under way; COUNTERS_PER_PIECE */
-    uint64_t under_way; /* its index */
-    bool anything;      /* is there a piece under way? */
+    Filling *filling; /* NULL: all are there */
 };
 
 static void clear_piece(gpointer opaque)
 {
     counters_clear(&((Piece *)opaque)->values);
+}
+
+static void begin_piece(Filling *f, uint64_t index)
+{
+    f->index = index;
+    f->n_runs = 0;
+    f->end = 0;
+    f->has_array = false;
 }
 
 ClusterRoles *cluster_roles_new(uint64_t clusters, uint64_t cluster_size)
@@ -42,8 +58,9 @@ ClusterRoles *cluster_roles_new(uint64_t clusters, uint64_t cluster_size)
         .clusters = clusters,
         .cluster_size = cluster_size,
         .pieces = g_array_new(FALSE, FALSE, sizeof(Piece)),
-        .values = g_malloc0(COUNTERS_PER_PIECE),
+        .filling = g_new(Filling, 1),
     };
+    begin_piece(r->filling, 0);
     g_array_set_clear_func(r->pieces, clear_piece);
     return r;
 }
@@ -52,7 +69,7 @@ void cluster_roles_free(ClusterRoles *r)
 {
     if (r) {
         g_array_unref(r->pieces);
-        g_free(r->values);
+        g_free(r->filling);
         g_free(r);
     }
 }
@@ -72,35 +89,69 @@ uint64_t cluster_roles_cluster_size(const ClusterRoles *r)
 /* Puts away the piece under way. */
 static bool finish_piece(ClusterRoles *r)
 {
-    Piece piece = {.index = r->under_way};
+    Filling *f = r->filling;
+    Piece piece = {.index = f->index};
+    bool ok;
 
-    if (!r->anything) {
+    if (!f->n_runs && !f->has_array) {
         return true;
     }
-    r->anything = false;
-    if (!counters_set(&piece.values, COUNTERS_PER_PIECE, r->values, 1)) {
+    if (f->has_array) {
+        ok = counters_set(&piece.values, COUNTERS_PER_PIECE, f->array, 1);
+    } else {
+        if (f->end < COUNTERS_PER_PIECE) {
+            f->runs[f->n_runs++] = (CounterRun){.value = CLUSTER_ROLE_FREE, .first = f->end};
+        }
+        ok = counters_set_runs(&piece.values, f->runs, f->n_runs);
+    }
+    if (!ok) {
         counters_clear(&piece.values);
         return false;
     }
     g_array_append_val(r->pieces, piece);
-    memset(r->values, 0, COUNTERS_PER_PIECE);
     return true;
+}
+
+static void need_array(Filling *f)
+{
+    f->has_array = true;
+    memset(f->array, CLUSTER_ROLE_FREE, COUNTERS_PER_PIECE);
+    for (size_t i = 0; i < f->n_runs; i++) {
+        size_t end = i + 1 < f->n_runs ? f->runs[i + 1].first : f->end;
+
+        memset(f->array + f->runs[i].first, (uint8_t)f->runs[i].value, end - f->runs[i].first);
+    }
+}
+
+static void add_run(Filling *f, size_t first, size_t n, uint8_t value)
+{
+    if (first > f->end) {
+        f->runs[f->n_runs++] = (CounterRun){.value = CLUSTER_ROLE_FREE, .first = f->end};
+    }
+    if (!f->n_runs || first > f->end || f->runs[f->n_runs - 1].value != value) {
+        f->runs[f->n_runs++] = (CounterRun){.value = value, .first = first};
+    }
+    f->end = first + n;
 }
 
 static bool add_in_piece(ClusterRoles *r, uint64_t index, size_t first, size_t n, uint8_t value)
 {
-    if (index != r->under_way && !finish_piece(r)) {
-        return false;
-    }
-    r->under_way = index;
-    if (n == COUNTERS_PER_PIECE) {
-        Piece piece = {.index = index, .values = {.value = value}};
+    Filling *f = r->filling;
 
-        g_array_append_val(r->pieces, piece);
-        return true;
+    if (index != f->index) {
+        if (!finish_piece(r)) {
+            return false;
+        }
+        begin_piece(f, index);
     }
-    r->anything = true;
-    memset(r->values + first, value, n);
+    if (!f->has_array && f->n_runs + 2 > RUNS_MOST) {
+        need_array(f);
+    }
+    if (f->has_array) {
+        memset(f->array + first, value, n);
+    } else {
+        add_run(f, first, n, value);
+    }
     return true;
 }
 
@@ -124,7 +175,7 @@ bool cluster_roles_finish(ClusterRoles *r)
 {
     bool ok = finish_piece(r);
 
-    g_clear_pointer(&r->values, g_free);
+    g_clear_pointer(&r->filling, g_free);
     return ok;
 }
 

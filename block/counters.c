@@ -375,6 +375,20 @@ bool counters_set(Counters *c, size_t size, const void *values, unsigned width)
     return true;
 }
 
+bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
+{
+    if (n == 1) {
+        c->value = runs->value;
+        return true;
+    }
+    c->data = g_try_new(CounterRun, MAX(n, MAX_RUNS));
+    if (c->data) {
+        memcpy(c->data, runs, n * sizeof(*runs));
+        c->n_runs = n;
+    }
+    return c->data != NULL;
+}
+
 void counters_clamp(Counters *c, size_t size, uint64_t max)
 {
     if (!c->data) {

@@ -77,6 +77,9 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n);
 /* Makes of @c, which must be clear, a piece with the @size values at @values, each of @width bytes: 1 or 8. */
 bool counters_set(Counters *c, size_t size, const void *values, unsigned width);
 
+/* The same of @n runs (at least 1), the first of which begins with counter 0; neighbours differ. */
+bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n);
+
 /* Lowers what exceeds @max to @max. */
 void counters_clamp(Counters *c, size_t size, uint64_t max);
 
