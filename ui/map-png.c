@@ -7,6 +7,7 @@
 
 #include <png.h>
 #include <setjmp.h>
+#include <zlib.h>
 
 #define COLOURS_MOST PNG_MAX_PALETTE_LENGTH
 
@@ -88,6 +89,9 @@ static bool write_picture(png_structp png, png_infop info, const Palette *palett
     png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_PALETTE, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     set_palette(png, info, palette);
+    /* a picture is made of rows of pixels that are alike: looking for more than that makes it little smaller, and takes
+     * several times as long */
+    png_set_compression_strategy(png, Z_RLE);
     png_write_info(png, info);
     for (int y = 0; y < height; y++) {
         png_write_row(png, pixels + (size_t)y * (size_t)width);
