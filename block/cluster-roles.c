@@ -12,6 +12,7 @@
 #include "block/counters.h"
 
 #define CORRUPT   0x80u /* beside the role */
+#define LEAKED    0x40u /* likewise; not where the role says it */
 #define RUNS_MOST 512   /* in a piece; they take a fourth of what a byte for each cluster does */
 
 typedef struct Piece {
@@ -157,7 +158,8 @@ static bool add_in_piece(ClusterRoles *r, uint64_t index, size_t first, size_t n
 
 bool cluster_roles_add(ClusterRoles *r, const ClusterRun *run)
 {
-    uint8_t value = run->role | (run->corrupt ? CORRUPT : 0);
+    bool leaked_in_use = run->leaked && run->role != CLUSTER_ROLE_LEAKED;
+    uint8_t value = run->role | (run->corrupt ? CORRUPT : 0) | (leaked_in_use ? LEAKED : 0);
     uint64_t first = run->first, end = run->first + run->n;
     bool ok = true;
 
@@ -226,7 +228,8 @@ bool cluster_roles_next(const ClusterRoles *r, uint64_t *at, ClusterRun *run)
         end = next_end;
     }
     end = MIN(end, r->clusters);
-    *run = (ClusterRun){.first = *at, .n = end - *at, .role = value & ~CORRUPT, .corrupt = value & CORRUPT};
+    *run = (ClusterRun){.first = *at, .n = end - *at, .role = value & ~(CORRUPT | LEAKED), .corrupt = value & CORRUPT};
+    run->leaked = run->role == CLUSTER_ROLE_LEAKED || (value & LEAKED);
     *at = end;
     return true;
 }

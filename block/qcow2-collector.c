@@ -10,6 +10,7 @@
 
 struct Qcow2Collector {
     size_t limit;
+    bool only_corruptions;
     GArray *records;
     size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
     size_t n_open;
@@ -24,11 +25,12 @@ static void clear_record(gpointer opaque)
     g_clear_pointer(&r->other_users, g_array_unref);
 }
 
-Qcow2Collector *qcow2_collector_new(size_t limit)
+Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions)
 {
     Qcow2Collector *c = g_new0(Qcow2Collector, 1);
 
     c->limit = limit;
+    c->only_corruptions = only_corruptions;
     c->records = g_array_new(FALSE, FALSE, sizeof(Qcow2FindingRecord));
     g_array_set_clear_func(c->records, clear_record);
     return c;
@@ -116,15 +118,23 @@ static void open_record(Qcow2Collector *c, size_t index, size_t position)
     c->open[0] = index;
 }
 
+static bool is_wanted(const Qcow2Collector *c, ImageCheckFindingKind kind)
+{
+    return !c->only_corruptions || qcow2_finding_severity(kind) == IMAGE_CHECK_SEVERITY_CORRUPTION;
+}
+
 void qcow2_collector_add_unlisted(Qcow2Collector *c, ImageCheckFindingKind kind, uint64_t n)
 {
-    c->beyond[kind] += n;
+    c->beyond[kind] += is_wanted(c, kind) ? n : 0;
 }
 
 void qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
 {
     Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};
 
+    if (!is_wanted(c, f->kind)) {
+        return;
+    }
     for (size_t i = 0; i < c->n_open; i++) {
         size_t index = c->open[i];
 

@@ -34,8 +34,8 @@ typedef struct Qcow2FindingRecord {
 
 typedef struct Qcow2Collector Qcow2Collector;
 
-/* Keeps at most @limit records. */
-Qcow2Collector *qcow2_collector_new(size_t limit);
+/* Keeps at most @limit records; of what is no corruption none where @only_corruptions. */
+Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions);
 void qcow2_collector_free(Qcow2Collector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Collector, qcow2_collector_free)
 

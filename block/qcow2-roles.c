@@ -341,6 +341,7 @@ static bool add_all(const Qcow2Roles *r, ClusterRoles *roles)
         }
         run.role = role_of(r, facts);
         run.corrupt = corrupt(facts, run.role);
+        run.leaked = facts[STORED].known && facts[STORED].value > facts[COMPUTED].value;
         ok = cluster_roles_add(roles, &run);
         at += run.n;
     }

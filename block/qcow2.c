@@ -264,8 +264,8 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
                       .report = {.messages = options->messages,
                                  .max_messages = options->max_messages,
                                  .repairing = options->repairing}};
-    if (options->findings) {
-        c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    if (options->findings || options->corruptions) {
+        c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS, !options->findings);
     }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
     if (!read_bitmaps(c, errp) || !enough_memory(c, errp)) {
@@ -369,9 +369,14 @@ static bool add_findings(Qcow2Check *c, Qcow2Hints *hints, Qcow2CheckResult *res
     if (!c->collector) {
         return true;
     }
-    result->check->has_findings = true;
-    qcow2_add_hints(hints, c);
-    return qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, &result->check->findings, errp);
+    if (hints) {
+        result->check->has_findings = true;
+        qcow2_add_hints(hints, c);
+        if (!qcow2_explain_findings(c, errp)) {
+            return false;
+        }
+    }
+    return qcow2_collector_finish(c->collector, &result->check->findings, errp);
 }
 
 /* The verdict stands without the viscera, where they are refused. */

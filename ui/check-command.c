@@ -196,7 +196,8 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
     bool findings = options->json ? options->findings : options->verbose;
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
-                             .findings = (findings && !options->quiet) || options->map || options->explain,
+                             .findings = (findings && !options->quiet) || options->explain,
+                             .corruptions = options->map,
                              .question = options->explain ? &options->question : NULL,
                              .roles = options->map,
                              .space = options->space && !options->quiet,

@@ -33,12 +33,23 @@ const char *check_map_path(const CheckMap *map)
     return output_file_path(map->file);
 }
 
+/* A cluster that is in use, but less than its count says, is a leak here as it is one in the verdict. */
+static bool next_run(void *opaque, ClusterRun *run)
+{
+    bool more = faulty_runs_next(opaque, run);
+
+    if (more && run->leaked) {
+        run->role = CLUSTER_ROLE_LEAKED;
+    }
+    return more;
+}
+
 bool check_map_write(CheckMap *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
 {
     g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
     MapImage image = {.cluster_size = cluster_roles_cluster_size(result->roles),
                       .file_length = length,
-                      .next_run = faulty_runs_next,
+                      .next_run = next_run,
                       .opaque = runs};
 
     return map->draw(&image, map->curve, output_file_stream(map->file), errp) && output_file_commit(map->file, errp);

@@ -21,7 +21,7 @@ struct FaultyRuns {
     const ClusterRoles *roles;
     uint64_t at;     /* of the roles */
     ClusterRun rest; /* what is left of a run that was cut */
-    Ranges damaged, leaked;
+    Ranges damaged;
 };
 
 /* False when none of the bytes are in the file. */
@@ -49,16 +49,6 @@ static void add_corruption(FaultyRuns *runs, const ImageCheckFinding *finding)
     }
 }
 
-static void add_leak(FaultyRuns *runs, const ImageCheckFinding *finding)
-{
-    const Qcow2Allocation *cluster = finding->cluster;
-    Range range;
-
-    if (cluster && range_of(runs->roles, cluster->offset, cluster->size, &range)) {
-        g_array_append_val(runs->leaked.array, range);
-    }
-}
-
 static int compare_ranges(const void *left, const void *right)
 {
     const Range *a = left, *b = right;
@@ -70,25 +60,19 @@ FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheckFindingLi
 {
     FaultyRuns *runs = g_new(FaultyRuns, 1);
 
-    *runs = (FaultyRuns){.roles = roles,
-                         .damaged.array = g_array_new(FALSE, FALSE, sizeof(Range)),
-                         .leaked.array = g_array_new(FALSE, FALSE, sizeof(Range))};
+    *runs = (FaultyRuns){.roles = roles, .damaged.array = g_array_new(FALSE, FALSE, sizeof(Range))};
     for (size_t i = 0; i < findings->len; i++) {
         if (findings->items[i].severity == IMAGE_CHECK_SEVERITY_CORRUPTION) {
             add_corruption(runs, &findings->items[i]);
-        } else if (findings->items[i].severity == IMAGE_CHECK_SEVERITY_LEAK) {
-            add_leak(runs, &findings->items[i]);
         }
     }
     g_array_sort(runs->damaged.array, compare_ranges);
-    g_array_sort(runs->leaked.array, compare_ranges);
     return runs;
 }
 
 void faulty_runs_free(FaultyRuns *runs)
 {
     g_array_unref(runs->damaged.array);
-    g_array_unref(runs->leaked.array);
     g_free(runs);
 }
 
@@ -127,9 +111,6 @@ bool faulty_runs_next(void *opaque, ClusterRun *run)
     }
     *run = runs->rest;
     run->corrupt |= cut_run(&runs->damaged, run);
-    if (cut_run(&runs->leaked, run)) {
-        run->role = CLUSTER_ROLE_LEAKED;
-    }
     runs->rest.first += run->n;
     runs->rest.n -= run->n;
     return true;

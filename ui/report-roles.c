@@ -46,9 +46,9 @@ static void write_run(Writer *w, uint64_t n, unsigned kind)
     w->n += n;
 }
 
-static unsigned run_kind(const ClusterRun *run, bool leaked)
+static unsigned run_kind(const ClusterRun *run)
 {
-    return (unsigned)run->role | (run->corrupt ? CORRUPT : 0) | (leaked ? HAS_LEAK : 0);
+    return (unsigned)run->role | (run->corrupt ? CORRUPT : 0) | (run->leaked ? HAS_LEAK : 0);
 }
 
 /* What is known so far of the step under way. */
@@ -75,9 +75,9 @@ static void end_step(Step *step, Writer *w, uint64_t size)
 }
 
 /* Gives on the clusters of @run, whole steps of them at once. */
-static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun *run, bool leaked)
+static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun *run)
 {
-    unsigned kind = run_kind(run, leaked);
+    unsigned kind = run_kind(run);
     uint64_t n = run->n;
 
     while (n) {
@@ -99,14 +99,6 @@ static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun 
     }
 }
 
-/* What a cluster is there for, also where it is counted more often than it is used. */
-static ClusterRole role_at(const ClusterRoles *roles, uint64_t cluster)
-{
-    ClusterRun run;
-
-    return cluster_roles_next(roles, &cluster, &run) ? run.role : CLUSTER_ROLE_FREE;
-}
-
 static uint64_t write_all(const Qcow2CheckResult *result, uint64_t size, ReportPack *pack)
 {
     g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
@@ -115,12 +107,7 @@ static uint64_t write_all(const Qcow2CheckResult *result, uint64_t size, ReportP
     ClusterRun run;
 
     while (faulty_runs_next(runs, &run)) {
-        bool leaked = run.role == CLUSTER_ROLE_LEAKED;
-
-        if (leaked) {
-            run.role = role_at(result->roles, run.first);
-        }
-        add_to_steps(&step, &writer, size, &run, leaked);
+        add_to_steps(&step, &writer, size, &run);
     }
     end_step(&step, &writer, size);
     end_run(&writer);

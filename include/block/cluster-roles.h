@@ -21,6 +21,7 @@ typedef struct ClusterRun {
     uint64_t n;     /* at least 1 */
     ClusterRole role;
     bool corrupt; /* the stored count is too low, or more than can be stored; or the role is SHARED */
+    bool leaked;  /* the stored count is too high; always where the role is LEAKED */
 } ClusterRun;
 
 typedef struct ClusterRoles ClusterRoles;
@@ -44,8 +45,8 @@ uint64_t cluster_roles_clusters(const ClusterRoles *roles);
 uint64_t cluster_roles_cluster_size(const ClusterRoles *roles);
 
 /*
- * The run that cluster *@at is in, from *@at on: as long as role and corrupt are the same. *@at becomes the cluster
- * behind it. False at the end of the file.
+ * The run that cluster *@at is in, from *@at on: as long as role, corrupt and leaked are the same. *@at becomes the
+ * cluster behind it. False at the end of the file.
  */
 bool cluster_roles_next(const ClusterRoles *roles, uint64_t *at, ClusterRun *run);
 

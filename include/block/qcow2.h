@@ -48,6 +48,7 @@ typedef struct Qcow2CheckOptions {
     bool roles;              /* fill Qcow2CheckResult.roles */
     bool space;              /* fill ImageCheck.space */
     bool findings;           /* fill ImageCheck.findings */
+    bool corruptions;        /* with corruptions at least, and without what takes another look at the image */
     bool layout;             /* fill Qcow2CheckResult.layout */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */

@@ -1,12 +1,11 @@
 /*
- * The runs of an image with all that is wrong with it: roles know of clusters that are used too often, by too many or
- * not at all, findings of all else.
+ * The runs of an image with all that is wrong with it: roles know of clusters that are used too often, by too many, too
+ * little or not at all, findings of all else.
  *
  * A corruption concerns the clusters that it names. Where it names none, or none that the file has, it is the cluster
- * in which the faulty word lies. A cluster that is in use, but less than its count says, is a leak here as it is one in
- * the verdict.
+ * in which the faulty word lies. No other findings are looked at.
  *
- * What is given is borrowed. Memory: 16 bytes a finding at most. Not thread safe.
+ * What is given is borrowed. Memory: 16 bytes a corruption at most. Not thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -45,7 +45,7 @@ static void expect_records(Qcow2Collector *c, guint n)
 /* A million leaks in a row are one record, with the message of the first. */
 static void test_row(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     for (uint64_t i = 5; i < 1000005; i++) {
         add(c, leak(i, 1));
@@ -60,7 +60,7 @@ static void test_row(void)
 /* A gap ends a record. */
 static void test_gap(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     add(c, leak(5, 1));
     add(c, leak(7, 1));
@@ -73,7 +73,7 @@ static void test_gap(void)
 /* Clusters that differ in their counts are different findings. */
 static void test_other_refcount(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     add(c, leak(5, 1));
     add(c, leak(6, 2));
@@ -86,7 +86,7 @@ static void test_other_refcount(void)
 /* Faults of two kinds that take turns, entry by entry, are two records all the same. */
 static void test_taking_turns(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     for (uint64_t i = 0; i < 1000; i++) {
         add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, i, 100 + i));
@@ -102,7 +102,7 @@ static void test_taking_turns(void)
 /* Two rows of clusters that are far from each other, and are met in turns. */
 static void test_interleaved_rows(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     for (uint64_t i = 0; i < 1000; i++) {
         add(c, leak(i, 1));
@@ -114,7 +114,7 @@ static void test_interleaved_rows(void)
 /* Clusters that follow one another, but not on the guest's disk, are two findings, and so are those the other way. */
 static void test_guest_gap(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100));
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 5, 101));
@@ -125,7 +125,7 @@ static void test_guest_gap(void)
 /* The same fault in the trees of two snapshots is two findings, each of which names its own. */
 static void test_snapshots(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
     Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100);
 
     f.place.snapshot = "one";
@@ -139,7 +139,7 @@ static void test_snapshots(void)
 /* A table that an L1 table names twice for the same place has its faults twice: one finding that counts as two. */
 static void test_repeated(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
 
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
@@ -161,7 +161,7 @@ static int64_t sum(const ImageCheckFindingList *list, ImageCheckSeverity severit
 /* Beyond the limit nothing is listed, but everything is counted, a finding for each kind. */
 static void test_limit(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
     g_auto(ImageCheckFindingList) list = {0};
 
     for (uint64_t i = 0; i < 1000; i++) {
@@ -182,10 +182,24 @@ static void test_limit(void)
     g_assert_null(list.items[10].cluster);
 }
 
+/* Who wants corruptions alone gets no others, listed or not. */
+static void test_only_corruptions(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, true);
+    g_auto(ImageCheckFindingList) list = {0};
+
+    add(c, leak(5, 1));
+    add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, 2, 3));
+    qcow2_collector_add_unlisted(c, QCOW2_FINDING_LEAK, 7);
+    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    g_assert_cmpuint(list.len, ==, 1);
+    g_assert_cmpint(list.items[0].kind, ==, QCOW2_FINDING_DATA_UNALIGNED);
+}
+
 /* A note is listed, and counts nothing. */
 static void test_note(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
     g_auto(ImageCheckFindingList) list = {0};
 
     add(c, (Qcow2Finding){QCOW2_FINDING_DIRTY, .place = qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, 72, 0, 0)});
@@ -199,7 +213,7 @@ static void test_note(void)
 /* What is not known is not there: optional members of the list are those that the place has. */
 static void test_members(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
     g_auto(ImageCheckFindingList) list = {0};
     Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 2, 7);
 
@@ -231,6 +245,7 @@ int main(int argc, char **argv)
     g_test_add_func("/collector/snapshots", test_snapshots);
     g_test_add_func("/collector/repeated", test_repeated);
     g_test_add_func("/collector/limit", test_limit);
+    g_test_add_func("/collector/only-corruptions", test_only_corruptions);
     g_test_add_func("/collector/note", test_note);
     g_test_add_func("/collector/members", test_members);
     return g_test_run();

@@ -119,6 +119,34 @@ static void test_counts(void)
     expect(&f, DATA_A, CLUSTER_ROLE_DATA, true);
     expect(&f, DATA_B, CLUSTER_ROLE_DATA, false);
     expect(&f, LEAK, CLUSTER_ROLE_FREE, false);
+    g_assert_false(run_at(&f, DATA_A).leaked);
+    g_assert_true(run_at(&f, DATA_B).leaked);
+    g_assert_false(run_at(&f, LEAK).leaked);
+}
+
+/* A piece with more runs than are kept as such has the same roles as one with few. */
+static void test_many_runs(void)
+{
+    enum { RUNS = 20000 };
+    g_autoptr(ClusterRoles) roles = cluster_roles_new(4 * RUNS, 4096);
+    uint64_t at = 0;
+    ClusterRun run;
+
+    for (uint64_t i = 0; i < RUNS; i++) {
+        g_assert_true(cluster_roles_add(roles, &(ClusterRun){4 * i, 1 + i % 3, CLUSTER_ROLE_DATA, i % 2, i % 5 == 0}));
+    }
+    g_assert_true(cluster_roles_finish(roles));
+    for (uint64_t i = 0; i < RUNS; i++) {
+        g_assert_true(cluster_roles_next(roles, &at, &run));
+        g_assert_cmpuint(run.first, ==, 4 * i);
+        g_assert_cmpuint(run.n, ==, 1 + i % 3);
+        g_assert_cmpint(run.role, ==, CLUSTER_ROLE_DATA);
+        g_assert_cmpint(run.corrupt, ==, i % 2);
+        g_assert_cmpint(run.leaked, ==, i % 5 == 0);
+        g_assert_true(cluster_roles_next(roles, &at, &run));
+        g_assert_cmpint(run.role, ==, CLUSTER_ROLE_FREE);
+        g_assert_cmpuint(run.n, ==, 3 - i % 3);
+    }
 }
 
 /* Counts of one bit: what has two users is corrupt, and metadata with data on it is known even so. */
@@ -277,6 +305,7 @@ static void test_roles_are_the_users(void)
             int owner = owner_by_users(users);
 
             g_assert_cmpint(run.role, ==, role_by_users(users, stored));
+            g_assert_cmpint(run.leaked, ==, known && stored > refmap_get(f.counted.check.counting.refs, cluster));
             g_assert_cmpint(run.corrupt, ==,
                             run.role == CLUSTER_ROLE_SHARED ||
                                 (known && stored < refmap_get(f.counted.check.counting.refs, cluster)));
@@ -296,6 +325,7 @@ int main(int argc, char **argv)
     g_test_add_func("/roles/runs", test_runs);
     g_test_add_func("/roles/counts", test_counts);
     g_test_add_func("/roles/overflow", test_overflow);
+    g_test_add_func("/roles/many-runs", test_many_runs);
     g_test_add_func("/roles/far-apart", test_far_apart);
     g_test_add_func("/roles/roles-are-the-users", test_roles_are_the_users);
     return g_test_run();

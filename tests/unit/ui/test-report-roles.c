@@ -115,6 +115,17 @@ static void test_findings(void)
     expect(&f, 6, 1, "3l 1l! 6l ");
 }
 
+/* A cluster that is in use and has a leak keeps its role. */
+static void test_leak_in_use(void)
+{
+    g_auto(Fixture) f = {0};
+    ClusterRun run = {.first = 3, .n = 2, .role = CLUSTER_ROLE_DATA, .leaked = true};
+
+    begin(&f, 10);
+    g_assert_true(cluster_roles_add(f.result.roles, &run));
+    expect(&f, 3, 1, "3. 2d? 5. ");
+}
+
 /* Of too many runs, clusters are taken together: the role of most that are in use, and what is wrong with any. */
 static void test_steps(void)
 {
@@ -159,6 +170,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/report-roles/exact", test_exact);
     g_test_add_func("/report-roles/findings", test_findings);
+    g_test_add_func("/report-roles/leak-in-use", test_leak_in_use);
     g_test_add_func("/report-roles/steps", test_steps);
     g_test_add_func("/report-roles/longest", test_longest);
     g_test_add_func("/report-roles/fragmented", test_fragmented);
