@@ -5,7 +5,9 @@
     check-examples.py OUR-QEMU-IMG STOCK-QEMU-IMG DOCUMENT...
 
 An example is a literal block with "$ COMMAND" lines; all those of a document run in one empty folder. What follows a
-command is its output, from our program, or from either where "stock tool:" and "this program:" stand before it. A
+command is its output, from our program, or from either where "stock tool:" and "this program:" stand before it. Where
+a repair is among the commands, each of the two runs all commands of the example in an empty folder of its own, and the
+output is that of all of them. A
 fragment of JSON after the commands must be a member of the viscera of the image that was named last.
 """
 
@@ -77,6 +79,21 @@ class Examples:
                 output += f'(exit status {status})\n'
             self.compare(f'{label} {command}', output, text)
 
+    def repair(self, commands: list[str], expected: str) -> None:
+        folder = self.folder
+        parts = re.split(r'^(stock tool:|this program:)\n', expected, flags=re.MULTILINE)
+        for label, part in zip(parts[1::2], parts[2::2]):
+            with tempfile.TemporaryDirectory() as self.folder:
+                text = textwrap.dedent(part)
+                output = ''
+                for command in commands:
+                    printed, status = self.run(command, OUTPUT_OF[label])
+                    output += printed
+                    if '(exit status ' in text and command.startswith('qemu-img check'):
+                        output += f'(exit status {status})\n'
+            self.folder = folder
+            self.compare(f'{label} {commands[-1]}', output, text)
+
     def fragment(self, text: str) -> None:
         output = self.run(f'qemu-img check --output=json {self.image}', 'ours')[0]
         try:
@@ -90,7 +107,11 @@ class Examples:
     def block(self, block: str) -> None:
         text = re.sub(r' \\\n +', ' ', textwrap.dedent(block))
         commands, fragment = re.fullmatch(r'((?:[^"\n].*\n|\n)*)((?:.*\n)*)', text).groups()
-        for command, expected in re.findall(r'^\$ (.+)\n((?:(?!\$).*\n)*)', commands, re.MULTILINE):
+        found = re.findall(r'^\$ (.+)\n((?:(?!\$).*\n)*)', commands, re.MULTILINE)
+        if any(' check -r' in command for command, _ in found) and 'this program:\n' in found[-1][1]:
+            self.repair([command for command, _ in found], found[-1][1])
+            found = []
+        for command, expected in found:
             self.command(command, expected)
         if fragment:
             self.fragment(fragment)
