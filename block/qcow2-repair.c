@@ -357,6 +357,29 @@ static bool plan(Qcow2Repair *r, GError **errp)
     return true;
 }
 
+/*
+ * Where something could not be read, nothing is known of what it refers to: no plan without it is safe. Refcount blocks
+ * alone can be missing, as all counts can be made anew.
+ */
+static void give_up_if_unread(Qcow2Repair *r, uint64_t failed_before)
+{
+    const BlockSource *source = r->image->source;
+
+    if (source->failed_reads - failed_before <= r->check.unread_blocks) {
+        return;
+    }
+    edits_free(r->edits);
+    r->edits = edits_new();
+    r->leaks_kept = 0;
+    qcow2_report_failure(&r->check.report, -source->read_error);
+    if (r->messages) {
+        fprintf(r->messages,
+                "Nothing is repaired, as metadata could not be read (%s): a repair without it could destroy what it "
+                "refers to. Try again, or copy the image to a sound disk first.\n",
+                g_strerror(-source->read_error));
+    }
+}
+
 /* ---- applying ---- */
 
 /* Clears the marks in the header, if there are any and they are to be cleared. */
@@ -541,6 +564,7 @@ static bool list_edits(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
 
 bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp)
 {
+    uint64_t failed_reads = image->source->failed_reads;
     Qcow2CheckOptions how;
     g_auto(Qcow2Repair) r = {
         .image = image,
@@ -556,6 +580,7 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
     if (!look(&r, &how, errp) || !plan(&r, errp)) {
         return false;
     }
+    give_up_if_unread(&r, failed_reads);
     result->lost_kept = r.leaks_kept && qcow2_repair_wants(&r, QCOW2_FINDING_LEAK);
     if (options->dry_run) {
         return list_edits(&r, result, errp);

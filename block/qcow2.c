@@ -256,6 +256,17 @@ static bool enough_memory(Qcow2Check *c, GError **errp)
     return false;
 }
 
+static bool load_stored_counts(Qcow2Check *c, GError **errp)
+{
+    Qcow2Image *image = c->image;
+    uint64_t failed = image->source->failed_reads;
+
+    enter_phase(c, CHECK_PHASE_REFCOUNTS);
+    c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, c->options, errp);
+    c->unread_blocks = image->source->failed_reads - failed;
+    return c->stored != NULL;
+}
+
 bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
@@ -271,9 +282,8 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
     if (!read_bitmaps(c, errp) || !enough_memory(c, errp)) {
         return false;
     }
-    enter_phase(c, CHECK_PHASE_REFCOUNTS);
-    c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, options, errp);
-    return c->stored && qcow2_steps_init(&c->steps, image, &c->snapshots, &c->bitmaps, options, errp) &&
+    return load_stored_counts(c, errp) &&
+           qcow2_steps_init(&c->steps, image, &c->snapshots, &c->bitmaps, options, errp) &&
            count_references(c, visitor, errp) && source_there(c, errp);
 }
 

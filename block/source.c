@@ -19,6 +19,15 @@ static void account(BlockSource *source, size_t bytes)
     __atomic_fetch_add(&source->requests, 1, __ATOMIC_RELAXED);
 }
 
+/* Notes how a read ended. */
+static void note_result(BlockSource *source, int error)
+{
+    if (error) {
+        g_atomic_int_set(&source->read_error, error);
+        __atomic_fetch_add(&source->failed_reads, 1, __ATOMIC_RELAXED);
+    }
+}
+
 /* Reads all of it; what lies beyond the end is zeros. */
 static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
 {
@@ -43,12 +52,15 @@ static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
 int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t offset)
 {
     uint64_t end;
+    int error;
 
     if (__builtin_add_overflow(offset, size, &end) || end > BLOCK_SOURCE_MAX_LENGTH) {
         return -EIO;
     }
     account(source, offset < source->length ? MIN(size, source->length - offset) : 0);
-    return read_all(source, buffer, size, offset);
+    error = read_all(source, buffer, size, offset);
+    note_result(source, error);
+    return error;
 }
 
 /* ---- changes ---- */
@@ -154,7 +166,11 @@ bool block_reader_submit(BlockReader *reader, BlockRequest *request)
         return plain_submit(reader, request);
     }
     account(source, request->size);
-    return reader->ops->submit(reader, request);
+    if (!reader->ops->submit(reader, request)) {
+        return false;
+    }
+    note_result(source, request->error);
+    return true;
 }
 
 void block_request_finish(BlockSource *source, BlockRequest *request, size_t done)
@@ -164,7 +180,10 @@ void block_request_finish(BlockSource *source, BlockRequest *request, size_t don
 
 BlockRequest *block_reader_wait(BlockReader *reader)
 {
-    return reader->ops->wait(reader);
+    BlockRequest *request = reader->ops->wait(reader);
+
+    note_result(reader->source, request->error);
+    return request;
 }
 
 void block_reader_free(BlockReader *reader)

@@ -97,6 +97,8 @@ struct BlockSource {
     /* What was done so far; kept by the functions below, atomically. */
     uint64_t bytes_read;
     uint64_t requests;
+    uint64_t failed_reads;
+    gint read_error; /* of the last read that failed, a negative errno value */
     gint lost;          /* nothing can be read any more: the server is gone for good; set by the kind of source */
     const char *reader; /* what had reads in flight, for whoever wants to know; NULL: nothing had to wait */
     int flush_error;    /* of the first flush that failed, a negative errno value; kept by the functions below */
