@@ -232,15 +232,19 @@ static bool is_free(const Qcow2Repair *r, uint64_t cluster, uint64_t *next)
 }
 
 /* The first of @n clusters at the end of the file that nothing is in yet, or behind it. */
-static uint64_t find_at_end(const Qcow2Repair *r, uint64_t first)
+static uint64_t find_at_end(const Qcow2Repair *r, uint64_t first, uint64_t n)
 {
+    uint64_t table = r->header->refcount_table_offset >> r->header->cluster_bits;
+    uint64_t table_end = table + r->header->refcount_table_clusters;
+
     for (uint64_t at = first; at < refmap_clusters(r->wanted); at++) {
         /* what was appended before, and what an unaligned structure at the end of the file needs */
         if (refmap_get(r->wanted, at) || refmap_get(r->dropped, at)) {
             first = at + 1;
         }
     }
-    return first;
+    /* a table behind the end is all zeros; after a crash it must not be what was written, with the header as it was */
+    return first < table_end && first + n > table ? table_end : first;
 }
 
 bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t *offset, GError **errp)
@@ -259,7 +263,7 @@ bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t
         }
     }
     if (at - first < n) {
-        first = find_at_end(r, MIN(first, whole));
+        first = find_at_end(r, MIN(first, whole), n);
         if (first + n > r->append_end) {
             *offset = 0;
             return true;
