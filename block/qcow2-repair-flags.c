@@ -118,38 +118,17 @@ static uint64_t l1_tables_in(const Qcow2Repair *r, uint64_t cluster)
     return n;
 }
 
-static uint64_t l2_tables_in(const Qcow2Repair *r, uint64_t cluster)
-{
-    size_t low = 0, high;
-    const Qcow2TableRef *tables = qcow2_walk_tables(r->check.walk, &high);
-    uint64_t offset = cluster << r->header->cluster_bits;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (tables[middle].offset == offset) {
-            return tables[middle].weight;
-        }
-        if (tables[middle].offset < offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return 0;
-}
-
 /*
  * True where all that @cluster is used as are L1 and L2 tables. A word that is an entry of both then has the same
  * COPIED flag in both, as it refers to the same cluster.
  */
 static bool flags_writable(const Qcow2Repair *r, uint64_t cluster)
 {
-    uint64_t l2 = l2_tables_in(r, cluster);
+    uint64_t l2 = qcow2_repair_l2_tables_in(r, cluster);
     uint64_t users = refmap_get(r->metadata.refs, cluster);
     uint64_t l1 = l2 == users ? 0 : l1_tables_in(r, cluster);
 
-    return users == l1 + l2;
+    return users == l1 + l2 && !qcow2_repair_in_odd_table(r, cluster);
 }
 
 /* ---- finding ---- */
@@ -266,7 +245,7 @@ static bool slot_writable(const Qcow2Repair *r, uint64_t offset, uint64_t value)
     /* as an L2 entry it would have no such flag: a compressed cluster's, or the second word of one */
     bool no_flag = (value & QCOW2_OFLAG_COMPRESSED) || offset % qcow2_l2_entry_size(r->header);
 
-    return flags_writable(r, cluster) && !(no_flag && l2_tables_in(r, cluster));
+    return flags_writable(r, cluster) && !(no_flag && qcow2_repair_l2_tables_in(r, cluster));
 }
 
 static void change_l1(const Edit *edit, uint8_t *bytes, bool clear_only)

@@ -159,10 +159,53 @@ bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t 
     return false;
 }
 
+/* The index of the first L2 table at or behind @offset, aligned or not. */
+static size_t find_l2_table(const Qcow2TableRef *tables, size_t n, uint64_t offset)
+{
+    size_t low = 0;
+
+    while (low < n) {
+        size_t middle = low + (n - low) / 2;
+
+        if (tables[middle].offset < offset) {
+            low = middle + 1;
+        } else {
+            n = middle;
+        }
+    }
+    return low;
+}
+
+uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster)
+{
+    uint64_t offset = cluster << r->header->cluster_bits;
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(r->check.walk, &n);
+    size_t i = find_l2_table(tables, n, offset);
+
+    return i < n && tables[i].offset == offset ? tables[i].weight : 0;
+}
+
+bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster)
+{
+    uint64_t size = r->header->cluster_size, offset = cluster * size;
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(r->check.walk, &n);
+
+    for (size_t i = find_l2_table(tables, n, offset - MIN(offset, size - 1)); i < n && tables[i].offset < offset + size;
+         i++) {
+        if (tables[i].offset % size) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight)
 {
     return offset % r->header->cluster_size == 0 && offset < r->metadata.file_end &&
-           refmap_get(r->metadata.refs, offset >> r->header->cluster_bits) == weight;
+           refmap_get(r->metadata.refs, offset >> r->header->cluster_bits) == weight &&
+           !qcow2_repair_in_odd_table(r, offset >> r->header->cluster_bits);
 }
 
 /* ---- what is said to lie behind the end of the file ---- */

@@ -93,6 +93,12 @@ bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp);
 /* True where a structure is, or is said to be, in cluster @cluster; *end is set to the cluster behind it. */
 bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t *end);
 
+/* How often there is an L2 table that begins where @cluster does. */
+uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster);
+
+/* True where an L2 table at an odd place reaches into @cluster, whose words are then also its entries. */
+bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster);
+
 /* True where an L2 table can be overwritten: its cluster is that table and no other metadata. */
 bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight);
 
