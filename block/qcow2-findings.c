@@ -17,6 +17,8 @@
 #define ERROR      IMAGE_CHECK_SEVERITY_ERROR
 #define NOTE       IMAGE_CHECK_SEVERITY_NOTE
 
+#define USUAL_LENGTH 240 /* of a message at most; longer ones cost more */
+
 /*
  * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
  * %# like %X, but a bare 0 for zero; %s the next text, made safe for a terminal; %p the name of the program.
@@ -108,8 +110,47 @@ static const struct {
     [QCOW2_FINDING_UNMAPPED_DATA] = {NOTE, "The file has data here that nothing uses and no reference count covers."},
 };
 
+/* A message on its way to a file or a string, collected: it comes in small parts. */
+typedef struct Sink {
+    FILE *file;      /* NULL: to @string */
+    GString *string; /* NULL until something is written to it */
+    size_t used;
+    char bytes[USUAL_LENGTH];
+} Sink;
+
+static void flush(Sink *to)
+{
+    if (to->file) {
+        fwrite_unlocked(to->bytes, 1, to->used, to->file);
+    } else {
+        to->string = to->string ? to->string : g_string_new(NULL);
+        g_string_append_len(to->string, to->bytes, (gssize)to->used);
+    }
+    to->used = 0;
+}
+
+static void put(Sink *to, const char *bytes, size_t size)
+{
+    while (size > sizeof(to->bytes) - to->used) {
+        size_t part = sizeof(to->bytes) - to->used;
+
+        memcpy(to->bytes + to->used, bytes, part);
+        to->used += part;
+        flush(to);
+        bytes += part;
+        size -= part;
+    }
+    memcpy(to->bytes + to->used, bytes, size);
+    to->used += size;
+}
+
+static void put_text(Sink *to, const char *text)
+{
+    put(to, text, strlen(text));
+}
+
 /* printf() would do, at several times the cost; there may be millions of lines. */
-static void write_number(FILE *file, uint64_t value, unsigned base)
+static void put_number(Sink *to, uint64_t value, unsigned base)
 {
     char digits[20];
     char *p = digits + sizeof(digits);
@@ -118,68 +159,91 @@ static void write_number(FILE *file, uint64_t value, unsigned base)
         *--p = "0123456789abcdef"[value % base];
         value /= base;
     } while (value);
-    fwrite_unlocked(p, 1, digits + sizeof(digits) - p, file);
+    put(to, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-static void write_text(FILE *file, const char *text)
+static void put_escaped(Sink *to, const char *text)
 {
     g_autofree char *safe = text_escape(text, strlen(text));
 
-    fputs(safe, file);
+    put_text(to, safe);
 }
 
 /* The message of what is being repaired has "Repairing" instead of its first word. */
-static void write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
+static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
 {
     const uint64_t *value = finding->values;
     const char *const *text = finding->texts;
     const char *p = finding_table[finding->kind].text;
 
     if (repairing) {
-        fputs("Repairing", file);
+        put_text(to, "Repairing");
         p += strcspn(p, " ");
     }
-    for (; *p; p++) {
-        if (*p != '%') {
-            putc_unlocked(*p, file);
-            continue;
+    for (;;) {
+        size_t plain = strcspn(p, "%");
+
+        put(to, p, plain);
+        p += plain;
+        if (!*p) {
+            return;
         }
         switch (*++p) {
         case 'd':
-            write_number(file, *value++, 10);
+            put_number(to, *value++, 10);
             break;
         case '#':
             if (*value == 0) {
-                putc_unlocked('0', file);
+                put_text(to, "0");
                 value++;
                 break;
             }
             G_GNUC_FALLTHROUGH;
         case 'X':
-            fputs("0x", file);
+            put_text(to, "0x");
             G_GNUC_FALLTHROUGH;
         case 'x':
-            write_number(file, *value++, 16);
+            put_number(to, *value++, 16);
             break;
         case 's':
-            write_text(file, *text++);
+            put_escaped(to, *text++);
             break;
         case 'p':
-            fputs(g_get_prgname() ? g_get_prgname() : "qemu-img", file);
+            put_text(to, g_get_prgname() ? g_get_prgname() : "qemu-img");
             break;
         }
+        p++;
     }
+}
+
+static void sink_init(Sink *to, FILE *file)
+{
+    to->file = file;
+    to->string = NULL;
+    to->used = 0;
+}
+
+static void write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
+{
+    Sink to;
+
+    sink_init(&to, file);
+    put_message(&to, finding, repairing);
+    put(&to, "\n", 1);
+    flush(&to);
 }
 
 char *qcow2_finding_message(const Qcow2Finding *finding)
 {
-    char *bytes = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&bytes, &size);
+    Sink to;
 
-    write_message(file, finding, false);
-    fclose(file);
-    return bytes;
+    sink_init(&to, NULL);
+    put_message(&to, finding, false);
+    if (!to.string) {
+        return g_strndup(to.bytes, to.used);
+    }
+    flush(&to);
+    return g_string_free(to.string, FALSE);
 }
 
 ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
@@ -221,7 +285,6 @@ static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding)
     report->written++;
     if (report->messages) {
         write_message(report->messages, finding, report->repairing & QCOW2_FINDING_BIT(finding->kind));
-        putc_unlocked('\n', report->messages);
     }
 }
 

@@ -181,13 +181,27 @@ static uint32_t next_code_point(const unsigned char **text)
     return length > 0 && is_valid_code_point(c, length) ? c : 0xfffd;
 }
 
+static bool needs_no_escape(const JsonOutputVisitor *j, unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && !(j->for_html && (c == '<' || c == '>' || c == '&'));
+}
+
 static void put_string(JsonOutputVisitor *j, const char *string)
 {
     const unsigned char *text = (const unsigned char *)string;
 
     put_char(j, '"');
     while (*text) {
-        put_code_point(j, next_code_point(&text));
+        size_t plain = 0;
+
+        while (plain < BUFFER_SIZE && needs_no_escape(j, text[plain])) {
+            plain++;
+        }
+        put_bytes(j, (const char *)text, plain);
+        text += plain;
+        if (*text && !plain) {
+            put_code_point(j, next_code_point(&text));
+        }
     }
     put_char(j, '"');
 }
