@@ -28,6 +28,7 @@ import time
 from corrupt import edits, guest, judge, tools
 from corrupt.bases import BASES, make_bases
 from qcow2 import reader
+from scratch import fast_folder
 
 KEPT = b"Leaked clusters are kept"
 NO_PLACE = b"No place"
@@ -192,7 +193,7 @@ def main():
     args = parser.parse_args()
     args.ours, args.stock = os.path.abspath(args.ours), os.path.abspath(args.stock)
     start, failures, total = time.monotonic(), 0, 0
-    with tempfile.TemporaryDirectory(prefix="compare-repair-") as directory:
+    with tempfile.TemporaryDirectory(prefix="compare-repair-", dir=fast_folder()) as directory:
         RUN = Run(args, directory)
         indexes = range(args.count) if args.only is None else [args.only]
         with concurrent.futures.ProcessPoolExecutor(args.jobs, multiprocessing.get_context("fork")) as pool:
