@@ -208,7 +208,7 @@ static bool plan_places(Qcow2Repair *r, GError **errp)
         !begin_rebuild(r, errp)) {
         return false;
     }
-    return !r->rebuild || qcow2_repair_place_rebuilt(r, errp);
+    return (!r->rebuild || qcow2_repair_place_rebuilt(r, errp)) && qcow2_repair_follow_header(r, errp);
 }
 
 /* True where COPIED flags are repaired: always or, if only leaks are to be, where nothing else is wrong. */
@@ -253,34 +253,6 @@ static void add_feature_word(Qcow2Repair *r, EditPhase phase, uint64_t offset, u
     edits_add(r->edits, phase, &edit);
 }
 
-/* The tables that the header refers to: the fields are neighbours, and change in one write, or not at all. */
-static void plan_switch(Qcow2Repair *r)
-{
-    Qcow2DiskHeader new = {
-        .refcount_table_offset = GUINT64_TO_BE(r->new_table),
-        .refcount_table_clusters = GUINT32_TO_BE(r->new_table_clusters),
-        .nb_snapshots = GUINT32_TO_BE(r->check.snapshots.items->len),
-        .snapshots_offset = GUINT64_TO_BE(r->new_snapshots),
-    };
-    size_t from =
-        r->rebuild ? offsetof(Qcow2DiskHeader, refcount_table_offset) : offsetof(Qcow2DiskHeader, nb_snapshots);
-    size_t to = r->switch_snapshots ? offsetof(Qcow2DiskHeader, incompatible_features)
-                                    : offsetof(Qcow2DiskHeader, nb_snapshots);
-    Edit edit = {
-        .offset = from,
-        .structure = IMAGE_CHECK_STRUCTURE_HEADER,
-        .why = r->rebuild ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
-        .count = 1,
-        .what = "refer to the new tables",
-    };
-
-    if (from < to) {
-        edit.size = to - from;
-        edit.bytes = g_memdup2((const uint8_t *)&new + from, edit.size);
-        edits_add(r->edits, EDIT_PHASE_SWITCH, &edit);
-    }
-}
-
 static void plan_header(Qcow2Repair *r)
 {
     uint64_t features = r->header->incompatible_features;
@@ -305,7 +277,7 @@ static void plan_edits(Qcow2Repair *r)
         qcow2_repair_add_counts(r);
         qcow2_repair_add_cleared(r);
     }
-    plan_switch(r);
+    qcow2_repair_add_switch(r);
     qcow2_repair_add_zeroed(r);
     if (!r->options->undo) {
         qcow2_repair_add_punch(r); /* what is undone must have its data */

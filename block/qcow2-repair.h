@@ -7,6 +7,7 @@
  *     counts         which counts the image is to have; where they are written     qcow2-repair-counts.c
  *     rebuild        new refcount blocks, and a new table                          qcow2-repair-rebuild.c
  *     snapshots      a new snapshot table                                          qcow2-repair-snapshots.c
+ *     header         to which tables it refers                                     qcow2-repair-header.c
  *     edits          all of it, in phases (edits.h)
  *
  * `wanted` has the counts that the image is to have: at first those computed by the check, then as the plan changes
@@ -171,6 +172,14 @@ bool qcow2_repair_place_rebuilt(Qcow2Repair *r, GError **errp);
 
 /* Makes a new snapshot table where entries lack something, or have too much. */
 bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp);
+
+/* ---- the header ---- */
+
+/* Adds the edit by which the header refers to the new tables. */
+void qcow2_repair_add_switch(Qcow2Repair *r);
+
+/* Counts what that changes where the header is an L2 table too. When all new tables have a place. */
+bool qcow2_repair_follow_header(Qcow2Repair *r, GError **errp);
 
 /* ---- entries ---- */
 
