@@ -190,6 +190,13 @@ static bool is_rotating(int fd)
     return rotational && *rotational == '1' && where && !strstr(where, "/virtio");
 }
 
+static bool is_device(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
 static int open_flags(const FileOptions *options)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to files and devices. */
@@ -236,7 +243,7 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
     }
     file = g_new(FileSource, 1);
     *file = (FileSource){
-        .base = {.ops = &file_ops, .length = length, .writable = options->writable},
+        .base = {.ops = &file_ops, .length = length, .writable = options->writable, .fixed_length = is_device(fd)},
         .fd = fd,
         .direct = options->direct,
         .no_flush = options->no_flush,

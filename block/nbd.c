@@ -254,6 +254,7 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
     }
     nbd->base.length = nbd_connection_limits(nbd->first)->length;
     nbd->base.writable = options->writable;
+    nbd->base.fixed_length = true;
     nbd->further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
     nbd->further_ms = MIN(MAX(nbd->further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
     return &nbd->base;

@@ -207,8 +207,26 @@ bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp)
 
 /* ---- free space ---- */
 
-/* True where nothing lies in @cluster; else *next is the first cluster behind it worth a look. */
-static bool is_free(const Qcow2Repair *r, uint64_t cluster, uint64_t *next)
+/* True where the file has data in @cluster, or may have; *next is the first cluster behind it where it has none. */
+static bool has_data(const Qcow2Repair *r, uint64_t cluster, uint64_t *next)
+{
+    BlockSource *source = r->image->source;
+    uint64_t at = cluster << r->header->cluster_bits;
+    uint64_t data = source->ops->next_data ? source->ops->next_data(source, at) : at;
+
+    if (data >= at + r->header->cluster_size) {
+        return false;
+    }
+    data = source->ops->next_data ? source->ops->next_hole(source, data) : source->length;
+    *next = MAX(cluster + 1, (data + r->header->cluster_size - 1) >> r->header->cluster_bits);
+    return true;
+}
+
+/*
+ * True where nothing lies in @cluster; else *next is the first cluster behind it worth a look. Where no count is known
+ * and there are data, they may be those of a table that was lost: only with @reuse is that free.
+ */
+static bool is_free(const Qcow2Repair *r, uint64_t cluster, bool reuse, uint64_t *next)
 {
     View v = view_at(r, cluster, r->file_clusters);
     uint64_t block = cluster >> qcow2_refblock_bits(r->header);
@@ -228,7 +246,8 @@ static bool is_free(const Qcow2Repair *r, uint64_t cluster, uint64_t *next)
     if (v.stored && has_block) {
         return counters_get(v.stored, v.stored_at) == 0;
     }
-    return !r->keep_leaks; /* nobody says that it is free, but all that is in use is known */
+    /* nobody says that it is free, but all that is in use is known */
+    return !r->keep_leaks && (reuse || !has_data(r, cluster, next));
 }
 
 /* The first of @n clusters at the end of the file that nothing is in yet, or behind it. */
@@ -247,30 +266,60 @@ static uint64_t find_at_end(const Qcow2Repair *r, uint64_t first, uint64_t n)
     return first < table_end && first + n > table ? table_end : first;
 }
 
-bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t *offset, GError **errp)
+/* Finds @n free clusters in a row in the file from *first on; else *first is where those at the end of it begin. */
+static bool find_inside(const Qcow2Repair *r, uint64_t n, bool reuse, uint64_t *first)
 {
     /* a last cluster that is not whole is as good as one behind the end */
     uint64_t whole = r->image->source->length >> r->header->cluster_bits;
-    uint64_t first = MAX(r->next_free, 1), at = first;
+    uint64_t at = *first;
 
-    while (at < whole && at - first < n) {
+    while (at < whole && at - *first < n) {
         uint64_t next;
 
-        if (is_free(r, at, &next)) {
+        if (is_free(r, at, reuse, &next)) {
             at++;
         } else {
-            first = at = next;
+            *first = at = next;
         }
     }
-    if (at - first < n) {
-        first = find_at_end(r, MIN(first, whole), n);
-        if (first + n > r->append_end) {
-            *offset = 0;
-            return true;
-        }
+    if (at - *first < n) {
+        *first = MIN(*first, whole);
+        return false;
     }
+    return true;
+}
+
+/* One place behind another is looked for where single clusters are: what is before it is taken. */
+static bool found(uint64_t n, uint64_t first, uint64_t *next)
+{
     if (n == 1) {
-        r->next_free = first + 1;
+        *next = first + 1;
+    }
+    return true;
+}
+
+/* Finds @n clusters in a row that nothing lies in; false where there are none. */
+static bool find_place(Qcow2Repair *r, uint64_t n, uint64_t *first)
+{
+    *first = MAX(r->next_free, 1);
+    if (find_inside(r, n, false, first)) {
+        return found(n, *first, &r->next_free);
+    }
+    *first = find_at_end(r, *first, n);
+    if (*first + n <= r->append_end && !r->image->source->fixed_length) {
+        return found(n, *first, &r->next_free);
+    }
+    *first = MAX(r->next_reused, 1);
+    return find_inside(r, n, true, first) && found(n, *first, &r->next_reused);
+}
+
+bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t *offset, GError **errp)
+{
+    uint64_t first;
+
+    *offset = 0;
+    if (!find_place(r, n, &first)) {
+        return true;
     }
     *offset = first << r->header->cluster_bits;
     return refmap_add(r->wanted, first, n, weight) || qcow2_repair_no_memory(errp);

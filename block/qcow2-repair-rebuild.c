@@ -164,10 +164,15 @@ static bool place(Qcow2Repair *r, uint64_t n, uint64_t *offset, GError **errp)
     if (!qcow2_repair_allocate(r, n, 1, offset, errp)) {
         return false;
     }
-    if (!*offset) {
+    if (!*offset && r->image->source->fixed_length) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOSPC,
+                            "No room for new reference counts, and nothing was changed: the image is full, and cannot "
+                            "be made longer where it is. Copy it to a larger place first");
+    } else if (!*offset) {
         g_set_error(errp, BLOCK_ERROR, ENOSPC,
                     "No place for new reference counts in the file, nor behind its end, as something is said to be "
-                    "there already (at 0x%" PRIx64 ")",
+                    "there already (at 0x%" PRIx64 "). Nothing was changed; 'qemu-img convert' can copy what can be "
+                    "read to a new image",
                     (r->append_end + 1) << r->header->cluster_bits);
     }
     return *offset != 0;

@@ -53,6 +53,7 @@ typedef struct Qcow2Repair {
     Qcow2Counting metadata; /* references to metadata only */
     GArray *structures;     /* Qcow2ClusterRange: where structures are, or are said to be; sorted */
     uint64_t next_free;     /* no cluster below is free for new structures */
+    uint64_t next_reused;   /* nor one whose count is not known, and that is not empty */
     uint64_t append_end;    /* nor can those from here on be appended: something refers to them */
     uint64_t file_clusters; /* of the file as it is, a last one that is not whole included */
 

@@ -91,14 +91,15 @@ typedef struct BlockSourceOps {
 
 struct BlockSource {
     const BlockSourceOps *ops;
-    uint64_t length; /* bytes, as found when the source was opened, or as changed by the functions below */
-    bool writable;   /* set by the kind of source */
+    uint64_t length;   /* bytes, as found when the source was opened, or as changed by the functions below */
+    bool writable;     /* set by the kind of source */
+    bool fixed_length; /* it cannot become longer; set by the kind of source */
 
     /* What was done so far; kept by the functions below, atomically. */
     uint64_t bytes_read;
     uint64_t requests;
     uint64_t failed_reads;
-    gint read_error; /* of the last read that failed, a negative errno value */
+    gint read_error;    /* of the last read that failed, a negative errno value */
     gint lost;          /* nothing can be read any more: the server is gone for good; set by the kind of source */
     const char *reader; /* what had reads in flight, for whoever wants to know; NULL: nothing had to wait */
     int flush_error;    /* of the first flush that failed, a negative errno value; kept by the functions below */
