@@ -329,6 +329,27 @@ static bool plan(Qcow2Repair *r, GError **errp)
     return true;
 }
 
+static void forget_plan(Qcow2Repair *r)
+{
+    edits_free(r->edits);
+    r->edits = edits_new();
+    r->leaks_kept = 0;
+}
+
+/*
+ * Where an L1 table is said to be where the header is, the header's words are its entries: a repair would change what a
+ * guest reads. An L2 table is not read there.
+ */
+static void give_up_if_header_contested(Qcow2Repair *r)
+{
+    if (edits_any(r->edits, 0, EDIT_PHASE_MARKS) &&
+        refmap_get(r->metadata.refs, 0) > 1 + qcow2_repair_l2_tables_in(r, 0)) {
+        forget_plan(r);
+        say(r, "Nothing is repaired, as another structure is said to be where the header is, and would be changed with "
+               "it. 'qemu-img convert' can copy what can be read to a new image.");
+    }
+}
+
 /*
  * Where something could not be read, nothing is known of what it refers to: no plan without it is safe. Refcount blocks
  * alone can be missing, as all counts can be made anew.
@@ -340,9 +361,7 @@ static void give_up_if_unread(Qcow2Repair *r, uint64_t failed_before)
     if (source->failed_reads - failed_before <= r->check.unread_blocks) {
         return;
     }
-    edits_free(r->edits);
-    r->edits = edits_new();
-    r->leaks_kept = 0;
+    forget_plan(r);
     qcow2_report_failure(&r->check.report, -source->read_error);
     if (r->messages) {
         fprintf(r->messages,
@@ -553,6 +572,7 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
         return false;
     }
     give_up_if_unread(&r, failed_reads);
+    give_up_if_header_contested(&r);
     result->lost_kept = r.leaks_kept && qcow2_repair_wants(&r, QCOW2_FINDING_LEAK);
     if (options->dry_run) {
         return list_edits(&r, result, errp);
