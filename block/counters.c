@@ -8,7 +8,9 @@
 #include <glib.h>
 #include <string.h>
 
-#define MAX_RUNS 64 /* in a piece that is counted in: an insertion moves them about */
+#define MAX_RUNS   64 /* in a piece that is counted in: an insertion moves them about */
+#define RUNS_SHARE 4  /* runs take no more than this part of what a byte for each counter does */
+#define RUNS_MOST  (COUNTERS_PER_PIECE / RUNS_SHARE / sizeof(CounterRun))
 
 static const uint64_t width_max[] = {[1] = UINT8_MAX, [2] = UINT16_MAX, [8] = UINT64_MAX};
 
@@ -313,66 +315,35 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
     return true;
 }
 
-static size_t count_runs(const void *values, unsigned width, size_t size)
+static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
 {
-    const uint8_t *bytes = values;
-    size_t changes = 0;
+    size_t i = 0;
 
-    if (width == 1) {
-        for (size_t i = 1; i < size; i++) {
-            changes += bytes[i] != bytes[i - 1];
+    /* memcmp() says quickly that a stretch is equal, but not where it is not */
+    while (i < n) {
+        size_t step = MIN(n - i, 256);
+
+        if (memcmp(a + i, b + i, step)) {
+            break;
         }
-        return changes + 1;
+        i += step;
     }
-    for (size_t i = 1; i < size; i++) {
-        changes += load(values, width, i) != load(values, width, i - 1);
+    while (n - i >= 8 && memcmp(a + i, b + i, 8) == 0) {
+        i += 8;
     }
-    return changes + 1;
+    while (i < n && a[i] == b[i]) {
+        i++;
+    }
+    return i;
 }
 
-static bool set_runs(Counters *c, size_t size, const void *values, unsigned width, size_t n)
+/* The first byte of @p that is not @value, or @n. */
+static size_t memory_not_equal_to(const uint8_t *p, uint8_t value, size_t n)
 {
-    /* room for all that may be inserted later */
-    CounterRun *run = g_try_new(CounterRun, MAX(n, MAX_RUNS));
-
-    if (!run) {
-        return false;
+    if (n && p[0] == value) {
+        return 1 + memory_mismatch(p, p + 1, n - 1);
     }
-    *c = (Counters){.data = run, .n_runs = n};
-    for (size_t i = 0; i < size; i++) {
-        uint64_t value = load(values, width, i);
-
-        if (i == 0 || value != load(values, width, i - 1)) {
-            *run++ = (CounterRun){.value = value, .first = i};
-        }
-    }
-    return true;
-}
-
-bool counters_set(Counters *c, size_t size, const void *values, unsigned width)
-{
-    size_t n_runs = count_runs(values, width, size);
-    uint64_t max = 0;
-
-    if (n_runs == 1) {
-        c->value = load(values, width, 0);
-        return true;
-    }
-    if (n_runs * sizeof(CounterRun) < size / 4) {
-        return set_runs(c, size, values, width, n_runs);
-    }
-    for (size_t i = 0; i < size; i++) {
-        max = MAX(max, load(values, width, i));
-    }
-    c->width = width_for(max);
-    c->data = g_try_malloc(size * c->width);
-    if (!c->data) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        set(c->data, c->width, i, load(values, width, i));
-    }
-    return true;
+    return 0;
 }
 
 bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
@@ -387,6 +358,58 @@ bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
         c->n_runs = n;
     }
     return c->data != NULL;
+}
+
+/* The number of values from @i on, below @end, that are the same as value @i. */
+static size_t same_values(const void *values, unsigned width, size_t i, size_t end)
+{
+    uint64_t value = load(values, width, i);
+    size_t k = i + 1;
+
+    if (width == 1) {
+        return memory_not_equal_to((const uint8_t *)values + i, value, end - i);
+    }
+    while (k < end && load(values, width, k) == value) {
+        k++;
+    }
+    return k - i;
+}
+
+/* Finds the runs of the values; 0 where there are more than @most. */
+static size_t find_runs(const void *values, unsigned width, size_t size, CounterRun *runs, size_t most)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < size; i += same_values(values, width, i, size)) {
+        if (n == most) {
+            return 0;
+        }
+        runs[n++] = (CounterRun){.value = load(values, width, i), .first = i};
+    }
+    return n;
+}
+
+bool counters_set(Counters *c, size_t size, const void *values, unsigned width)
+{
+    CounterRun runs[RUNS_MOST];
+    size_t n_runs = find_runs(values, width, size, runs, CLAMP(size / RUNS_SHARE / sizeof(CounterRun), 1, RUNS_MOST));
+    uint64_t max = 0;
+
+    if (n_runs) {
+        return counters_set_runs(c, runs, n_runs);
+    }
+    for (size_t i = 0; i < size; i++) {
+        max = MAX(max, load(values, width, i));
+    }
+    c->width = width_for(max);
+    c->data = g_try_malloc(size * c->width);
+    if (!c->data) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        set(c->data, c->width, i, load(values, width, i));
+    }
+    return true;
 }
 
 void counters_clamp(Counters *c, size_t size, uint64_t max)
@@ -407,34 +430,6 @@ void counters_clamp(Counters *c, size_t size, uint64_t max)
 }
 
 /* ---- comparing ---- */
-
-static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
-{
-    size_t i = 0;
-
-    /* memcmp() says quickly that a stretch is equal, but not where it is not */
-    while (i < n) {
-        size_t step = MIN(n - i, 256);
-
-        if (memcmp(a + i, b + i, step)) {
-            break;
-        }
-        i += step;
-    }
-    while (i < n && a[i] == b[i]) {
-        i++;
-    }
-    return i;
-}
-
-/* The first byte of @p that is not @value, or @n. */
-static size_t memory_not_equal_to(const uint8_t *p, uint8_t value, size_t n)
-{
-    if (n && p[0] == value) {
-        return 1 + memory_mismatch(p, p + 1, n - 1);
-    }
-    return 0;
-}
 
 /* The first i < @n for which @c has something else than @value at @first + i, or @n. @c has an array. */
 static size_t array_not_equal_to(const Counters *c, size_t first, uint64_t value, size_t n)

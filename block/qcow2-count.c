@@ -86,7 +86,7 @@ void qcow2_counting_finish(Qcow2Counting *c)
             c->overflows += counters_get(piece, i) - c->max;
             *cluster = (index << COUNTERS_PER_PIECE_BITS) + i++;
             if (!c->overflowed) {
-                c->overflowed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+                c->overflowed = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, g_free);
             }
             g_hash_table_insert(c->overflowed, cluster, g_new0(uint64_t, 1));
         }

@@ -143,7 +143,7 @@ static int compare_shared(const void *a, const void *b)
 /* All L1 entries that refer to the tables of shared users: SharedTable, sorted. */
 static GArray *find_shared_tables(const Explainer *e)
 {
-    g_autoptr(GHashTable) tables = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    g_autoptr(GHashTable) tables = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
     GArray *shared = g_array_new(FALSE, FALSE, sizeof(SharedTable));
     size_t n_spans;
     const Qcow2TableSpan *spans = qcow2_tables_spans(e->check->steps.l1_tables, &n_spans);

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2-faults.h"
 
+#include "util/number.h"
+
 struct Qcow2Faults {
     GHashTable *by_table; /* offset of the table to Qcow2TableFaults */
     uint64_t *room;       /* atomic; NULL = any number */
@@ -24,7 +26,7 @@ Qcow2Faults *qcow2_faults_new(uint64_t *room)
 {
     Qcow2Faults *faults = g_new(Qcow2Faults, 1);
 
-    faults->by_table = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_table_faults);
+    faults->by_table = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, free_table_faults);
     faults->room = room;
     return faults;
 }

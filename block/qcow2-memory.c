@@ -48,7 +48,9 @@ static uint64_t stored_counts(const Qcow2Image *image)
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
 
-        blocks += offset && offset < image->source->length;
+        if (offset) {
+            blocks += offset < image->source->length;
+        }
     }
     return add(times(table->n, 128), times(blocks, (UINT64_C(1) << qcow2_refblock_bits(&image->header)) * width));
 }

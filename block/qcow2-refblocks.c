@@ -63,6 +63,9 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
 
+        if (!table->entries[i]) {
+            continue; /* as most are of a small image */
+        }
         if (table->entries[i] & QCOW2_REFTABLE_RESERVED) {
             report_entry(QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS, c->header, i, offset, report);
         } else if (offset % c->header->cluster_size) {

@@ -259,13 +259,17 @@ static RefcountBlock *new_block(const Qcow2StoredCounts *s, uint64_t offset)
 /* Finds the distinct blocks of @table; false when memory is short. */
 static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *table)
 {
-    g_autoptr(GHashTable) by_offset = g_hash_table_new(g_int64_hash, g_int64_equal);
+    g_autoptr(GHashTable) by_offset = g_hash_table_new(hash_u64, g_int64_equal);
 
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
-        RefcountBlock *block = offset ? g_hash_table_lookup(by_offset, &offset) : NULL;
+        RefcountBlock *block;
 
-        if (offset && !block) {
+        if (!offset) {
+            continue;
+        }
+        block = g_hash_table_lookup(by_offset, &offset);
+        if (!block) {
             block = new_block(s, offset);
             if (!block) {
                 return false;

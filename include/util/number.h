@@ -39,6 +39,18 @@ static inline bool align_up_u64(uint64_t n, uint64_t alignment, uint64_t *result
     return true;
 }
 
+/*
+ * The hash of a number for hash tables whose keys g_int64_equal() compares. g_int64_hash() leaves out the upper half,
+ * in which alone offsets in an image often differ.
+ */
+static inline unsigned hash_u64(const void *number)
+{
+    uint64_t value;
+
+    memcpy(&value, number, sizeof(value));
+    return (value * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+}
+
 /* Big-endian loads from any address. */
 static inline uint64_t load_be64(const void *p)
 {
