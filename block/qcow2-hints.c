@@ -122,13 +122,6 @@ static GArray *all_fills(const Qcow2Hints *h)
     return all;
 }
 
-/* True where cluster @offset is a hole of the file, of which the tables are not shown to visitors. */
-static bool is_hole(const BlockSource *source, uint64_t offset, uint64_t cluster_size)
-{
-    return source->ops->next_data && offset + cluster_size <= source->length &&
-           source->ops->next_data((BlockSource *)source, offset) >= offset + cluster_size;
-}
-
 static Fill fill_of(const Qcow2Check *c, const GArray *fills, uint64_t slot)
 {
     const Qcow2HeaderFields *h = &c->image->header;
@@ -140,7 +133,8 @@ static Fill fill_of(const Qcow2Check *c, const GArray *fills, uint64_t slot)
         return FILL_NONE;
     }
     if (!g_array_binary_search((GArray *)fills, &key, compare_fills, &i)) {
-        return is_hole(c->image->source, key.offset, h->cluster_size) ? FILL_EMPTY : FILL_NONE;
+        /* tables in holes are not shown to visitors */
+        return block_source_is_hole(c->image->source, key.offset, h->cluster_size) ? FILL_EMPTY : FILL_NONE;
     }
     fill = &g_array_index(fills, TableFill, i);
     if (fill->empty) {
@@ -257,21 +251,39 @@ static void find_shared_tables(Qcow2Check *c)
 
 /* ---- data where nothing is said to be ---- */
 
+/* The piece of computed counts that was found last: finding one takes a look at all levels of the map. */
+typedef struct ComputedPiece {
+    const Counters *counters; /* NULL: nothing is computed from @from on */
+    uint64_t index;
+    uint64_t from; /* it is the first piece at or behind this one */
+    bool known;
+} ComputedPiece;
+
+static void find_computed(const Qcow2Check *c, uint64_t index, ComputedPiece *p)
+{
+    if (!p->known || index < p->from || (p->counters && index > p->index)) {
+        *p = (ComputedPiece){.index = index, .from = index, .known = true};
+        p->counters = refmap_next_piece(c->counting.refs, &p->index);
+    }
+}
+
 /* The number of clusters from @at on, at least 1, that have the same count on both sides; *unused tells if it is 0. */
-static uint64_t same_counts(const Qcow2Check *c, uint64_t at, bool *unused)
+static uint64_t same_counts(const Qcow2Check *c, uint64_t at, ComputedPiece *p, bool *unused)
 {
     uint64_t index = at >> COUNTERS_PER_PIECE_BITS, end = (index + 1) << COUNTERS_PER_PIECE_BITS;
     uint64_t stored_mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored)) - 1;
-    uint64_t wanted = index, i = at & (COUNTERS_PER_PIECE - 1), k = at & stored_mask;
-    const Counters *computed = refmap_next_piece(c->counting.refs, &index);
+    uint64_t i = at & (COUNTERS_PER_PIECE - 1), k = at & stored_mask;
     const Counters *stored = qcow2_stored_counts_piece(c->stored, at);
+    const Counters *computed;
 
     end = MIN(end, (at | stored_mask) + 1);
     *unused = stored && counters_get(stored, k) == 0;
     if (stored) {
         end = at + counters_same(stored, k, k + (end - at));
     }
-    if (computed && index == wanted) {
+    find_computed(c, index, p);
+    computed = p->counters;
+    if (computed && p->index == index) {
         *unused = *unused && counters_get(computed, i) == 0;
         end = at + counters_same(computed, i, i + (end - at));
     }
@@ -305,12 +317,13 @@ static bool find_data(Qcow2Check *c, uint64_t first, uint64_t end, unsigned *pro
 static void find_unmapped_data(Qcow2Check *c)
 {
     uint64_t clusters = DIV_ROUND_UP(c->image->source->length, c->image->header.cluster_size);
+    ComputedPiece piece = {0};
     unsigned probes = 0;
 
     for (uint64_t at = 0, n; c->image->source->ops->next_data && at < clusters; at += n) {
         bool unused;
 
-        n = MIN(same_counts(c, at, &unused), clusters - at);
+        n = MIN(same_counts(c, at, &piece, &unused), clusters - at);
         if (unused && !find_data(c, at, at + n, &probes)) {
             return;
         }

@@ -270,6 +270,16 @@ static bool is_refcount_block(Search *s, uint64_t cluster)
 
 /* ---- looking ---- */
 
+/* False where it cannot be read, or there is nothing in it. */
+static bool read_cluster(Search *s, uint64_t cluster)
+{
+    BlockSource *source = s->check->image->source;
+    uint64_t offset = cluster << s->header->cluster_bits;
+
+    return !block_source_is_hole(source, offset, s->header->cluster_size) &&
+           !block_source_read(source, s->cluster, s->header->cluster_size, offset);
+}
+
 static void look_at(Search *s, const Qcow2ClusterRange *range)
 {
     unsigned misses = 0;
@@ -281,9 +291,7 @@ static void look_at(Search *s, const Qcow2ClusterRange *range)
             return;
         }
         s->reads++;
-        if (block_source_read(s->check->image->source, s->cluster, s->header->cluster_size,
-                              at << s->header->cluster_bits) ||
-            (!is_l2_table(s, at, &next) && !is_refcount_block(s, at))) {
+        if (!read_cluster(s, at) || (!is_l2_table(s, at, &next) && !is_refcount_block(s, at))) {
             misses++;
         }
     }

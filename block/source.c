@@ -193,6 +193,12 @@ void block_reader_free(BlockReader *reader)
     }
 }
 
+bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    return source->ops->next_data && size <= source->length && offset <= source->length - size &&
+           source->ops->next_data(source, offset) >= offset + size;
+}
+
 BlockSourceState block_source_state(BlockSource *source)
 {
     return source->ops->state ? source->ops->state(source) : (BlockSourceState){.length = source->length};

@@ -196,6 +196,9 @@ int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP whe
 /* Gives back space if the source can do that: see BlockSourceOps.punch. The range is cut at the end of the source. */
 int block_source_punch(BlockSource *source, uint64_t offset, uint64_t size);
 
+/* True where the range is all in a hole of the file, as far as holes are known, and within its length. */
+bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size);
+
 /* The state at this moment; where it is not known, the length as it was when the source was opened. */
 BlockSourceState block_source_state(BlockSource *source);
 
