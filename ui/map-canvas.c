@@ -67,10 +67,17 @@ int map_canvas_height(const MapCanvas *canvas)
     return pixman_image_get_height(canvas->image);
 }
 
-const uint32_t *map_canvas_row(const MapCanvas *canvas, int y)
+static uint32_t *row_pixels(const MapCanvas *canvas, int y)
 {
     return pixman_image_get_data(canvas->image) + (size_t)y * pixman_image_get_stride(canvas->image) / sizeof(uint32_t);
 }
+
+const uint32_t *map_canvas_row(const MapCanvas *canvas, int y)
+{
+    return row_pixels(canvas, y);
+}
+
+#define SMALL 16 /* pixels of a row: a call of pixman_fill() costs as much as some of them */
 
 /* Without the look at formats and operators that composing has: there may be a million of them. */
 void map_canvas_fill(MapCanvas *canvas, int x, int y, int width, int height, MapColour colour)
@@ -78,7 +85,15 @@ void map_canvas_fill(MapCanvas *canvas, int x, int y, int width, int height, Map
     int left = MAX(x, 0), top = MAX(y, 0);
     int right = MIN(x + width, map_canvas_width(canvas)), bottom = MIN(y + height, map_canvas_height(canvas));
 
-    if (left < right && top < bottom) {
+    if (left < right && right - left <= SMALL) {
+        for (int row = top; row < bottom; row++) {
+            uint32_t *pixels = row_pixels(canvas, row);
+
+            for (int i = left; i < right; i++) {
+                pixels[i] = colour;
+            }
+        }
+    } else if (left < right && top < bottom) {
         pixman_fill(pixman_image_get_data(canvas->image),
                     pixman_image_get_stride(canvas->image) / (int)sizeof(uint32_t), 32, left, top, right - left,
                     bottom - top, colour);
