@@ -106,6 +106,7 @@ static void test_findings(void)
     ImageCheckFinding *finding;
 
     begin(&f, 10);
+    f.check.has_findings = true;
     finding = qapi_append_ImageCheckFinding(&f.check.findings);
     finding->severity = IMAGE_CHECK_SEVERITY_CORRUPTION;
     finding->message = g_strdup("");
