@@ -64,31 +64,6 @@ static Telling telling(const Qcow2Check *c, const Qcow2FindingRecord *r)
 
 /* ---- what is asked for ---- */
 
-static int compare_ranges(const void *a, const void *b)
-{
-    const Qcow2ClusterRange *x = a, *y = b;
-
-    return (x->first > y->first) - (x->first < y->first);
-}
-
-/* Makes sorted ranges disjoint. */
-static void join_ranges(GArray *ranges)
-{
-    guint kept = 0;
-
-    for (guint i = 0; i < ranges->len; i++) {
-        Qcow2ClusterRange range = g_array_index(ranges, Qcow2ClusterRange, i);
-        Qcow2ClusterRange *last = kept ? &g_array_index(ranges, Qcow2ClusterRange, kept - 1) : NULL;
-
-        if (last && range.first <= last->first + last->n) {
-            last->n = MAX(last->first + last->n, range.first + range.n) - last->first;
-        } else {
-            g_array_index(ranges, Qcow2ClusterRange, kept++) = range;
-        }
-    }
-    g_array_set_size(ranges, kept);
-}
-
 /* The clusters whose users are wanted: Qcow2ClusterRange. */
 static GArray *wanted_ranges(const Explainer *e)
 {
@@ -106,8 +81,7 @@ static GArray *wanted_ranges(const Explainer *e)
             g_array_append_val(ranges, range);
         }
     }
-    g_array_sort(ranges, compare_ranges);
-    join_ranges(ranges);
+    qcow2_cluster_ranges_sort(ranges);
     return ranges;
 }
 

@@ -69,32 +69,6 @@ static void add_bitmaps(Qcow2Repair *r)
     }
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-    const Qcow2ClusterRange *x = a, *y = b;
-
-    return (x->first > y->first) - (x->first < y->first);
-}
-
-/* Puts the ranges in order, those that touch into one. */
-static void sort_structures(GArray *ranges)
-{
-    guint kept = 0;
-
-    g_array_sort(ranges, compare_ranges);
-    for (guint i = 0; i < ranges->len; i++) {
-        Qcow2ClusterRange range = g_array_index(ranges, Qcow2ClusterRange, i);
-        Qcow2ClusterRange *last = kept ? &g_array_index(ranges, Qcow2ClusterRange, kept - 1) : NULL;
-
-        if (last && range.first <= last->first + last->n) {
-            last->n = MAX(last->first + last->n, range.first + range.n) - last->first;
-        } else {
-            g_array_index(ranges, Qcow2ClusterRange, kept++) = range;
-        }
-    }
-    g_array_set_size(ranges, kept);
-}
-
 static bool count_l2_tables(Qcow2Repair *r)
 {
     size_t n;
@@ -132,7 +106,7 @@ bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp)
     add_trees(r);
     add_refcount_structures(r);
     add_bitmaps(r);
-    sort_structures(r->structures);
+    qcow2_cluster_ranges_sort(r->structures);
 
     qcow2_counting_init(&r->metadata, r->header, r->image->source->length);
     return qcow2_steps_count(&r->check.steps, &r->metadata, errp) &&

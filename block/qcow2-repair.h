@@ -18,15 +18,10 @@
 #ifndef BLOCK_QCOW2_REPAIR_H
 #define BLOCK_QCOW2_REPAIR_H
 
+#include "block/cluster-ranges.h"
 #include "block/edits.h"
 #include "block/qcow2-check.h"
 #include "block/repair.h"
-
-/* Clusters [first, first + n). */
-typedef struct Qcow2ClusterRange {
-    uint64_t first;
-    uint64_t n;
-} Qcow2ClusterRange;
 
 /* An L2 entry that is to be overwritten. */
 typedef struct Qcow2EntryEdit {

@@ -16,12 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "block/cluster-ranges.h"
 #include "block/qcow2-check.h"
-
-typedef struct Qcow2ClusterRange {
-    uint64_t first; /* cluster */
-    uint64_t n;     /* at least 1 */
-} Qcow2ClusterRange;
 
 typedef struct Qcow2User {
     ImageCheckStructure structure;
