@@ -29,6 +29,7 @@ void qcow2_counting_clear(Qcow2Counting *c)
 {
     g_clear_pointer(&c->refs, refmap_free);
     g_clear_pointer(&c->overflowed, g_hash_table_destroy);
+    g_clear_pointer(&c->blocks_left_out, g_hash_table_destroy);
 }
 
 /* A size with its highest bit set is a negative one to the stock tool, which then counts nothing. */

@@ -29,7 +29,8 @@ typedef struct Qcow2Counting {
 
     /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
     GHashTable *overflowed;
-    uint64_t overflows; /* findings of references beyond max that are still to be reported */
+    GHashTable *blocks_left_out; /* likewise: those that lack references of the refcount table; NULL = none */
+    uint64_t overflows;          /* findings of references beyond max that are still to be reported */
 } Qcow2Counting;
 
 /* Starts counting for a file of @length bytes; undone by qcow2_counting_clear(). */
@@ -63,5 +64,12 @@ void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report);
 
 /* True where a reference to the region may have something to report. */
 bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+
+/* True where @cluster has more references than can be stored, and so more than are counted. */
+static inline bool qcow2_count_incomplete(const Qcow2Counting *c, uint64_t cluster)
+{
+    return (c->overflowed && g_hash_table_contains(c->overflowed, &cluster)) ||
+           (c->blocks_left_out && g_hash_table_contains(c->blocks_left_out, &cluster));
+}
 
 #endif

@@ -27,6 +27,14 @@ static void report_shared(const Qcow2Place *entry, uint64_t index, uint64_t refe
     qcow2_report(report, &finding);
 }
 
+static void leave_out(Qcow2Counting *c, uint64_t cluster)
+{
+    if (!c->blocks_left_out) {
+        c->blocks_left_out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    }
+    g_hash_table_add(c->blocks_left_out, g_memdup2(&cluster, sizeof(cluster)));
+}
+
 /* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
 static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Qcow2Report *report)
 {
@@ -40,6 +48,7 @@ static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Qcow2
                                  QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .place = entry});
     } else if (references == c->max) {
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .place = entry});
+        leave_out(c, cluster);
     } else if (refmap_add(c->refs, cluster, 1, 1)) {
         references++;
     } else {

@@ -174,7 +174,7 @@ bool qcow2_repair_drop(Qcow2Repair *r, uint64_t offset, uint64_t size, uint64_t 
     }
     for (uint64_t i = first; i <= last; i++) {
         /* one that has more references than can be stored keeps the greatest count */
-        if (r->check.counting.overflowed && g_hash_table_contains(r->check.counting.overflowed, &i)) {
+        if (qcow2_count_incomplete(&r->check.counting, i)) {
             continue;
         }
         if (!refmap_subtract(r->wanted, i, weight) || !refmap_add(r->dropped, i, 1, weight)) {

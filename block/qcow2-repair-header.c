@@ -55,7 +55,7 @@ static bool change_cluster(Qcow2Repair *r, uint64_t cluster, uint64_t weight, bo
 {
     uint64_t count = refmap_get(r->wanted, cluster), max = r->check.counting.max;
 
-    if (r->check.counting.overflowed && g_hash_table_contains(r->check.counting.overflowed, &cluster)) {
+    if (qcow2_count_incomplete(&r->check.counting, cluster)) {
         return true; /* keeps the greatest count */
     }
     return add ? count >= max || refmap_add(r->wanted, cluster, 1, MIN(weight, max - count))

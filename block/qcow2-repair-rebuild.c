@@ -126,6 +126,13 @@ bool qcow2_repair_must_rebuild(const Qcow2Repair *r)
 
 /* ---- the new ones ---- */
 
+/* One that has more references than can be stored keeps the greatest count: how many others there are is not known. */
+static bool forget_reference(Qcow2Repair *r, uint64_t cluster)
+{
+    return (qcow2_count_incomplete(&r->check.counting, cluster) || refmap_subtract(r->wanted, cluster, 1)) &&
+           refmap_subtract(r->metadata.refs, cluster, 1);
+}
+
 /* The old table and blocks are in use no more. */
 static bool forget_old_structures(Qcow2Repair *r, GError **errp)
 {
@@ -134,9 +141,7 @@ static bool forget_old_structures(Qcow2Repair *r, GError **errp)
 
     if (!qcow2_region_beyond_end(&r->check.counting, h->refcount_table_offset, size)) {
         for (uint64_t i = 0; i < h->refcount_table_clusters; i++) {
-            uint64_t cluster = (h->refcount_table_offset >> h->cluster_bits) + i;
-
-            if (!refmap_subtract(r->wanted, cluster, 1) || !refmap_subtract(r->metadata.refs, cluster, 1)) {
+            if (!forget_reference(r, (h->refcount_table_offset >> h->cluster_bits) + i)) {
                 return qcow2_repair_no_memory(errp);
             }
         }
@@ -145,8 +150,7 @@ static bool forget_old_structures(Qcow2Repair *r, GError **errp)
         uint64_t offset;
 
         if (!is_cleared(r, i) && block_place(r, i, &offset) && offset &&
-            (!refmap_subtract(r->wanted, offset >> h->cluster_bits, 1) ||
-             !refmap_subtract(r->metadata.refs, offset >> h->cluster_bits, 1))) {
+            !forget_reference(r, offset >> h->cluster_bits)) {
             return qcow2_repair_no_memory(errp);
         }
     }
