@@ -13,6 +13,7 @@
 #include "util/text.h"
 
 #define CHUNK (64u << 10)
+#define SHOWN 20 /* places: counts that differ may be many, each a byte or two */
 
 static void announce(const UndoContents *contents, const BlockSource *image, const GArray *differences, FILE *say)
 {
@@ -21,9 +22,14 @@ static void announce(const UndoContents *contents, const BlockSource *image, con
     for (guint i = 0; i < differences->len; i++) {
         const UndoDifference *difference = &g_array_index(differences, UndoDifference, i);
 
-        fprintf(say, "Putting back %" PRIu64 " byte%s at offset %" PRIu64 "\n", difference->size,
-                difference->size == 1 ? "" : "s", difference->offset);
+        if (i < SHOWN) {
+            fprintf(say, "Putting back %" PRIu64 " byte%s at offset %" PRIu64 "\n", difference->size,
+                    difference->size == 1 ? "" : "s", difference->offset);
+        }
         bytes += difference->size;
+    }
+    if (differences->len > SHOWN) {
+        fprintf(say, "Putting back bytes at %u more places\n", differences->len - SHOWN);
     }
     if (image->length != contents->old_length) {
         fprintf(say, "Setting the length from %" PRIu64 " to %" PRIu64 " bytes\n", image->length, contents->old_length);
