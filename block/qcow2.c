@@ -379,8 +379,8 @@ static bool add_findings(Qcow2Check *c, Qcow2Hints *hints, Qcow2CheckResult *res
     if (!c->collector) {
         return true;
     }
+    result->check->has_findings = true; /* what is not said to be there is not freed */
     if (hints) {
-        result->check->has_findings = true;
         qcow2_add_hints(hints, c);
         if (!qcow2_explain_findings(c, errp)) {
             return false;
