@@ -29,3 +29,29 @@ void qcow2_cluster_ranges_sort(GArray *ranges)
     }
     g_array_set_size(ranges, kept);
 }
+
+size_t qcow2_cluster_ranges_find(const Qcow2ClusterRange *ranges, size_t n, uint64_t cluster)
+{
+    size_t low = 0;
+
+    while (low < n) {
+        size_t middle = low + (n - low) / 2;
+
+        if (ranges[middle].first + ranges[middle].n <= cluster) {
+            low = middle + 1;
+        } else {
+            n = middle;
+        }
+    }
+    return low;
+}
+
+const Qcow2ClusterRange *qcow2_cluster_ranges_with(const GArray *ranges, uint64_t cluster)
+{
+    size_t i = qcow2_cluster_ranges_find((const Qcow2ClusterRange *)(void *)ranges->data, ranges->len, cluster);
+
+    if (i == ranges->len || g_array_index(ranges, Qcow2ClusterRange, i).first > cluster) {
+        return NULL;
+    }
+    return &g_array_index(ranges, Qcow2ClusterRange, i);
+}

@@ -18,4 +18,10 @@ typedef struct Qcow2ClusterRange {
 /* Puts @ranges, an array of Qcow2ClusterRange, in order, and those that touch into one: they are disjoint then. */
 void qcow2_cluster_ranges_sort(GArray *ranges);
 
+/* The index of the first of @n ranges, sorted and disjoint, that ends behind @cluster, or @n. */
+size_t qcow2_cluster_ranges_find(const Qcow2ClusterRange *ranges, size_t n, uint64_t cluster);
+
+/* The range of @ranges, as above, that has @cluster; NULL where none has. */
+const Qcow2ClusterRange *qcow2_cluster_ranges_with(const GArray *ranges, uint64_t cluster);
+
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "block/counters.h"
+#include "util/search.h"
 
 #define CORRUPT   0x80u /* beside the role */
 #define LEAKED    0x40u /* likewise; not where the role says it */
@@ -186,18 +187,7 @@ bool cluster_roles_finish(ClusterRoles *r)
 /* The index of the first piece that ends behind @cluster. */
 static guint find_piece(const ClusterRoles *r, uint64_t cluster)
 {
-    guint low = 0, high = r->pieces->len;
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (g_array_index(r->pieces, Piece, middle).index < cluster >> COUNTERS_PER_PIECE_BITS) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return ARRAY_FIRST_NOT_BELOW(r->pieces, Piece, index, cluster >> COUNTERS_PER_PIECE_BITS);
 }
 
 /* The value of cluster @at, and where it ends, as far as one look tells. */

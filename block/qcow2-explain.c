@@ -8,6 +8,7 @@
 #include "block/qcow2-format.h"
 #include "block/qcow2-users.h"
 #include "util/number.h"
+#include "util/search.h"
 
 #define MAX_LOOKS      (UINT64_C(16) << 20) /* at users, for all findings: a hostile image has many of both */
 #define MAX_NAMED      (UINT64_C(1) << 18)  /* other users, for all findings */
@@ -146,18 +147,7 @@ static GArray *find_shared_tables(const Explainer *e)
 
 static guint find_shared(const GArray *shared, uint64_t table)
 {
-    guint low = 0, high = shared->len;
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (g_array_index(shared, SharedTable, middle).table < table) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return ARRAY_FIRST_NOT_BELOW(shared, SharedTable, table, table);
 }
 
 /* Appends @u once for each L1 entry through which it is reached, as far as there is room. */
@@ -233,18 +223,7 @@ static uint64_t end_cluster(const Explainer *e, const Qcow2User *u)
 /* The index of the first user that may reach into clusters from @first on; users are looked at from there. */
 static guint find_first_user(const Explainer *e, uint64_t first)
 {
-    guint low = 0, high = e->users->len;
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (g_array_index(e->ends, uint64_t, middle) <= first << e->header->cluster_bits) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return first_not_below(e->ends->data, e->users->len, sizeof(uint64_t), (first << e->header->cluster_bits) + 1);
 }
 
 /* Metadata before data, the active tree before snapshots: in this order users of the same clusters are named. */

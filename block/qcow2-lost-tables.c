@@ -46,22 +46,7 @@ static void collect_leaks(Search *s)
 
 static bool is_leaked(const Search *s, uint64_t cluster)
 {
-    guint low = 0, high = s->leaks->len;
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        const Qcow2ClusterRange *range = &g_array_index(s->leaks, Qcow2ClusterRange, middle);
-
-        if (cluster >= range->first && cluster - range->first < range->n) {
-            return true;
-        }
-        if (range->first < cluster) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return false;
+    return qcow2_cluster_ranges_with(s->leaks, cluster);
 }
 
 /* ---- L2 tables ---- */

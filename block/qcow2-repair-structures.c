@@ -8,6 +8,7 @@
 #include "block/prefetch.h"
 #include "block/qcow2-format.h"
 #include "util/number.h"
+#include "util/search.h"
 
 /* Notes that something is said to be there, whether it can be or not. */
 static void add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
@@ -115,39 +116,18 @@ bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp)
 
 bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t *end)
 {
-    guint low = 0, high = r->structures->len;
+    const Qcow2ClusterRange *range = qcow2_cluster_ranges_with(r->structures, cluster);
 
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        const Qcow2ClusterRange *range = &g_array_index(r->structures, Qcow2ClusterRange, middle);
-
-        if (cluster < range->first) {
-            high = middle;
-        } else if (cluster - range->first >= range->n) {
-            low = middle + 1;
-        } else {
-            *end = range->first + range->n;
-            return true;
-        }
+    if (range) {
+        *end = range->first + range->n;
     }
-    return false;
+    return range;
 }
 
 /* The index of the first L2 table at or behind @offset, aligned or not. */
 static size_t find_l2_table(const Qcow2TableRef *tables, size_t n, uint64_t offset)
 {
-    size_t low = 0;
-
-    while (low < n) {
-        size_t middle = low + (n - low) / 2;
-
-        if (tables[middle].offset < offset) {
-            low = middle + 1;
-        } else {
-            n = middle;
-        }
-    }
-    return low;
+    return first_not_below((const char *)tables + offsetof(Qcow2TableRef, offset), n, sizeof(*tables), offset);
 }
 
 uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster)

@@ -156,6 +156,18 @@ static void report_extra(TableReader *r, uint32_t i, uint64_t offset, uint32_t e
 
 /* ---- entries whose length cannot be right ---- */
 
+static Qcow2Snapshot from_disk(const Qcow2DiskSnapshot *d, uint64_t at)
+{
+    return (Qcow2Snapshot){
+        .l1_table_offset = GUINT64_FROM_BE(d->l1_table_offset),
+        .l1_size = GUINT32_FROM_BE(d->l1_size),
+        .extra_data_size = GUINT32_FROM_BE(d->extra_data_size),
+        .entry_offset = at,
+        .id_size = GUINT16_FROM_BE(d->id_size),
+        .name_size = GUINT16_FROM_BE(d->name_size),
+    };
+}
+
 static bool parse_fixed(TableReader *r, uint64_t at, Qcow2Snapshot *s)
 {
     Qcow2DiskSnapshot d;
@@ -166,14 +178,7 @@ static bool parse_fixed(TableReader *r, uint64_t at, Qcow2Snapshot *s)
         return false;
     }
     memcpy(&d, bytes, sizeof(d));
-    *s = (Qcow2Snapshot){
-        .l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset),
-        .l1_size = GUINT32_FROM_BE(d.l1_size),
-        .extra_data_size = GUINT32_FROM_BE(d.extra_data_size),
-        .entry_offset = at,
-        .id_size = GUINT16_FROM_BE(d.id_size),
-        .name_size = GUINT16_FROM_BE(d.name_size),
-    };
+    *s = from_disk(&d, at);
     return true;
 }
 
@@ -292,14 +297,7 @@ static bool read_entry(TableReader *r, uint32_t i)
         r->unfinished = true;
         return false;
     }
-    s = (Qcow2Snapshot){
-        .l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset),
-        .l1_size = GUINT32_FROM_BE(d.l1_size),
-        .extra_data_size = GUINT32_FROM_BE(d.extra_data_size),
-        .entry_offset = start,
-        .id_size = GUINT16_FROM_BE(d.id_size),
-        .name_size = GUINT16_FROM_BE(d.name_size),
-    };
+    s = from_disk(&d, start);
     if (r->doubtful && !plausible(&s, r->header)) {
         return false;
     }

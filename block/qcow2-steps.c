@@ -10,6 +10,7 @@
 
 #include "block/qcow2-format.h"
 #include "util/number.h"
+#include "util/search.h"
 
 typedef enum StepKind {
     STEP_REGION, /* bytes of the file that are metadata */
@@ -103,19 +104,10 @@ static bool tree_has_slot(const Qcow2Tree *tree, uint64_t slot)
 const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint64_t *l1_index)
 {
     const Qcow2Tree *found = s->active && tree_has_slot(s->active, slot) ? s->active : NULL;
-    guint low = 0, high = s->trees->len;
+    size_t behind = ARRAY_FIRST_NOT_BELOW(s->trees, Qcow2Tree, offset, slot + 1);
 
-    while (!found && low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (g_array_index(s->trees, Qcow2Tree, middle).offset <= slot) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    while (!found && low > 0 && g_array_index(s->trees, Qcow2Tree, low - 1).end_so_far > slot) {
-        const Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, --low);
+    while (!found && behind > 0 && g_array_index(s->trees, Qcow2Tree, behind - 1).end_so_far > slot) {
+        const Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, --behind);
 
         found = tree_has_slot(tree, slot) ? tree : NULL;
     }
@@ -337,18 +329,7 @@ static void report_bitmap_slot(Qcow2Counting *c, const Step *step, const BadSlot
 /* The index of the first bad bitmap slot at or behind @offset of the file. */
 static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
 {
-    guint low = 0, high = s->bad_bitmap_slots->len;
-
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-
-        if (bad_slot(s, middle)->offset < offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return ARRAY_FIRST_NOT_BELOW(s->bad_bitmap_slots, BadSlot, offset, offset);
 }
 
 static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qcow2Report *report)

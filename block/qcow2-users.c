@@ -52,23 +52,6 @@ static void add_user(GArray *users, const Qcow2User *user)
 
 /* ---- ranges ---- */
 
-/* The index of the first range that ends behind @cluster. */
-static size_t find_range(const Search *s, uint64_t cluster)
-{
-    size_t low = 0, high = s->n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (s->ranges[middle].first + s->ranges[middle].n <= cluster) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 /* True where the region is counted, and lies in one of the ranges. */
 static bool region_wanted(const Search *s, uint64_t offset, uint64_t size)
 {
@@ -78,7 +61,7 @@ static bool region_wanted(const Search *s, uint64_t offset, uint64_t size)
     if (!qcow2_region_clusters(&s->check->counting, offset, size, &first, &n)) {
         return false;
     }
-    i = find_range(s, first);
+    i = qcow2_cluster_ranges_find(s->ranges, s->n, first);
     return i < s->n && s->ranges[i].first < first + n;
 }
 
@@ -282,7 +265,7 @@ static void find_in_run(SearchWorker *w, const Qcow2Run *run)
     uint64_t first = run->offset >> s->header->cluster_bits;
     uint64_t end = first + qcow2_clusters_inside(&s->check->counting, run->offset, run->n);
 
-    for (size_t i = find_range(s, first); i < s->n && s->ranges[i].first < end; i++) {
+    for (size_t i = qcow2_cluster_ranges_find(s->ranges, s->n, first); i < s->n && s->ranges[i].first < end; i++) {
         uint64_t from = MAX(first, s->ranges[i].first);
         uint64_t to = MIN(end, s->ranges[i].first + s->ranges[i].n);
         Qcow2User user = data_user(w, run->index + (from - first), to - from);

@@ -10,6 +10,7 @@
 #include "block/prefetch.h"
 #include "block/qcow2-format.h"
 #include "util/number.h"
+#include "util/search.h"
 
 /* An L1 entry that has something to report. */
 typedef struct NoisySlot {
@@ -506,18 +507,7 @@ static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 /* The index of the first noisy slot at or behind @offset of the file. */
 static size_t find_noisy(const Qcow2Walk *w, uint64_t offset)
 {
-    size_t low = 0, high = w->noisy->len;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (g_array_index(w->noisy, NoisySlot, middle).offset < offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return ARRAY_FIRST_NOT_BELOW(w->noisy, NoisySlot, offset, offset);
 }
 
 /* False where the L1 table cannot be read, which is reported. */
