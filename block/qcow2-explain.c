@@ -223,7 +223,7 @@ static uint64_t end_cluster(const Explainer *e, const Qcow2User *u)
 /* The index of the first user that may reach into clusters from @first on; users are looked at from there. */
 static guint find_first_user(const Explainer *e, uint64_t first)
 {
-    return first_not_below(e->ends->data, e->users->len, sizeof(uint64_t), (first << e->header->cluster_bits) + 1);
+    return first_not_below(e->ends->data, e->users->len, sizeof(uint64_t), 0, (first << e->header->cluster_bits) + 1);
 }
 
 /* Metadata before data, the active tree before snapshots: in this order users of the same clusters are named. */

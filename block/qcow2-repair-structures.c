@@ -127,7 +127,7 @@ bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t 
 /* The index of the first L2 table at or behind @offset, aligned or not. */
 static size_t find_l2_table(const Qcow2TableRef *tables, size_t n, uint64_t offset)
 {
-    return first_not_below((const char *)tables + offsetof(Qcow2TableRef, offset), n, sizeof(*tables), offset);
+    return FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, offset);
 }
 
 uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster)

@@ -12,10 +12,10 @@
 #include <string.h>
 
 /*
- * The index of the first of @n items whose key is not below @key, or @n. @keys points at the key of the first item;
- * those of the others follow it at every @stride bytes, and never get less.
+ * The index of the first of @n items whose key is not below @key, or @n. An item takes @stride bytes and has its key at
+ * @at of them; the keys never get less. @items may be NULL where there are none, as an empty GArray has it.
  */
-static inline size_t first_not_below(const void *keys, size_t n, size_t stride, uint64_t key)
+static inline size_t first_not_below(const void *items, size_t n, size_t stride, size_t at, uint64_t key)
 {
     size_t low = 0;
 
@@ -23,7 +23,7 @@ static inline size_t first_not_below(const void *keys, size_t n, size_t stride, 
         size_t middle = low + (n - low) / 2;
         uint64_t found;
 
-        memcpy(&found, (const char *)keys + middle * stride, sizeof(found));
+        memcpy(&found, (const char *)items + middle * stride + at, sizeof(found));
         if (found < key) {
             low = middle + 1;
         } else {
@@ -33,8 +33,9 @@ static inline size_t first_not_below(const void *keys, size_t n, size_t stride, 
     return low;
 }
 
-/* The same in the GArray @array of @type, which is sorted by @member, a uint64_t. */
-#define ARRAY_FIRST_NOT_BELOW(array, type, member, key)                                                                \
-    first_not_below((array)->data + offsetof(type, member), (array)->len, sizeof(type), key)
+/* The same among @n items of @type, sorted by @member, a uint64_t; and in a GArray of them. */
+#define FIRST_NOT_BELOW(items, n, type, member, key)                                                                   \
+    first_not_below((items), (n), sizeof(type), offsetof(type, member), (key))
+#define ARRAY_FIRST_NOT_BELOW(array, type, member, key) FIRST_NOT_BELOW((array)->data, (array)->len, type, member, key)
 
 #endif
