@@ -160,7 +160,9 @@ static int write_differences(const Edit *edit, BlockSource *source, const uint8_
     return 0;
 }
 
-static bool apply_edit(const Edit *edit, BlockSource *source, GError **errp)
+typedef int WriteBytes(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
+
+static bool apply_edit(const Edit *edit, BlockSource *source, WriteBytes *write_bytes, GError **errp)
 {
     g_autofree uint8_t *now = NULL;
     g_autofree uint8_t *then = NULL;
@@ -172,21 +174,30 @@ static bool apply_edit(const Edit *edit, BlockSource *source, GError **errp)
     if (!make_bytes(edit, source, &now, &then, errp)) {
         return false;
     }
-    failure =
-        now ? write_differences(edit, source, now, then) : block_source_write(source, then, edit->size, edit->offset);
+    failure = now ? write_differences(edit, source, now, then) : write_bytes(source, then, edit->size, edit->offset);
     return !failure || failed(errp, failure, "write", edit);
+}
+
+/* Such a phase, as the one that switches the header over, is on disk after one request where the source has that. */
+static bool is_one_write(const GArray *edits)
+{
+    const Edit *only = (const Edit *)(void *)edits->data;
+
+    return edits->len == 1 && !only->run && !only->change;
 }
 
 static bool apply_phase(const GArray *edits, BlockSource *source, GError **errp)
 {
+    bool durable = is_one_write(edits);
     int failure;
 
     for (guint i = 0; i < edits->len; i++) {
-        if (!apply_edit(&g_array_index(edits, Edit, i), source, errp)) {
+        if (!apply_edit(&g_array_index(edits, Edit, i), source,
+                        durable ? block_source_write_durably : block_source_write, errp)) {
             return false;
         }
     }
-    failure = edits->len ? block_source_flush(source) : 0;
+    failure = edits->len && !durable ? block_source_flush(source) : 0;
     if (failure) {
         g_set_error(errp, BLOCK_ERROR, -failure, "Could not flush the image: %s", g_strerror(-failure));
     }

@@ -31,7 +31,7 @@ struct NbdConnection {
     int failure;      /* 0, or the negative errno value of all reads from now on */
 };
 
-typedef enum Command { COMMAND_READ, COMMAND_WRITE, COMMAND_TRIM, COMMAND_FLUSH } Command;
+typedef enum Command { COMMAND_READ, COMMAND_WRITE, COMMAND_WRITE_FUA, COMMAND_TRIM, COMMAND_FLUSH } Command;
 
 /* A request on its way. What is asked of the server is aligned as the server wants it, in parts that it takes. */
 typedef struct Transfer {
@@ -81,6 +81,8 @@ static int64_t send_part(const Transfer *transfer, size_t sent, size_t size, nbd
     switch (transfer->command) {
     case COMMAND_WRITE:
         return nbd_aio_pwrite(nbd, buffer + sent, size, offset, answered, 0);
+    case COMMAND_WRITE_FUA:
+        return nbd_aio_pwrite(nbd, buffer + sent, size, offset, answered, LIBNBD_CMD_FLAG_FUA);
     case COMMAND_TRIM:
         return nbd_aio_trim(nbd, size, offset, answered, 0);
     case COMMAND_FLUSH:
@@ -427,8 +429,10 @@ BlockRequest *nbd_connection_wait(NbdConnection *connection, GQueue *done)
 int nbd_connection_change(NbdConnection *connection, NbdChange change, const void *bytes, uint64_t offset,
                           uint64_t size)
 {
-    static const Command commands[] = {
-        [NBD_WRITE] = COMMAND_WRITE, [NBD_TRIM] = COMMAND_TRIM, [NBD_FLUSH] = COMMAND_FLUSH};
+    static const Command commands[] = {[NBD_WRITE] = COMMAND_WRITE,
+                                       [NBD_WRITE_FUA] = COMMAND_WRITE_FUA,
+                                       [NBD_TRIM] = COMMAND_TRIM,
+                                       [NBD_FLUSH] = COMMAND_FLUSH};
     BlockRequest request = {.offset = offset, .size = size, .buffer = (void *)bytes};
     GQueue done = G_QUEUE_INIT;
 

@@ -47,8 +47,9 @@ BlockRequest *nbd_connection_wait(NbdConnection *connection, GQueue *done);
 
 typedef enum NbdChange {
     NBD_WRITE,
-    NBD_TRIM, /* NBD_CAN_TRIM is needed */
-    NBD_FLUSH /* NBD_CAN_FLUSH is needed; offset and size are 0 */
+    NBD_WRITE_FUA, /* on disk when it is done; NBD_CAN_FUA is needed */
+    NBD_TRIM,      /* NBD_CAN_TRIM is needed */
+    NBD_FLUSH      /* NBD_CAN_FLUSH is needed; offset and size are 0 */
 } NbdChange;
 
 /*

@@ -98,7 +98,7 @@ static bool read_limits(struct nbd_handle *nbd, NbdLimits *limits, GError **errp
         .alignment = alignment,
         .max_size = max_size - max_size % alignment,
         .abilities = (nbd_is_read_only(nbd) == 0 ? NBD_CAN_WRITE : 0) | (nbd_can_flush(nbd) == 1 ? NBD_CAN_FLUSH : 0) |
-                     (nbd_can_trim(nbd) == 1 ? NBD_CAN_TRIM : 0),
+                     (nbd_can_trim(nbd) == 1 ? NBD_CAN_TRIM : 0) | (nbd_can_fua(nbd) == 1 ? NBD_CAN_FUA : 0),
     };
     return true;
 }

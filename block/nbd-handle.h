@@ -20,6 +20,7 @@ typedef struct NbdLimits {
 #define NBD_CAN_WRITE 1u
 #define NBD_CAN_FLUSH 2u
 #define NBD_CAN_TRIM  4u
+#define NBD_CAN_FUA   8u
 
 /*
  * Connects to @uri within @timeout_ms, and fills @limits. NULL and @errp set on failure. To be closed with

@@ -130,7 +130,7 @@ static ssize_t nbd_read_at(BlockSource *source, void *buffer, size_t size, uint6
 }
 
 /* The aligned range around what is to be written, with what it has now where that is not to be replaced. */
-static int write_around(NbdSource *nbd, const void *buffer, size_t size, uint64_t offset)
+static int write_around(NbdSource *nbd, NbdChange how, const void *buffer, size_t size, uint64_t offset)
 {
     const NbdLimits *limits = nbd_connection_limits(nbd->first);
     uint64_t start = offset - offset % limits->alignment;
@@ -144,14 +144,13 @@ static int write_around(NbdSource *nbd, const void *buffer, size_t size, uint64_
     }
     if (failure == 0) {
         memcpy(bounce + (offset - start), buffer, size);
-        failure = nbd_connection_change(nbd->first, NBD_WRITE, bounce, start, aligned);
+        failure = nbd_connection_change(nbd->first, how, bounce, start, aligned);
     }
     return failure;
 }
 
-static ssize_t nbd_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+static ssize_t write_part(NbdSource *nbd, NbdChange how, const void *buffer, size_t size, uint64_t offset)
 {
-    NbdSource *nbd = (NbdSource *)source;
     const NbdLimits *limits = nbd_connection_limits(nbd->first);
     size_t n = MIN(size, MAX_WRITE);
     int failure;
@@ -160,12 +159,27 @@ static ssize_t nbd_write_at(BlockSource *source, const void *buffer, size_t size
         return -ENOSPC; /* an export has the length it has */
     }
     if (offset % limits->alignment == 0 && n % limits->alignment == 0) {
-        failure = nbd_connection_change(nbd->first, NBD_WRITE, buffer, offset, n);
+        failure = nbd_connection_change(nbd->first, how, buffer, offset, n);
     } else {
-        failure = write_around(nbd, buffer, n, offset);
+        failure = write_around(nbd, how, buffer, n, offset);
     }
-    note_loss(source);
+    note_loss(&nbd->base);
     return failure ? failure : (ssize_t)n;
+}
+
+static ssize_t nbd_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    return write_part((NbdSource *)source, NBD_WRITE, buffer, size, offset);
+}
+
+static ssize_t nbd_write_durably_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    NbdSource *nbd = (NbdSource *)source;
+
+    if (!(nbd_connection_limits(nbd->first)->abilities & NBD_CAN_FUA)) {
+        return -EOPNOTSUPP;
+    }
+    return write_part(nbd, NBD_WRITE_FUA, buffer, size, offset);
 }
 
 static int nbd_flush_source(BlockSource *source)
@@ -208,6 +222,7 @@ static const BlockSourceOps nbd_ops = {
     .read_at = nbd_read_at,
     .reader_new = nbd_reader_new,
     .write_at = nbd_write_at,
+    .write_durably_at = nbd_write_durably_at,
     .flush = nbd_flush_source,
     .punch = nbd_punch,
     .close = nbd_close_source,

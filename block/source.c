@@ -74,14 +74,16 @@ static int may_change(const BlockSource *source, uint64_t end)
     return end > BLOCK_SOURCE_MAX_LENGTH ? -EIO : source->flush_error;
 }
 
-int block_source_write(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+typedef ssize_t WritePart(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
+
+static int write_all(BlockSource *source, WritePart *write_part, const void *buffer, size_t size, uint64_t offset)
 {
     const char *from = buffer;
     uint64_t end;
     int failure = __builtin_add_overflow(offset, size, &end) ? -EIO : may_change(source, end);
 
     while (failure == 0 && size > 0) {
-        ssize_t n = source->ops->write_at(source, from, MIN(size, MAX_REQUEST), offset);
+        ssize_t n = write_part(source, from, MIN(size, MAX_REQUEST), offset);
 
         if (n <= 0) {
             return n < 0 ? n : -EIO;
@@ -90,6 +92,27 @@ int block_source_write(BlockSource *source, const void *buffer, size_t size, uin
         size -= n;
         offset += n;
         source->length = MAX(source->length, offset);
+    }
+    return failure;
+}
+
+int block_source_write(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    return write_all(source, source->ops->write_at, buffer, size, offset);
+}
+
+int block_source_write_durably(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    int failure = -EOPNOTSUPP;
+
+    if (source->ops->write_durably_at) {
+        failure = write_all(source, source->ops->write_durably_at, buffer, size, offset);
+    }
+    if (failure == -EOPNOTSUPP) {
+        failure = block_source_write(source, buffer, size, offset);
+        failure = failure ? failure : block_source_flush(source);
+    } else if (failure != 0) {
+        source->flush_error = failure; /* as after a flush, nobody can know what is on disk */
     }
     return failure;
 }

@@ -65,10 +65,16 @@ typedef struct BlockSourceOps {
 
     /*
      * Writes up to @size bytes (1 .. 2^30) at @offset, which may lie behind the length where the source can grow;
-     * -ENOSPC where it cannot. Returns how many were written, at least 1, or a negative errno value. NULL, as are the
-     * next three: not offered.
+     * -ENOSPC where it cannot. Returns how many were written, at least 1, or a negative errno value. NULL, as are
+     * flush, truncate and punch: not offered.
      */
     ssize_t (*write_at)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
+
+    /*
+     * As write_at, but what is written is on disk when it returns, in less time than with a flush; -EOPNOTSUPP where
+     * that cannot be had. NULL: never.
+     */
+    ssize_t (*write_durably_at)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
     /* Returns 0 when all that was written before is on disk, or a negative errno value. */
     int (*flush)(BlockSource *source);
@@ -190,6 +196,9 @@ int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t o
  * may have been made.
  */
 int block_source_write(BlockSource *source, const void *buffer, size_t size, uint64_t offset); /* all of it */
+
+/* The same, and all that was written is on disk when it returns 0. What was written before it need not be. */
+int block_source_write_durably(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 int block_source_flush(BlockSource *source);
 int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP where the length is fixed */
 

@@ -3,8 +3,8 @@
  *
  *     write-remote NAME COPY SEED
  *
- * Places and sizes are not aligned, ranges are punched, and there is a flush now and then. COPY becomes what the image
- * is to be. Prints "same", or what went wrong first.
+ * Places and sizes are not aligned, ranges are punched, and there is a flush or a durable write now and then. COPY
+ * becomes what the image is to be. Prints "same", or what went wrong first.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -62,6 +62,10 @@ static int change(BlockSource *source, char *copy, GRand *rand)
     }
     for (size_t i = 0; i < size; i++) {
         copy[offset + i] = g_rand_int(rand);
+    }
+    if (g_rand_int_range(rand, 0, 5) == 0) {
+        failure = block_source_write_durably(source, copy + offset, size, offset);
+        return failure ? fail("write", failure) : 0;
     }
     failure = block_source_write(source, copy + offset, size, offset);
     if (failure == 0 && g_rand_int_range(rand, 0, 10) == 0) {
