@@ -52,7 +52,7 @@ static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
     if (!f) {
         f = g_new0(Qcow2TableFaults, 1);
         f->faults = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
-        f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
+        f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2CopiedFault));
         g_hash_table_insert(faults->by_table, g_memdup2(&table, sizeof(table)), f);
     }
     return f;
@@ -98,14 +98,14 @@ void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *f
     }
 }
 
-void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault)
+void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault)
 {
     Qcow2TableFaults *f = need(faults, table);
 
     if (has_room(faults)) {
         g_array_append_vals(f->copied, fault, 1);
     } else {
-        f->more_copied++;
+        f->more_copied += fault->n;
     }
 }
 
@@ -117,13 +117,20 @@ static int compare_faults(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
+static int compare_copied_faults(const void *a, const void *b)
+{
+    const Qcow2CopiedFault *x = a, *y = b;
+
+    return (x->index > y->index) - (x->index < y->index);
+}
+
 void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table)
 {
     Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
 
     if (f) {
         g_array_sort(f->faults, compare_faults);
-        g_array_sort(f->copied, compare_faults);
+        g_array_sort(f->copied, compare_copied_faults);
     }
 }
 

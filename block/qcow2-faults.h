@@ -21,9 +21,17 @@ typedef struct Qcow2MoreFaults {
     uint64_t n;
 } Qcow2MoreFaults;
 
+/* Wrong COPIED flags of @n entries in a row, whose clusters follow one another and have the same stored count. */
+typedef struct Qcow2CopiedFault {
+    uint32_t index; /* of the first entry */
+    uint32_t n;     /* at least 1 */
+    uint64_t entry; /* the first; in each further one the offset is a cluster more, and the rest the same */
+    uint64_t count;
+} Qcow2CopiedFault;
+
 typedef struct Qcow2TableFaults {
     GArray *faults;       /* Qcow2L2Fault, in stock order: reported for every reference to the table */
-    GArray *copied;       /* Qcow2L2Fault: wrong COPIED flags, reported for references from the active L1 table only */
+    GArray *copied;       /* Qcow2CopiedFault, likewise, but for references from the active L1 table only */
     GArray *more;         /* Qcow2MoreFaults, one for each kind: those that are not among the faults; NULL = none */
     uint64_t more_copied; /* wrong COPIED flags, likewise */
 } Qcow2TableFaults;
@@ -36,7 +44,7 @@ void qcow2_faults_free(Qcow2Faults *faults);
 
 /* Adds a fault to the table at @table. Faults of one entry stay in the order in which they are added. */
 void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);
-void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);
+void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault);
 
 /* Puts the faults of the table at @table into the order of its entries, when all are added. */
 void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table);

@@ -75,13 +75,36 @@ static bool count_extents(Qcow2TableCounter *c, const Qcow2TableRef *table)
     return true;
 }
 
-static void add_copied_fault(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes, uint32_t index,
-                             uint64_t count)
+static uint64_t load_entry(const Qcow2TableCounter *c, const uint8_t *bytes, uint32_t index)
 {
-    uint64_t entry = load_be64(bytes + (size_t)index * qcow2_l2_entry_size(c->header));
-    Qcow2L2Fault fault = {.index = index, .kind = QCOW2_FINDING_L2_COPIED_WRONG, .values = {entry, count}};
+    return load_be64(bytes + (size_t)index * qcow2_l2_entry_size(c->header));
+}
+
+static void add_copied_fault(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes, uint32_t index,
+                             uint32_t n, uint64_t count)
+{
+    Qcow2CopiedFault fault = {.index = index, .n = n, .entry = load_entry(c, bytes, index), .count = count};
 
     qcow2_faults_add_copied(c->faults, table->offset, &fault);
+}
+
+/*
+ * How many entries of @run, from its entry @i on, make one fault: their clusters have the stored count @count, and
+ * nothing but the offset tells them apart (a run may have clusters that read as zeros, and others).
+ */
+static uint32_t equal_entries(const Qcow2TableCounter *c, const uint8_t *bytes, const Qcow2Run *run, uint32_t i,
+                              uint64_t count)
+{
+    uint64_t cluster = (run->offset >> c->header->cluster_bits) + i;
+    uint64_t entry = load_entry(c, bytes, run->index + i);
+    uint64_t other = count;
+    uint32_t n = 1;
+
+    while (i + n < run->n && qcow2_stored_count(c->stored, cluster + n, &other) && other == count &&
+           load_entry(c, bytes, run->index + i + n) == entry + ((uint64_t)n << c->header->cluster_bits)) {
+        n++;
+    }
+    return n;
 }
 
 static void check_copied_run(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes,
@@ -92,11 +115,13 @@ static void check_copied_run(Qcow2TableCounter *c, const Qcow2TableRef *table, c
 
     while ((i += qcow2_stored_counts_copied_mismatch(c->stored, first + i, run->n - i, run->copied)) < run->n) {
         uint64_t count;
+        uint32_t n = 1;
 
         if (qcow2_stored_count(c->stored, first + i, &count)) {
-            add_copied_fault(c, table, bytes, run->index + i, count);
+            n = equal_entries(c, bytes, run, i, count);
+            add_copied_fault(c, table, bytes, run->index + i, n, count);
         }
-        i++;
+        i += n;
     }
 }
 
@@ -105,7 +130,7 @@ static void check_copied_run_in_data_file(Qcow2TableCounter *c, const Qcow2Table
                                           const Qcow2Run *run)
 {
     for (uint32_t i = 0; !run->copied && i < run->n; i++) {
-        add_copied_fault(c, table, bytes, run->index + i, 1);
+        add_copied_fault(c, table, bytes, run->index + i, 1, 1);
     }
 }
 
@@ -118,7 +143,7 @@ static void check_copied_extent(Qcow2TableCounter *c, const Qcow2TableRef *table
         qcow2_has_data_file(c->header) || qcow2_stored_count(c->stored, e->offset >> c->header->cluster_bits, &count);
 
     if (!e->compressed && known && (count == 1) != copied) {
-        add_copied_fault(c, table, bytes, e->index, count);
+        add_copied_fault(c, table, bytes, e->index, 1, count);
     }
 }
 

@@ -624,12 +624,24 @@ static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *
     qcow2_report(report, &finding);
 }
 
+/* Returns how many of the entries were reported before the report was full. */
+static uint32_t report_copied_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2CopiedFault *f, Qcow2Report *report)
+{
+    uint32_t i;
+
+    for (i = 0; i < f->n && !qcow2_report_full(report); i++) {
+        uint64_t entry = f->entry + ((uint64_t)i << w->header->cluster_bits);
+
+        report_fault(w, slot, &(Qcow2L2Fault){f->index + i, QCOW2_FINDING_L2_COPIED_WRONG, {entry, f->count}}, report);
+    }
+    return i;
+}
+
 static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
     uint64_t table = slot->place.cluster_offset;
     const Qcow2TableFaults *f;
-    uint64_t count;
-    size_t i;
+    uint64_t count, hidden;
 
     if (!table || !qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
         return;
@@ -641,10 +653,13 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
     if (!f) {
         return;
     }
-    for (i = 0; i < f->copied->len && !qcow2_report_full(report); i++) {
-        report_fault(w, slot, &g_array_index(f->copied, Qcow2L2Fault, i), report);
+    hidden = f->more_copied;
+    for (guint i = 0; i < f->copied->len; i++) {
+        const Qcow2CopiedFault *fault = &g_array_index(f->copied, Qcow2CopiedFault, i);
+
+        hidden += fault->n - report_copied_fault(w, slot, fault, report);
     }
-    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, f->copied->len - i + f->more_copied);
+    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
 }
 
 void qcow2_walk_report_copied(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)
