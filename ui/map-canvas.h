@@ -1,8 +1,10 @@
 /*
- * A canvas for plain shapes and text, drawn by pixman.
+ * A canvas for plain shapes and text, drawn with pixman.
  *
  * Colours are 0xRRGGBB; places and sizes are pixels, from the top left. What lies outside the canvas is left out.
- * A canvas belongs to who made it, and to one thread.
+ * Pixels are a byte each, the number of a colour, as the file that is made of them has them: few colours are used, and
+ * filling four times the memory is most of what a picture would cost. A canvas belongs to who made it, and to one
+ * thread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,9 +12,19 @@
 #define UI_MAP_CANVAS_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef uint32_t MapColour;
+
+#define MAP_COLOURS_MOST 256
+
+/* The colours that a canvas has, in the order in which they were first used. */
+typedef struct MapColours {
+    unsigned n;
+    bool too_many; /* there were more; what should have had them has the last one */
+    MapColour colours[MAP_COLOURS_MOST];
+} MapColours;
 
 typedef struct MapCanvas MapCanvas;
 
@@ -24,8 +36,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MapCanvas, map_canvas_free)
 int map_canvas_width(const MapCanvas *canvas);
 int map_canvas_height(const MapCanvas *canvas);
 
-/* The pixels of a row, each 0x00RRGGBB. */
-const uint32_t *map_canvas_row(const MapCanvas *canvas, int y);
+const MapColours *map_canvas_colours(const MapCanvas *canvas);
+
+/* The pixels of a row, each a number of its colour. */
+const uint8_t *map_canvas_row(const MapCanvas *canvas, int y);
 
 void map_canvas_fill(MapCanvas *canvas, int x, int y, int width, int height, MapColour colour);
 
