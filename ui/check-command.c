@@ -114,16 +114,13 @@ static int exit_status(const Qcow2CheckResult *result)
 }
 
 /* Findings and viscera may be there for another purpose than to be printed. */
-static void print_json(const CheckOptions *options, ImageCheck *check)
+static void print_json(const CheckOptions *options, const ImageCheck *check)
 {
-    bool has_findings = check->has_findings;
-    Qcow2Metadata *viscera = check->viscera;
+    ImageCheck shown = *check; /* others may read @check just now */
 
-    check->has_findings = has_findings && options->findings;
-    check->viscera = options->no_dump_meta ? NULL : viscera;
-    print_check_json(stdout, check, options->all_fields, !options->many);
-    check->has_findings = has_findings;
-    check->viscera = viscera;
+    shown.has_findings = check->has_findings && options->findings;
+    shown.viscera = options->no_dump_meta ? NULL : check->viscera;
+    print_check_json(stdout, &shown, options->all_fields, !options->many);
 }
 
 static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
@@ -283,12 +280,13 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     result.check->filename = g_strdup(options->filename);
     result.check->format = g_strdup("qcow2");
     status = exit_status(&result);
+    check_files_start(&files, &result, source->length, options->workers > 1);
     if (!options->quiet) {
         print_result(options, &result);
         status = finish_stdout() ? status : EXIT_FAILED;
     }
     report_failure(&result);
-    if (!check_files_write(&files, &result, source->length)) {
+    if (!check_files_finish(&files)) {
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {

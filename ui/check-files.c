@@ -54,17 +54,52 @@ const char *const *check_files_paths(CheckFiles *files)
     return n ? files->paths : NULL;
 }
 
-bool check_files_write(CheckFiles *files, const Qcow2CheckResult *result, uint64_t length)
+static gpointer write_map(gpointer opaque)
 {
-    g_autoptr(GError) error = NULL;
+    CheckFiles *files = opaque;
+    CheckFileJob *job = &files->map_job;
 
+    check_map_write(files->map, job->result, job->length, &job->error);
+    return NULL;
+}
+
+static gpointer write_report(gpointer opaque)
+{
+    CheckFiles *files = opaque;
+    CheckFileJob *job = &files->report_job;
+
+    check_report_write(files->report, job->result, &job->error);
+    return NULL;
+}
+
+void check_files_start(CheckFiles *files, const Qcow2CheckResult *result, uint64_t length, bool threads)
+{
+    files->map_job = files->report_job = (CheckFileJob){.result = result, .length = length};
+    if (files->map && threads) {
+        files->map_job.thread = g_thread_try_new("map", write_map, files, NULL);
+    }
+    if (files->report && check_report_path(files->report) && threads) {
+        files->report_job.thread = g_thread_try_new("report", write_report, files, NULL);
+    }
+}
+
+static void finish_job(CheckFiles *files, CheckFileJob *job, GThreadFunc write)
+{
+    if (job->thread) {
+        g_thread_join(g_steal_pointer(&job->thread));
+    } else {
+        write(files);
+    }
+    tell(files, &job->error);
+}
+
+bool check_files_finish(CheckFiles *files)
+{
     if (files->map) {
-        check_map_write(files->map, result, length, &error);
-        tell(files, &error);
+        finish_job(files, &files->map_job, write_map);
     }
     if (files->report) {
-        check_report_write(files->report, result, &error);
-        tell(files, &error);
+        finish_job(files, &files->report_job, write_report);
     }
     return !files->failed;
 }

@@ -13,11 +13,21 @@
 #include "ui/check-map.h"
 #include "ui/check-report.h"
 
+/* A file that is being written, by a thread of its own or without. */
+typedef struct CheckFileJob {
+    GThread *thread; /* NULL: it is written when it is waited for */
+    const Qcow2CheckResult *result;
+    uint64_t length; /* of the image, bytes */
+    GError *error;
+} CheckFileJob;
+
 typedef struct CheckFiles {
     CheckMap *map;      /* NULL: not asked for, or it failed */
     ReportFile *report; /* likewise */
-    UndoFile *undo;     /* NULL: not asked for */
-    bool failed;        /* one that was asked for is not there */
+    CheckFileJob map_job;
+    CheckFileJob report_job;
+    UndoFile *undo; /* NULL: not asked for */
+    bool failed;    /* one that was asked for is not there */
     const char *undo_path;
     const char *paths[4];
 } CheckFiles;
@@ -31,8 +41,17 @@ bool check_files_prepare(CheckFiles *files, const CheckOptions *options, BlockSo
 /* The files in whose folders something will be renamed, NULL behind the last; NULL where there are none. */
 const char *const *check_files_paths(CheckFiles *files);
 
-/* Writes them, for the @result of an image of @length bytes. False where one that was asked for is not there. */
-bool check_files_write(CheckFiles *files, const Qcow2CheckResult *result, uint64_t length);
+/*
+ * Begins to write them, for the @result of an image of @length bytes: on other threads where @threads allows for it, so
+ * that printing the result goes on meanwhile. Nobody may change the result until check_files_finish() has returned.
+ */
+void check_files_start(CheckFiles *files, const Qcow2CheckResult *result, uint64_t length, bool threads);
+
+/*
+ * Waits until they are written, and writes what is none of a thread's business: a report goes to standard output behind
+ * everything else. False where one that was asked for is not there.
+ */
+bool check_files_finish(CheckFiles *files);
 
 /* Files that were not written are gone. */
 void check_files_clear(CheckFiles *files);
