@@ -18,6 +18,9 @@
 #define INDENT            4
 #define MAX_NUMBER_LENGTH G_ASCII_DTOSTR_BUF_SIZE
 
+#define LEAD       64 /* bytes that are copied at once: a few instructions, whatever their number says */
+#define LEAD_DEPTH ((LEAD - 2) / INDENT)
+
 typedef struct JsonOutputVisitor {
     Visitor visitor;
     FILE *file;      /* where full buffers go; NULL: to @string */
@@ -76,36 +79,37 @@ static void put_line_break(JsonOutputVisitor *j)
     }
 }
 
-static void put_unsigned(JsonOutputVisitor *j, uint64_t value)
-{
-    char digits[20];
-    char *start = digits + sizeof(digits);
+#define DIGITS_MOST 20
 
-    do {
-        *--start = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    put_bytes(j, start, (size_t)(digits + sizeof(digits) - start));
+/* Two digits at a time: a division takes longer than all else. Returns what is behind the last one. */
+static char *write_unsigned(char *to, uint64_t value)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    char digits[DIGITS_MOST];
+    char *start = digits + sizeof(digits);
+    size_t length;
+
+    while (value >= 100) {
+        start -= 2;
+        memcpy(start, pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        start -= 2;
+        memcpy(start, pairs + value * 2, 2);
+    } else {
+        *--start = (char)('0' + value);
+    }
+    length = (size_t)(digits + sizeof(digits) - start);
+    memcpy(to, start, length);
+    return to + length;
 }
 
 /* JavaScript has no number for each integer above this. */
 #define GREATEST_EXACT (UINT64_C(1) << 53)
-
-static void put_integer(JsonOutputVisitor *j, bool negative, uint64_t magnitude)
-{
-    bool quoted = j->for_html && magnitude > GREATEST_EXACT;
-
-    if (quoted) {
-        put_char(j, '"');
-    }
-    if (negative) {
-        put_char(j, '-');
-    }
-    put_unsigned(j, magnitude);
-    if (quoted) {
-        put_char(j, '"');
-    }
-}
 
 static void put_code_unit(JsonOutputVisitor *j, uint32_t unit)
 {
@@ -181,66 +185,154 @@ static uint32_t next_code_point(const unsigned char **text)
     return length > 0 && is_valid_code_point(c, length) ? c : 0xfffd;
 }
 
-static bool needs_no_escape(const JsonOutputVisitor *j, unsigned char c)
+enum { PLAIN_IN_HTML = 1, PLAIN_ELSEWHERE = 2, PLAIN = PLAIN_IN_HTML | PLAIN_ELSEWHERE };
+
+/* Where characters stand for themselves. */
+static const uint8_t plain_characters[256] = {
+    [' ' ... '!'] = PLAIN,   ['#' ... '%'] = PLAIN,   ['&'] = PLAIN_ELSEWHERE,
+    ['\'' ... ';'] = PLAIN,  ['<'] = PLAIN_ELSEWHERE, ['='] = PLAIN,
+    ['>'] = PLAIN_ELSEWHERE, ['?' ... '['] = PLAIN,   [']' ... '~'] = PLAIN,
+};
+
+#define PART (BUFFER_SIZE / 2) /* of a string, that is written at once */
+
+/* The part of a string that needs no escape, from its begin on. */
+static size_t plain_length(const JsonOutputVisitor *j, const unsigned char *text)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && !(j->for_html && (c == '<' || c == '>' || c == '&'));
+    uint8_t here = j->for_html ? PLAIN_IN_HTML : PLAIN_ELSEWHERE;
+    size_t n = 0;
+
+    while (n < PART && plain_characters[text[n]] & here) {
+        n++;
+    }
+    return n;
 }
 
-static void put_string(JsonOutputVisitor *j, const char *string)
+/* What comes before a value: a comma behind the one before it, a line of its own. */
+static void put_lead(JsonOutputVisitor *j)
+{
+    if (!j->first) {
+        put_char(j, ',');
+    }
+    if (j->pretty) {
+        put_line_break(j);
+    } else if (!j->first) {
+        put_char(j, ' ');
+    }
+}
+
+/* The same of usual depth, at once. There is room. Returns what is behind it. */
+static char *write_lead(const JsonOutputVisitor *j, char *to)
+{
+    static const char pretty[LEAD + 1] = ",\n                                                              ";
+    size_t skip = j->first ? 1 : 0;
+    size_t length = j->pretty ? 2 + j->depth * INDENT : 2;
+
+    if (!j->depth || (!j->pretty && j->first)) {
+        return to;
+    }
+    if (j->pretty) {
+        memcpy(to, pretty + skip, LEAD);
+    } else {
+        memcpy(to, ", ", 2);
+        skip = 0;
+    }
+    return to + length - skip;
+}
+
+/* Begins a value called @name, for which @room bytes are wanted. It is to be written where this says. */
+static char *begin_value(JsonOutputVisitor *j, const char *name, size_t room)
+{
+    size_t length = name ? strlen(name) + 4 : 0; /* a name of the schema: short, and nothing in it to escape */
+    char *to;
+
+    if (j->depth > LEAD_DEPTH) {
+        put_lead(j);
+        to = reserve(j, length + room);
+    } else {
+        to = write_lead(j, reserve(j, LEAD + length + room));
+    }
+    j->first = false;
+    if (name) {
+        *to = '"';
+        memcpy(to + 1, name, length - 4);
+        memcpy(to + length - 3, "\": ", 3);
+    }
+    return to + length;
+}
+
+static void end_value(JsonOutputVisitor *j, const char *end)
+{
+    j->used = (size_t)(end - j->buffer);
+}
+
+static void put_value(JsonOutputVisitor *j, const char *name, const char *bytes, size_t size)
+{
+    char *to = begin_value(j, name, size);
+
+    memcpy(to, bytes, size);
+    end_value(j, to + size);
+}
+
+/* Quotation marks, and @size bytes in between. */
+static void put_quoted(JsonOutputVisitor *j, const char *name, const char *bytes, size_t size)
+{
+    char *to = begin_value(j, name, size + 2);
+
+    *to = '"';
+    memcpy(to + 1, bytes, size);
+    to[size + 1] = '"';
+    end_value(j, to + size + 2);
+}
+
+static void put_string(JsonOutputVisitor *j, const char *name, const char *string)
 {
     const unsigned char *text = (const unsigned char *)string;
+    size_t plain = plain_length(j, text);
 
-    put_char(j, '"');
+    if (!text[plain]) {
+        put_quoted(j, name, string, plain);
+        return;
+    }
+    put_value(j, name, "\"", 1);
     while (*text) {
-        size_t plain = 0;
-
-        while (plain < BUFFER_SIZE && needs_no_escape(j, text[plain])) {
-            plain++;
-        }
         put_bytes(j, (const char *)text, plain);
         text += plain;
         if (*text && !plain) {
             put_code_point(j, next_code_point(&text));
         }
+        plain = plain_length(j, text);
     }
     put_char(j, '"');
 }
 
-/* What comes before a value: a comma behind the one before it, a line of its own, its name. */
-static JsonOutputVisitor *begin_value(Visitor *v, const char *name)
+static void put_integer(Visitor *v, const char *name, bool negative, uint64_t magnitude)
+{
+    JsonOutputVisitor *j = (JsonOutputVisitor *)v;
+    bool quoted = j->for_html && magnitude > GREATEST_EXACT;
+    char *to = begin_value(j, name, DIGITS_MOST + 3);
+
+    if (quoted) {
+        *to++ = '"';
+    }
+    if (negative) {
+        *to++ = '-';
+    }
+    to = write_unsigned(to, magnitude);
+    if (quoted) {
+        *to++ = '"';
+    }
+    end_value(j, to);
+}
+
+static bool open_bracket(Visitor *v, const char *name, char bracket)
 {
     JsonOutputVisitor *j = (JsonOutputVisitor *)v;
 
-    if (j->depth) {
-        if (!j->first) {
-            put_char(j, ',');
-        }
-        if (j->pretty) {
-            put_line_break(j);
-        } else if (!j->first) {
-            put_char(j, ' ');
-        }
-    }
-    j->first = false;
-    if (name) {
-        size_t length = strlen(name); /* a name of the schema: short, and nothing in it to escape */
-        char *to = reserve(j, length + 4);
-
-        *to = '"';
-        memcpy(to + 1, name, length);
-        memcpy(to + 1 + length, "\": ", 3);
-        j->used += length + 4;
-    }
-    return j;
-}
-
-static void open_bracket(Visitor *v, const char *name, char bracket)
-{
-    JsonOutputVisitor *j = begin_value(v, name);
-
-    put_char(j, bracket);
+    put_value(j, name, &bracket, 1);
     j->depth++;
     j->first = true;
+    return true;
 }
 
 static void close_bracket(Visitor *v, char bracket)
@@ -248,17 +340,16 @@ static void close_bracket(Visitor *v, char bracket)
     JsonOutputVisitor *j = (JsonOutputVisitor *)v;
 
     j->depth--;
-    j->first = false;
     if (j->pretty) {
         put_line_break(j);
     }
+    j->first = false;
     put_char(j, bracket);
 }
 
 static bool output_start_struct(Visitor *v, const char *name, GError **errp)
 {
-    open_bracket(v, name, '{');
-    return true;
+    return open_bracket(v, name, '{');
 }
 
 static void output_end_struct(Visitor *v)
@@ -268,8 +359,7 @@ static void output_end_struct(Visitor *v)
 
 static bool output_start_list(Visitor *v, const char *name, size_t *len, GError **errp)
 {
-    open_bracket(v, name, '[');
-    return true;
+    return open_bracket(v, name, '[');
 }
 
 static void output_end_list(Visitor *v)
@@ -279,19 +369,13 @@ static void output_end_list(Visitor *v)
 
 static bool output_str(Visitor *v, const char *name, char **obj, GError **errp)
 {
-    put_string(begin_value(v, name), *obj ? *obj : "");
+    put_string((JsonOutputVisitor *)v, name, *obj ? *obj : "");
     return true;
 }
 
 static bool output_bool(Visitor *v, const char *name, bool *obj, GError **errp)
 {
-    JsonOutputVisitor *j = begin_value(v, name);
-
-    if (*obj) {
-        put_bytes(j, "true", 4);
-    } else {
-        put_bytes(j, "false", 5);
-    }
+    put_value((JsonOutputVisitor *)v, name, *obj ? "true" : "false", *obj ? 4 : 5);
     return true;
 }
 
@@ -311,47 +395,47 @@ static void shortest_number(char *text, int size, double value)
 static bool output_number(Visitor *v, const char *name, double *obj, GError **errp)
 {
     char text[MAX_NUMBER_LENGTH];
-    JsonOutputVisitor *j = begin_value(v, name);
+    JsonOutputVisitor *j = (JsonOutputVisitor *)v;
 
     if (!isfinite(*obj)) {
         j->error = j->error ? j->error : EDOM; /* JSON has no word for it */
-        put_bytes(j, "null", 4);
+        put_value(j, name, "null", 4);
         return true;
     }
     shortest_number(text, sizeof(text), *obj);
-    put_bytes(j, text, strlen(text));
+    put_value(j, name, text, strlen(text));
     return true;
 }
 
 static bool output_int(Visitor *v, const char *name, int64_t *obj, int64_t min, int64_t max, GError **errp)
 {
-    JsonOutputVisitor *j = begin_value(v, name);
-
-    put_integer(j, *obj < 0, *obj < 0 ? -(uint64_t)*obj : (uint64_t)*obj);
+    put_integer(v, name, *obj < 0, *obj < 0 ? -(uint64_t)*obj : (uint64_t)*obj);
     return true;
 }
 
 static bool output_uint(Visitor *v, const char *name, uint64_t *obj, uint64_t max, GError **errp)
 {
-    put_integer(begin_value(v, name), false, *obj);
+    put_integer(v, name, false, *obj);
     return true;
 }
 
 static bool output_size(Visitor *v, const char *name, uint64_t *obj, GError **errp)
 {
-    put_integer(begin_value(v, name), false, *obj);
+    put_integer(v, name, false, *obj);
     return true;
 }
 
 static bool output_enum(Visitor *v, const char *name, int *obj, const QapiEnumLookup *lookup, GError **errp)
 {
-    put_string(begin_value(v, name), qapi_enum_name(lookup, *obj));
+    const char *word = qapi_enum_name(lookup, *obj); /* of the schema: nothing in it to escape */
+
+    put_quoted((JsonOutputVisitor *)v, name, word, strlen(word));
     return true;
 }
 
 static bool output_null(Visitor *v, const char *name, GError **errp)
 {
-    put_bytes(begin_value(v, name), "null", 4);
+    put_value((JsonOutputVisitor *)v, name, "null", 4);
     return true;
 }
 
