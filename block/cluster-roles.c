@@ -190,19 +190,20 @@ static guint find_piece(const ClusterRoles *r, uint64_t cluster)
     return ARRAY_FIRST_NOT_BELOW(r->pieces, Piece, index, cluster >> COUNTERS_PER_PIECE_BITS);
 }
 
-/* The value of cluster @at, and where it ends, as far as one look tells. */
+/* The value of cluster @at, and where it ends, as far as one look tells: no further than the piece. */
 static uint8_t value_at(const ClusterRoles *r, uint64_t at, uint64_t *end)
 {
     guint i = find_piece(r, at);
     const Piece *piece = i < r->pieces->len ? &g_array_index(r->pieces, Piece, i) : NULL;
     uint64_t first = piece ? piece->index << COUNTERS_PER_PIECE_BITS : r->clusters;
+    uint64_t value;
 
     if (first > at || !piece) {
         *end = first;
         return CLUSTER_ROLE_FREE;
     }
-    *end = at + counters_same(&piece->values, at - first, COUNTERS_PER_PIECE);
-    return counters_get(&piece->values, at - first);
+    *end = at + counters_same(&piece->values, at - first, COUNTERS_PER_PIECE, &value);
+    return (uint8_t)value;
 }
 
 bool cluster_roles_next(const ClusterRoles *r, uint64_t *at, ClusterRun *run)
@@ -214,7 +215,7 @@ bool cluster_roles_next(const ClusterRoles *r, uint64_t *at, ClusterRun *run)
         return false;
     }
     value = value_at(r, *at, &end);
-    while (end < r->clusters && value_at(r, end, &next_end) == value) {
+    while (end < r->clusters && end % COUNTERS_PER_PIECE == 0 && value_at(r, end, &next_end) == value) {
         end = next_end;
     }
     end = MIN(end, r->clusters);

@@ -99,18 +99,18 @@ const CounterRun *counters_run(const Counters *c, size_t i)
     return &runs[low];
 }
 
+/* The number of counters of @run from @i on, below @end. */
+static size_t left_of_run(const Counters *c, const CounterRun *run, size_t i, size_t end)
+{
+    return run + 1 < (const CounterRun *)c->data + c->n_runs ? MIN(run[1].first, end) - i : end - i;
+}
+
 size_t counters_stretch(const Counters *c, size_t i, size_t end)
 {
-    const CounterRun *run;
-
     if (!c->data) {
         return end - i;
     }
-    if (c->width) {
-        return 1;
-    }
-    run = counters_run(c, i);
-    return run + 1 < (const CounterRun *)c->data + c->n_runs ? MIN(run[1].first, end) - i : end - i;
+    return c->width ? 1 : left_of_run(c, counters_run(c, i), i, end);
 }
 
 /* Makes counter @i the first of its run, and returns the run's index. There is room for one more run. */
@@ -291,9 +291,9 @@ static uint64_t joined(uint64_t a, uint64_t b, uint64_t several)
 bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t label, uint64_t several)
 {
     for (size_t i = first; i < first + n;) {
-        uint64_t value = counters_get(c, i);
+        uint64_t value;
+        size_t same = counters_same(c, i, first + n, &value);
         uint64_t to = joined(value, label, several);
-        size_t same = counters_same(c, i, first + n);
 
         /* joining never makes a label smaller */
         if (to != value && !counters_add(c, size, i, same, to - value)) {
@@ -315,10 +315,35 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
     return true;
 }
 
-static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
+#define NEAR 64 /* bytes */
+
+/* The first i < @n at which the bytes differ, or @n. */
+static size_t near_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
 {
     size_t i = 0;
 
+    for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t of_a, of_b;
+
+        memcpy(&of_a, a + i, sizeof(of_a));
+        memcpy(&of_b, b + i, sizeof(of_b));
+        if (of_a != of_b) {
+            return i + (size_t)__builtin_ctzll(GUINT64_FROM_LE(of_a ^ of_b)) / 8;
+        }
+    }
+    while (i < n && a[i] == b[i]) {
+        i++;
+    }
+    return i;
+}
+
+static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    size_t i = near_mismatch(a, b, MIN(n, NEAR));
+
+    if (i < NEAR) {
+        return i;
+    }
     /* memcmp() says quickly that a stretch is equal, but not where it is not */
     while (i < n) {
         size_t step = MIN(n - i, 256);
@@ -328,13 +353,7 @@ static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
         }
         i += step;
     }
-    while (n - i >= 8 && memcmp(a + i, b + i, 8) == 0) {
-        i += 8;
-    }
-    while (i < n && a[i] == b[i]) {
-        i++;
-    }
-    return i;
+    return i + near_mismatch(a + i, b + i, n - i);
 }
 
 /* The first byte of @p that is not @value, or @n. */
@@ -445,9 +464,21 @@ static size_t array_not_equal_to(const Counters *c, size_t first, uint64_t value
     return i;
 }
 
-size_t counters_same(const Counters *c, size_t i, size_t end)
+size_t counters_same(const Counters *c, size_t i, size_t end, uint64_t *value)
 {
-    return has_array(c) ? array_not_equal_to(c, i, counters_get(c, i), end - i) : counters_stretch(c, i, end);
+    const CounterRun *run;
+
+    if (has_array(c)) {
+        *value = counters_get(c, i);
+        return array_not_equal_to(c, i, *value, end - i);
+    }
+    if (!c->data) {
+        *value = c->value;
+        return end - i;
+    }
+    run = counters_run(c, i);
+    *value = run->value;
+    return left_of_run(c, run, i, end);
 }
 
 static size_t arrays_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)

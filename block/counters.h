@@ -89,8 +89,8 @@ void counters_clamp(Counters *c, size_t size, uint64_t max);
  */
 size_t counters_stretch(const Counters *c, size_t i, size_t end);
 
-/* The number of counters from @i on, below @end, that are the same as counter @i. */
-size_t counters_same(const Counters *c, size_t i, size_t end);
+/* The number of counters from @i on, below @end, that are the same as counter @i, which is *value. */
+size_t counters_same(const Counters *c, size_t i, size_t end, uint64_t *value);
 
 /*
  * The first i < @n for which a[a_first + i] and b[b_first + i] differ, or @n. Equal stretches are passed at the

@@ -275,17 +275,19 @@ static uint64_t same_counts(const Qcow2Check *c, uint64_t at, ComputedPiece *p, 
     uint64_t i = at & (COUNTERS_PER_PIECE - 1), k = at & stored_mask;
     const Counters *stored = qcow2_stored_counts_piece(c->stored, at);
     const Counters *computed;
+    uint64_t count;
 
     end = MIN(end, (at | stored_mask) + 1);
-    *unused = stored && counters_get(stored, k) == 0;
+    *unused = false;
     if (stored) {
-        end = at + counters_same(stored, k, k + (end - at));
+        end = at + counters_same(stored, k, k + (end - at), &count);
+        *unused = count == 0;
     }
     find_computed(c, index, p);
     computed = p->counters;
     if (computed && p->index == index) {
-        *unused = *unused && counters_get(computed, i) == 0;
-        end = at + counters_same(computed, i, i + (end - at));
+        end = at + counters_same(computed, i, i + (end - at), &count);
+        *unused = *unused && count == 0;
     }
     return end - at;
 }

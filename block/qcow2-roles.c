@@ -253,8 +253,7 @@ static void look_at_counters(Fact *f, const Counters *c, uint64_t cluster, unsig
     if (!c) {
         c = &nothing;
     }
-    f->value = counters_get(c, i);
-    f->end = cluster + counters_same(c, i, size);
+    f->end = cluster + counters_same(c, i, size, &f->value);
 }
 
 static void look_at_map(Fact *f, uint64_t cluster)

@@ -263,7 +263,7 @@ static void make_piece(Counters *c, unsigned width, size_t first)
 static void test_mismatch(void)
 {
     static const unsigned widths[] = {1, 2, 8};
-    static const size_t places[] = {0, 1, 7, 8, 255, 256, 257, 511, 512, 598, 599};
+    static const size_t places[] = {0, 1, 7, 8, 63, 64, 65, 255, 256, 257, 319, 320, 511, 512, 598, 599};
 
     for (unsigned w = 0; w < 9; w++) {
         for (size_t first = 0; first < 9 * 9; first++) {
@@ -423,12 +423,14 @@ static void test_join(void)
         }
         for (size_t i = 0; i < SIZE; i++) {
             size_t same = 1;
+            uint64_t value;
 
             g_assert_cmpuint(counters_get(&c, i), ==, model[i]);
             while (i + same < SIZE && model[i + same] == model[i]) {
                 same++;
             }
-            g_assert_cmpuint(counters_same(&c, i, SIZE), ==, same);
+            g_assert_cmpuint(counters_same(&c, i, SIZE, &value), ==, same);
+            g_assert_cmpuint(value, ==, model[i]);
         }
     }
 }
