@@ -34,6 +34,7 @@ typedef struct Filling {
 struct ClusterRoles {
     uint64_t clusters;
     uint64_t cluster_size;
+    uint64_t added; /* runs */
     GArray *pieces; /* Piece, sorted by index: those in which not all is free */
 
     Filling *filling; /* NULL: all are there */
@@ -79,6 +80,12 @@ void cluster_roles_free(ClusterRoles *r)
 uint64_t cluster_roles_clusters(const ClusterRoles *r)
 {
     return r->clusters;
+}
+
+/* Each that was added, and what is free in front of it and behind the last. */
+uint64_t cluster_roles_runs_most(const ClusterRoles *r)
+{
+    return 2 * r->added + 1;
 }
 
 uint64_t cluster_roles_cluster_size(const ClusterRoles *r)
@@ -164,6 +171,7 @@ bool cluster_roles_add(ClusterRoles *r, const ClusterRun *run)
     uint64_t first = run->first, end = run->first + run->n;
     bool ok = true;
 
+    r->added++;
     while (ok && value && first < end) {
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
         size_t n = MIN(end - first, COUNTERS_PER_PIECE - in_piece);

@@ -11,22 +11,41 @@
  *     0 1     0: mirrored at the diagonal    1: as it is
  *     3 2     3: mirrored at the other one   2: as it is
  *
- * Mirroring at the other diagonal is mirroring at the first one and turning by half, in whichever order.
+ * Mirroring at the other diagonal is mirroring at the first one and turning by half, in whichever order. So a square is
+ * in one of four states: MIRRORED or not, TURNED or not. There may be a million cells to find, and two levels at a time
+ * are quicker: of each state and each sixteenth of the square the table has column, row and state, two bits each from
+ * the lowest on.
  */
+enum { MIRRORED = 1, TURNED = 2 };
+
+/* clang-format off */
+static const uint8_t sixteenths[4][16] = {
+    [0] =
+    {0x00, 0x14, 0x15, 0x21, 0x12, 0x03, 0x07, 0x36, 0x1a, 0x0b, 0x0f, 0x3e, 0x2d, 0x39, 0x38, 0x0c},
+    [MIRRORED] =
+    {0x10, 0x01, 0x05, 0x34, 0x08, 0x1c, 0x1d, 0x29, 0x0a, 0x1e, 0x1f, 0x2b, 0x37, 0x26, 0x22, 0x13},
+    [TURNED] =
+    {0x2f, 0x3b, 0x3a, 0x0e, 0x3d, 0x2c, 0x28, 0x19, 0x35, 0x24, 0x20, 0x11, 0x02, 0x16, 0x17, 0x23},
+    [MIRRORED | TURNED] =
+    {0x3f, 0x2e, 0x2a, 0x1b, 0x27, 0x33, 0x32, 0x06, 0x25, 0x31, 0x30, 0x04, 0x18, 0x09, 0x0d, 0x3c},
+};
+/* clang-format on */
+
 static void hilbert_place(unsigned order, uint32_t index, uint32_t *x, uint32_t *y)
 {
-    uint32_t mirrored = 0, turned = 0; /* 0 or 1 */
+    /* a curve of odd order is the first quarter of one that is larger and mirrored */
+    unsigned levels = order + order % 2;
+    unsigned state = order % 2 ? MIRRORED : 0;
 
     *x = *y = 0;
-    while (order-- > 0) {
-        uint32_t quarter = index >> (2 * order) & 3;
-        uint32_t right = quarter == 1 || quarter == 2;
-        uint32_t low = quarter >= 2;
+    while (levels > 0) {
+        unsigned found;
 
-        *x = *x << 1 | ((mirrored ? low : right) ^ turned);
-        *y = *y << 1 | ((mirrored ? right : low) ^ turned);
-        mirrored ^= quarter == 0 || quarter == 3;
-        turned ^= quarter == 3;
+        levels -= 2;
+        found = sixteenths[state][index >> (2 * levels) & 15];
+        *x = *x << 2 | (found & 3);
+        *y = *y << 2 | (found >> 2 & 3);
+        state = found >> 4;
     }
 }
 

@@ -42,6 +42,10 @@ bool cluster_roles_add(ClusterRoles *roles, const ClusterRun *run);
 bool cluster_roles_finish(ClusterRoles *roles);
 
 uint64_t cluster_roles_clusters(const ClusterRoles *roles);
+
+/* There are no more runs than this. */
+uint64_t cluster_roles_runs_most(const ClusterRoles *roles);
+
 uint64_t cluster_roles_cluster_size(const ClusterRoles *roles);
 
 /*
