@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "block/holes.h"
 #include "block/prefetch.h"
 #include "qapi/util.h"
 #include "util/number.h"
@@ -29,6 +30,7 @@ typedef struct SpaceWorker {
 
 struct Qcow2Space {
     const Qcow2Check *check;
+    Holes holes;
     Qcow2Roles *roles;
     SpaceWorker workers[BLOCK_MAX_WORKERS];
     void *states[BLOCK_MAX_WORKERS];
@@ -78,12 +80,13 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
     return qcow2_roles_visitor(w->space->roles)->visit(w->roles_state, table, bytes, contents);
 }
 
-Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles)
+Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSource *source, bool threads)
 {
     Qcow2Space *s = g_new0(Qcow2Space, 1);
 
     s->check = check;
     s->roles = roles;
+    holes_init(&s->holes, source, threads);
     s->visitor = (Qcow2TableVisitor){.visit = visit_table, .states = s->states};
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
         s->workers[i] = (SpaceWorker){
@@ -99,6 +102,7 @@ Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles)
 void qcow2_space_free(Qcow2Space *s)
 {
     if (s) {
+        holes_clear(&s->holes);
         for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
             g_array_unref(s->workers[i].ends);
         }
@@ -138,39 +142,7 @@ static void add_runs(const Qcow2Space *s, ImageCheckSpace *space)
     space->run_size = space->runs ? clusters * s->check->image->header.cluster_size / space->runs : 0;
 }
 
-/* ---- roles and holes ---- */
-
-/* Goes through the holes of a file in order. */
-typedef struct Holes {
-    BlockSource *source;
-    uint64_t from; /* the next hole, or the one under way */
-    uint64_t to;
-} Holes;
-
-static void next_hole(Holes *h)
-{
-    h->from = h->to < h->source->length ? h->source->ops->next_hole(h->source, h->to) : h->source->length;
-    h->to = h->from < h->source->length ? h->source->ops->next_data(h->source, h->from) : h->source->length;
-    /* a file that is being written may have data there by now */
-    h->to = CLAMP(h->to, MIN(h->from + 1, h->source->length), h->source->length);
-}
-
-/* Bytes of holes in [@from, @to), which lies behind what was asked for before. */
-static uint64_t holes_in(Holes *h, uint64_t from, uint64_t to)
-{
-    uint64_t sum = 0;
-
-    while (h->source->ops->next_hole && h->from < to) {
-        uint64_t end = MIN(h->to, to);
-
-        sum += end > MAX(h->from, from) ? end - MAX(h->from, from) : 0;
-        if (h->to > to) {
-            break;
-        }
-        next_hole(h);
-    }
-    return sum;
-}
+/* ---- roles ---- */
 
 typedef struct RoleSums {
     uint64_t size[CLUSTER_ROLE__MAX];
@@ -187,33 +159,30 @@ static void add_range(RoleSums *sums, ClusterRole role, Holes *holes, uint64_t f
     sums->all_holes += in_holes;
 }
 
-static void sum_roles(const Qcow2Space *s, const ClusterRoles *clusters, RoleSums *sums, uint64_t *beyond_end)
+static void sum_roles(Qcow2Space *s, const ClusterRoles *clusters, RoleSums *sums, uint64_t *beyond_end)
 {
     const Qcow2HeaderFields *h = &s->check->image->header;
     uint64_t length = s->check->image->source->length;
     uint64_t end = MIN(s->check->used_end << h->cluster_bits, length);
-    Holes holes = {.source = s->check->image->source};
+    Holes *holes = &s->holes;
     ClusterRun run;
 
     *beyond_end = length - end;
-    if (holes.source->ops->next_hole) {
-        next_hole(&holes);
-    }
     for (uint64_t at = 0; cluster_roles_next(clusters, &at, &run);) {
         uint64_t from = run.first << h->cluster_bits;
         uint64_t to = MIN((run.first + run.n) << h->cluster_bits, end);
 
         if (from < to) {
-            add_range(sums, run.role, &holes, from, to);
+            add_range(sums, run.role, holes, from, to);
         }
     }
-    sums->all_holes += holes_in(&holes, end, length);
+    sums->all_holes += holes_in(holes, end, length);
 }
 
-static bool add_roles(const Qcow2Space *s, const ClusterRoles *clusters, ImageCheckSpace *space, GError **errp)
+static bool add_roles(Qcow2Space *s, const ClusterRoles *clusters, ImageCheckSpace *space, GError **errp)
 {
     RoleSums sums = {0};
-    bool has_holes = s->check->image->source->ops->next_hole;
+    bool has_holes = s->holes.source;
 
     sum_roles(s, clusters, &sums, &space->beyond_end);
     space->has_holes = has_holes;

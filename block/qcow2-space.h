@@ -16,8 +16,11 @@
 
 typedef struct Qcow2Space Qcow2Space;
 
-/* For a check that is to begin with @check. Borrows all, and shows @roles the tables too. */
-Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles);
+/*
+ * For a check that is to begin with @check, of the image in @source. Borrows all, and shows @roles the tables too. With
+ * @threads the holes are looked for by one that begins now.
+ */
+Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSource *source, bool threads);
 void qcow2_space_free(Qcow2Space *space);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Space, qcow2_space_free)
 

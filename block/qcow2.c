@@ -476,7 +476,8 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     g_auto(Qcow2Watch) watch = {0};
     bool wants_roles = options->roles || options->space || options->question;
     g_autoptr(Qcow2Roles) roles = wants_roles ? qcow2_roles_new(&c, image) : NULL;
-    g_autoptr(Qcow2Space) space = options->space ? qcow2_space_new(&c, roles) : NULL;
+    g_autoptr(Qcow2Space) space =
+        options->space ? qcow2_space_new(&c, roles, image->source, options->workers > 1) : NULL;
     const Qcow2TableVisitor *visitor = space ? qcow2_space_visitor(space) : roles ? qcow2_roles_visitor(roles) : NULL;
     g_autoptr(Qcow2Hints) hints = options->findings ? qcow2_hints_new(image, visitor) : NULL;
     g_autoptr(Qcow2MappingCollector) mappings = NULL;

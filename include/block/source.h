@@ -56,7 +56,7 @@ typedef struct BlockSourceOps {
 
     /*
      * The first offset at or behind @offset where the file has data rather than a hole, the length where there is
-     * none. NULL: holes are not known.
+     * none. Any thread may ask. NULL: holes are not known.
      */
     uint64_t (*next_data)(BlockSource *source, uint64_t offset);
 
