@@ -1,14 +1,14 @@
 /*
  * Mappings in order: see block/mappings.h.
  *
- * There are half a million at most, of hosts all over the file, so they are sorted digit by digit.
+ * There are half a million at most, of hosts all over the file, so they are sorted digit by digit, in place.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "block/mappings.h"
 
-#include <glib.h>
 #include <stdlib.h>
+#include <string.h>
 
 void mappings_clear(Mappings *mappings)
 {
@@ -16,73 +16,102 @@ void mappings_clear(Mappings *mappings)
     *mappings = (Mappings){0};
 }
 
-#define DIGIT_BITS 11
+#define DIGIT_BITS 8
 #define DIGITS     (1u << DIGIT_BITS)
+#define FEW        32 /* items that are sorted one by one */
 
-/* By one digit of the host cluster; those that are equal stay in their order. */
-static void sort_by_digit(const Mapping *from, Mapping *to, size_t n, unsigned shift)
-{
-    size_t places[DIGITS] = {0};
-    size_t place = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        places[from[i].host >> shift & (DIGITS - 1)]++;
-    }
-    for (size_t digit = 0; digit < DIGITS; digit++) {
-        size_t count = places[digit];
-
-        places[digit] = place;
-        place += count;
-    }
-    for (size_t i = 0; i < n; i++) {
-        to[places[from[i].host >> shift & (DIGITS - 1)]++] = from[i];
-    }
-}
-
-static int compare_users(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
     const Mapping *x = a, *y = b;
 
+    if (x->host != y->host) {
+        return x->host > y->host ? 1 : -1;
+    }
     if (x->tree != y->tree) {
         return x->tree > y->tree ? 1 : -1;
     }
     return x->guest != y->guest ? (x->guest > y->guest ? 1 : -1) : (x->kind > y->kind) - (x->kind < y->kind);
 }
 
-/* Of one host cluster there may be several, from any thread. */
-static void sort_users(Mappings *mappings)
+static void sort_few(Mapping *items, size_t n)
 {
-    size_t end;
+    for (size_t i = 1; i < n; i++) {
+        Mapping item = items[i];
+        size_t k = i;
 
-    for (size_t first = 0; first < mappings->n; first = end) {
-        for (end = first + 1; end < mappings->n && mappings->items[end].host == mappings->items[first].host;) {
-            end++;
+        for (; k > 0 && compare(&items[k - 1], &item) > 0; k--) {
+            items[k] = items[k - 1];
         }
-        if (end - first > 1) {
-            qsort(mappings->items + first, end - first, sizeof(Mapping), compare_users);
+        items[k] = item;
+    }
+}
+
+static unsigned digit_of(const Mapping *m, unsigned shift)
+{
+    return m->host >> shift & (DIGITS - 1);
+}
+
+/* Moves each item to those that have its digit; where they end is in @ends. */
+static void part_by_digit(Mapping *items, size_t n, unsigned shift, size_t ends[DIGITS])
+{
+    size_t next[DIGITS];
+    size_t place = 0;
+
+    memset(ends, 0, DIGITS * sizeof(*ends));
+    for (size_t i = 0; i < n; i++) {
+        ends[digit_of(&items[i], shift)]++;
+    }
+    for (unsigned digit = 0; digit < DIGITS; digit++) {
+        next[digit] = place;
+        place = ends[digit] += place;
+    }
+    for (unsigned digit = 0; digit < DIGITS; digit++) {
+        while (next[digit] < ends[digit]) {
+            Mapping item = items[next[digit]];
+            unsigned its = digit_of(&item, shift);
+
+            items[next[digit]] = items[next[its]];
+            items[next[its]++] = item;
         }
     }
 }
 
-bool mappings_sort(Mappings *mappings)
+/* Sorts by the digit at @shift and those below it; all above are the same. */
+static void sort_from(Mapping *items, size_t n, unsigned shift)
 {
-    Mapping *other = calloc(MAX(mappings->n, 1), sizeof(Mapping));
-    uint64_t hosts = 0; /* their bits */
+    size_t ends[DIGITS];
+    size_t first = 0;
 
-    if (!other) {
-        return false;
+    part_by_digit(items, n, shift, ends);
+    for (unsigned digit = 0; digit < DIGITS; digit++) {
+        Mapping *part = items + first;
+        size_t in_part = ends[digit] - first;
+
+        if (in_part <= FEW) {
+            sort_few(part, in_part);
+        } else if (shift == 0) {
+            qsort(part, in_part, sizeof(*part), compare); /* a host that has so many users */
+        } else {
+            sort_from(part, in_part, shift - DIGIT_BITS);
+        }
+        first = ends[digit];
     }
+}
+
+void mappings_sort(Mappings *mappings)
+{
+    uint64_t hosts = 0; /* their bits */
+    unsigned shift = 0;
+
     for (size_t i = 0; i < mappings->n; i++) {
         hosts |= mappings->items[i].host;
     }
-    for (unsigned shift = 0; shift < 64 && hosts >> shift; shift += DIGIT_BITS) {
-        Mapping *sorted = other;
-
-        sort_by_digit(mappings->items, sorted, mappings->n, shift);
-        other = mappings->items;
-        mappings->items = sorted;
+    while (shift + DIGIT_BITS < 64 && hosts >> (shift + DIGIT_BITS)) {
+        shift += DIGIT_BITS;
     }
-    free(other);
-    sort_users(mappings);
-    return true;
+    if (mappings->n <= FEW) {
+        sort_few(mappings->items, mappings->n);
+    } else {
+        sort_from(mappings->items, mappings->n, shift);
+    }
 }

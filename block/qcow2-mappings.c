@@ -8,25 +8,29 @@
 #include <stdlib.h>
 
 #include "block/prefetch.h"
-#include "util/number.h"
 
-/* What one thread has collected. */
-typedef struct Collected {
-    const Qcow2MappingCollector *of;
+#define BATCH 1024u /* mappings that a thread collects before it hands them over */
+
+typedef struct Batch {
+    Qcow2MappingCollector *of;
     void *next_state;
-    Mappings mappings;
-    size_t capacity;
-} Collected;
+    uint64_t step; /* what it was lately */
+    size_t n;
+    Mapping items[BATCH];
+} Batch;
 
 struct Qcow2MappingCollector {
     const Qcow2HeaderFields *header;
     const Qcow2Steps *steps;
     const Qcow2TableVisitor *next; /* or NULL */
-    size_t limit;                  /* items of each thread */
     unsigned n;
-    Collected collected[BLOCK_MAX_WORKERS];
+    Batch *batches; /* one of each thread */
     void *states[BLOCK_MAX_WORKERS];
     Qcow2TableVisitor visitor;
+
+    GMutex lock; /* of what follows */
+    Mappings mappings;
+    size_t capacity;
 };
 
 static uint64_t l2_entries(const Qcow2HeaderFields *h)
@@ -47,11 +51,10 @@ static uint64_t guest_clusters(const Qcow2HeaderFields *h, const Mapping *m)
     }
 }
 
+/* True where a multiple of @step is among its guest clusters. */
 static bool is_kept(const Qcow2HeaderFields *h, const Mapping *m, uint64_t step)
 {
-    uint64_t multiple;
-
-    return align_up_u64(m->guest, step, &multiple) && multiple - m->guest < guest_clusters(h, m);
+    return (-m->guest & (step - 1)) < guest_clusters(h, m);
 }
 
 /* Doubles the step, and keeps what has a place in it. */
@@ -81,49 +84,62 @@ static bool lengthen(Mapping *m, const Mapping *next)
     return true;
 }
 
-/* One more than is allowed in the end, so that what a thread leaves out would be left out in any case. */
-#define CAPACITY_MAX (MAPPINGS_MAX + 1)
-
-/* False when memory is short. */
-static bool make_room(Collected *c)
+/* A batch fits in, and tells whether there are too many. False when memory is short. */
+static bool make_room(Qcow2MappingCollector *c)
 {
+    size_t wanted = c->mappings.n + BATCH;
     Mapping *items;
 
-    if (c->mappings.n < c->capacity) {
+    if (wanted <= c->capacity) {
         return true;
     }
-    if (c->capacity == CAPACITY_MAX) {
-        while (c->mappings.n > MAPPINGS_MAX) {
-            thin_out(c->of->header, &c->mappings);
+    wanted = MIN(MAX(wanted, c->capacity * 2), MAPPINGS_MAX + BATCH);
+    items = realloc(c->mappings.items, wanted * sizeof(*items));
+    if (items) {
+        c->mappings.items = items;
+        c->capacity = wanted;
+    }
+    return items;
+}
+
+/*
+ * What is there already has all that the step keeps, so when that is too much it is too much in the end, too: the step
+ * is the least with which no more is left than is allowed.
+ */
+static bool hand_over(Batch *b)
+{
+    Qcow2MappingCollector *c = b->of;
+    Mappings *mappings = &c->mappings;
+    bool ok;
+
+    g_mutex_lock(&c->lock);
+    ok = make_room(c);
+    for (size_t i = 0; ok && i < b->n; i++) {
+        if (is_kept(c->header, &b->items[i], mappings->step)) {
+            mappings->items[mappings->n++] = b->items[i];
         }
-        return true;
     }
-    c->capacity = MIN(MAX(c->capacity * 2, 64), CAPACITY_MAX);
-    items = realloc(c->mappings.items, c->capacity * sizeof(*items));
-    if (!items) {
-        return false;
+    while (mappings->n > MAPPINGS_MAX) {
+        thin_out(c->header, mappings);
     }
-    c->mappings.items = items;
-    return true;
+    b->step = mappings->step;
+    g_mutex_unlock(&c->lock);
+    b->n = 0;
+    return ok;
 }
 
-static bool collect(Collected *c, const Mapping *m)
+static bool collect(Batch *b, const Mapping *m)
 {
-    if (!is_kept(c->of->header, m, c->mappings.step)) {
+    if (!is_kept(b->of->header, m, b->step)) {
         return true;
     }
-    if (!make_room(c)) {
-        return false;
-    }
-    if (is_kept(c->of->header, m, c->mappings.step)) {
-        c->mappings.items[c->mappings.n++] = *m;
-    }
-    return true;
+    b->items[b->n++] = *m;
+    return b->n < BATCH || hand_over(b);
 }
 
-static bool collect_extent(Collected *c, const Mapping *table, const Qcow2Extent *extent)
+static bool collect_extent(Batch *b, const Mapping *table, const Qcow2Extent *extent)
 {
-    unsigned bits = c->of->header->cluster_bits;
+    unsigned bits = b->of->header->cluster_bits;
     uint64_t first = extent->offset >> bits;
     Mapping m = {
         .host = first,
@@ -133,38 +149,38 @@ static bool collect_extent(Collected *c, const Mapping *table, const Qcow2Extent
         .kind = MAPPING_COMPRESSED,
     };
 
-    return !extent->compressed || collect(c, &m);
+    return !extent->compressed || collect(b, &m);
 }
 
-static bool collect_contents(Collected *c, const Mapping *table, const Qcow2L2Result *contents)
+static bool collect_contents(Batch *b, const Mapping *table, const Qcow2L2Result *contents)
 {
     for (uint32_t i = 0; i < contents->n_runs; i++) {
         const Qcow2Run *run = &contents->runs[i];
         Mapping m = {
-            .host = run->offset >> c->of->header->cluster_bits,
+            .host = run->offset >> b->of->header->cluster_bits,
             .guest = table->guest + run->index,
             .n = run->n,
             .tree = table->tree,
             .kind = MAPPING_DATA,
         };
 
-        if (!collect(c, &m)) {
+        if (!collect(b, &m)) {
             return false;
         }
     }
     for (size_t i = 0; i < contents->extents->len; i++) {
-        if (!collect_extent(c, table, &g_array_index(contents->extents, Qcow2Extent, i))) {
+        if (!collect_extent(b, table, &g_array_index(contents->extents, Qcow2Extent, i))) {
             return false;
         }
     }
     return true;
 }
 
-static bool collect_table(Collected *c, const Qcow2TableRef *ref, const Qcow2L2Result *contents)
+static bool collect_table(Batch *b, const Qcow2TableRef *ref, const Qcow2L2Result *contents)
 {
-    const Qcow2HeaderFields *h = c->of->header;
+    const Qcow2HeaderFields *h = b->of->header;
     uint64_t l1_index;
-    const Qcow2Tree *tree = qcow2_steps_find_tree(c->of->steps, ref->slot, &l1_index);
+    const Qcow2Tree *tree = qcow2_steps_find_tree(b->of->steps, ref->slot, &l1_index);
     Mapping table = {.host = ref->offset >> h->cluster_bits, .n = 1, .kind = MAPPING_L2};
 
     if (!tree) {
@@ -172,15 +188,15 @@ static bool collect_table(Collected *c, const Qcow2TableRef *ref, const Qcow2L2R
     }
     table.guest = l1_index << h->l2_bits;
     table.tree = (unsigned)(tree->snapshot + 1);
-    return collect(c, &table) && (qcow2_has_data_file(h) || collect_contents(c, &table, contents));
+    return collect(b, &table) && (qcow2_has_data_file(h) || collect_contents(b, &table, contents));
 }
 
 static bool visit(void *state, const Qcow2TableRef *ref, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    Collected *c = state;
-    const Qcow2TableVisitor *next = c->of->next;
+    Batch *b = state;
+    const Qcow2TableVisitor *next = b->of->next;
 
-    return (!next || next->visit(c->next_state, ref, bytes, contents)) && collect_table(c, ref, contents);
+    return (!next || next->visit(b->next_state, ref, bytes, contents)) && collect_table(b, ref, contents);
 }
 
 Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Steps *steps,
@@ -193,9 +209,15 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
     c->next = next;
     c->n = CLAMP(workers, 1, BLOCK_MAX_WORKERS);
     c->visitor = (Qcow2TableVisitor){.visit = visit, .states = c->states};
+    c->mappings.step = 1;
+    g_mutex_init(&c->lock);
+    c->batches = g_new(Batch, c->n);
     for (unsigned i = 0; i < c->n; i++) {
-        c->collected[i] = (Collected){.of = c, .next_state = next ? next->states[i] : NULL, .mappings.step = 1};
-        c->states[i] = &c->collected[i];
+        c->batches[i].of = c;
+        c->batches[i].next_state = next ? next->states[i] : NULL;
+        c->batches[i].step = 1;
+        c->batches[i].n = 0;
+        c->states[i] = &c->batches[i];
     }
     return c;
 }
@@ -203,9 +225,9 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
 void qcow2_mapping_collector_free(Qcow2MappingCollector *c)
 {
     if (c) {
-        for (unsigned i = 0; i < c->n; i++) {
-            mappings_clear(&c->collected[i].mappings);
-        }
+        mappings_clear(&c->mappings);
+        g_mutex_clear(&c->lock);
+        g_free(c->batches);
         g_free(c);
     }
 }
@@ -230,63 +252,21 @@ static void merge_neighbours(Mappings *mappings)
     mappings->n = kept;
 }
 
-static size_t count_kept(const Qcow2MappingCollector *c, uint64_t step)
-{
-    size_t n = 0;
-
-    for (unsigned i = 0; i < c->n; i++) {
-        const Mappings *part = &c->collected[i].mappings;
-
-        for (size_t k = 0; k < part->n; k++) {
-            n += is_kept(c->header, &part->items[k], step);
-        }
-    }
-    return n;
-}
-
-/* The least with which no more is left than is allowed. No thread has left out more than that does. */
-static uint64_t choose_step(const Qcow2MappingCollector *c, size_t *n)
-{
-    uint64_t step = 1;
-
-    for (unsigned i = 0; i < c->n; i++) {
-        step = MAX(step, c->collected[i].mappings.step);
-    }
-    while ((*n = count_kept(c, step)) > MAPPINGS_MAX) {
-        step <<= 1;
-    }
-    return step;
-}
-
-/* Frees what the threads have, one after the other. */
-static void append_all(Qcow2MappingCollector *c, Mappings *mappings)
-{
-    for (unsigned i = 0; i < c->n; i++) {
-        Mappings *part = &c->collected[i].mappings;
-
-        for (size_t k = 0; k < part->n; k++) {
-            if (is_kept(c->header, &part->items[k], mappings->step)) {
-                mappings->items[mappings->n++] = part->items[k];
-            }
-        }
-        mappings_clear(part);
-    }
-}
-
 bool qcow2_mapping_collector_finish(Qcow2MappingCollector *c, Mappings *mappings, GError **errp)
 {
-    size_t n;
+    bool ok = true;
 
-    *mappings = (Mappings){.step = choose_step(c, &n)};
-    mappings->items = calloc(MAX(n, 1), sizeof(Mapping));
-    if (!mappings->items) {
+    for (unsigned i = 0; i < c->n; i++) {
+        ok = ok && hand_over(&c->batches[i]);
+    }
+    if (!ok) {
+        *mappings = (Mappings){0};
         return qapi_set_out_of_memory(errp);
     }
-    append_all(c, mappings);
-    if (!mappings_sort(mappings)) {
-        mappings_clear(mappings);
-        return qapi_set_out_of_memory(errp);
-    }
+    *mappings = c->mappings;
+    c->mappings = (Mappings){.step = 1};
+    c->capacity = 0;
+    mappings_sort(mappings);
     merge_neighbours(mappings);
     return true;
 }

@@ -3,8 +3,8 @@
  *
  * A walk has one visitor, so the collector lets another one see the tables too.
  *
- * Each thread collects for itself, up to the limit, and thins out what it has when that is reached. What is left in the
- * end does not depend on the number of threads.
+ * Threads collect some, and hand them over; when there are too many all is thinned out. What is left in the end does
+ * not depend on the number of threads.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -40,7 +40,7 @@ typedef struct Mappings {
 
 void mappings_clear(Mappings *mappings);
 
-/* Puts the items in order, whatever order they are in. False, and nothing is changed, when memory is short. */
-bool mappings_sort(Mappings *mappings);
+/* Puts the items in order, whatever order they are in. */
+void mappings_sort(Mappings *mappings);
 
 #endif

@@ -135,11 +135,54 @@ static void test_thinning(void)
     g_array_unref(steps.trees);
 }
 
+/* The next number of a fixed row that looks like chance. */
+static uint64_t next_number(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 33;
+}
+
+/* In the order of the file; of one host cluster by tree, then by guest. However many there are, and however far apart.
+ */
+static void test_sort(void)
+{
+    static const size_t sizes[] = {0, 1, 2, 33, 1000, 100000};
+    static const unsigned bits[] = {0, 3, 20, 31}; /* of hosts: none has thousands of users of one cluster */
+    uint64_t state = 1;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(sizes) * G_N_ELEMENTS(bits); i++) {
+        size_t n = sizes[i % G_N_ELEMENTS(sizes)];
+        unsigned used = bits[i / G_N_ELEMENTS(sizes)];
+        Mappings mappings = {.items = g_new(Mapping, n + 1), .n = n};
+        uint64_t guests = 0;
+
+        for (size_t k = 0; k < n; k++) {
+            mappings.items[k] = (Mapping){
+                .host = (next_number(&state) & ((UINT64_C(1) << used) - 1)) << (i % 2 ? 0 : 23),
+                .guest = next_number(&state),
+                .tree = next_number(&state) % 3,
+            };
+            guests += mappings.items[k].guest;
+        }
+        mappings_sort(&mappings);
+        for (size_t k = 0; k < n; k++) {
+            const Mapping *a = &mappings.items[k], *b = a + 1;
+
+            guests -= a->guest;
+            g_assert_true(k + 1 == n || a->host < b->host ||
+                          (a->host == b->host && (a->tree < b->tree || (a->tree == b->tree && a->guest <= b->guest))));
+        }
+        g_assert_cmpuint(guests, ==, 0);
+        g_free(mappings.items);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/mappings/trees", test_trees);
     g_test_add_func("/mappings/next-visitor", test_next_visitor);
     g_test_add_func("/mappings/thinning", test_thinning);
+    g_test_add_func("/mappings/sort", test_sort);
     return g_test_run();
 }
