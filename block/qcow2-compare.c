@@ -49,6 +49,15 @@ static uint64_t per_block(const Comparison *c)
     return UINT64_C(1) << qcow2_refblock_bits(c->header);
 }
 
+static void note_computed_use(Comparison *c, const Stretch *s)
+{
+    size_t used = s->computed == &no_counts ? 0 : counters_used(s->computed, s->computed_at, s->n);
+
+    if (used) {
+        c->used_end = s->first + (used - s->computed_at);
+    }
+}
+
 static void report_unknown(Comparison *c, const Stretch *s)
 {
     int error = qcow2_stored_counts_error(c->stored, s->first);
@@ -56,6 +65,11 @@ static void report_unknown(Comparison *c, const Stretch *s)
     uint64_t offset = c->table->entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
     uint64_t i;
 
+    if (qcow2_stored_counts_block_unknown(c->stored, s->first)) {
+        /* one finding is about the table, and there is nothing more to say of each cluster */
+        note_computed_use(c, s);
+        return;
+    }
     if (offset % c->header->cluster_size && !c->corrupt_block_named) {
         c->corrupt_block_named = true;
         qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,

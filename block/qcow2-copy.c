@@ -261,6 +261,27 @@ static bool copy_block(void *state, size_t i, const uint8_t *bytes, int error)
     return !bytes || qcow2_copy_bytes(b->copy, block->offset, bytes, h->cluster_size);
 }
 
+static bool copy_refcount_table(Qcow2Copy *copy)
+{
+    const Qcow2RefcountEntries *table = &copy->check->image->refcount_table;
+    uint64_t offset = copy->check->image->header.refcount_table_offset;
+
+    if (!table->error) {
+        return copy_entries(copy, &refcount_entries, offset, table->entries, table->n);
+    }
+    for (size_t i = 0; i < table->n; i += QCOW2_REFTABLE_PIECE) {
+        size_t n = MIN(table->n - i, QCOW2_REFTABLE_PIECE);
+
+        if (qcow2_refcount_entry_unread(table, i)) {
+            qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, offset + i * 8, n * 8,
+                            g_strerror(table->error));
+        } else if (!copy_entries(copy, &refcount_entries, offset + i * 8, table->entries + i, n)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool copy_refcounts(Qcow2Copy *copy)
 {
     const Qcow2Image *image = copy->check->image;
@@ -278,8 +299,7 @@ static bool copy_refcounts(Qcow2Copy *copy)
         .states = states,
     };
 
-    return copy_entries(copy, &refcount_entries, image->header.refcount_table_offset, table->entries, table->n) &&
-           block_prefetch(&prefetch);
+    return copy_refcount_table(copy) && block_prefetch(&prefetch);
 }
 
 /* ---- all of it ---- */

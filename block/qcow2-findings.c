@@ -77,6 +77,10 @@ static const struct {
     [QCOW2_FINDING_BITMAP_DAMAGED] = {CORRUPTION, "ERROR bitmap '%s' (directory entry at %X): %s"},
     [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = {ERROR, "ERROR bitmap '%s': I/O error in its table at %X"},
     [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = {CORRUPTION, "ERROR bitmap '%s': table entry %d (%X) %s"},
+    [QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE] =
+        {ERROR, "ERROR header extensions from %X on: %s; bitmaps and an encryption header may be missing"},
+    [QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE] =
+        {ERROR, "ERROR refcount table at %X: %s; reference counts behind it are unknown"},
     [QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS] = {CORRUPTION, "ERROR refcount table entry %d has reserved bits set"},
     [QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED] =
         {CORRUPTION, "ERROR refcount block %d is not cluster aligned; refcount table entry corrupted"},

@@ -203,7 +203,7 @@ static void collect_missing_blocks(Search *s)
 
     for (uint64_t i = 0;
          i < table->n && i << bits < refmap_clusters(s->check->counting.refs) && s->missing->len < MAX_GAPS; i++) {
-        if (!table->entries[i] && has_counts(s, i << bits, UINT64_C(1) << bits)) {
+        if (!table->entries[i] && !qcow2_refcount_entry_unread(table, i) && has_counts(s, i << bits, UINT64_C(1) << bits)) {
             g_array_append_val(s->missing, i);
         }
     }

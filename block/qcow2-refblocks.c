@@ -6,6 +6,7 @@
 #include "block/qcow2-refblocks.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "block/qcow2-format.h"
 #include "block/source.h"
@@ -66,9 +67,35 @@ static void report_entry(ImageCheckFindingKind kind, const Qcow2HeaderFields *h,
     qcow2_report(report, &(Qcow2Finding){kind, {index}, .place = entry_place(h, index, offset)});
 }
 
+/* Reports each row of entries that could not be read. */
+static void report_unread(const Qcow2RefcountEntries *table, const Qcow2HeaderFields *h, Qcow2Report *report)
+{
+    size_t end;
+
+    for (size_t i = 0; table->error && i < table->n; i = end) {
+        bool unread = qcow2_refcount_entry_unread(table, i);
+        uint64_t offset = h->refcount_table_offset + i * 8;
+
+        end = i;
+        while (end < table->n && qcow2_refcount_entry_unread(table, end) == unread) {
+            end = MIN(end + QCOW2_REFTABLE_PIECE, table->n);
+        }
+        if (unread) {
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE,
+                                                 {offset},
+                                                 {g_strerror(table->error)},
+                                                 qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                             offsetof(Qcow2DiskHeader, refcount_table_offset), offset,
+                                                             (end - i) * 8)});
+            qcow2_report_failure(report, table->error);
+        }
+    }
+}
+
 bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *c, Qcow2Report *report,
                                  GError **errp)
 {
+    report_unread(table, c->header, report);
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
 

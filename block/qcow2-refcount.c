@@ -31,6 +31,28 @@ struct Qcow2StoredCounts {
 /* What clusters without a block have. */
 static const Counters no_counts;
 
+/* In place of the blocks that an unread part of the table may name. */
+static RefcountBlock block_unread = {.error = EIO};
+
+/* After reading @table as a whole gave @error: what of it can be read. False when memory is short. */
+static bool read_table_in_pieces(BlockSource *source, uint64_t offset, int error, Qcow2RefcountEntries *table)
+{
+    table->unread = g_try_new0(bool, DIV_ROUND_UP(table->n, QCOW2_REFTABLE_PIECE));
+    if (!table->unread) {
+        return false;
+    }
+    for (size_t i = 0; i < table->n; i += QCOW2_REFTABLE_PIECE) {
+        size_t size = MIN(table->n - i, QCOW2_REFTABLE_PIECE) * 8;
+
+        if (block_source_read(source, table->entries + i, size, offset + i * 8)) {
+            memset(table->entries + i, 0, size);
+            table->unread[i / QCOW2_REFTABLE_PIECE] = true;
+            table->error = error;
+        }
+    }
+    return true;
+}
+
 int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *h, Qcow2RefcountEntries *table)
 {
     uint64_t claimed = (uint64_t)h->refcount_table_clusters << h->cluster_bits;
@@ -47,10 +69,20 @@ int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *h, Q
         return -ENOMEM;
     }
     error = table->n ? block_source_read(source, table->entries, table->n * 8, h->refcount_table_offset) : 0;
-    for (size_t i = 0; !error && i < table->n; i++) {
+    if (error && !read_table_in_pieces(source, h->refcount_table_offset, -error, table)) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < table->n; i++) {
         table->entries[i] = GUINT64_FROM_BE(table->entries[i]);
     }
-    return error;
+    return 0;
+}
+
+void qcow2_refcount_table_clear(Qcow2RefcountEntries *table)
+{
+    g_clear_pointer(&table->entries, g_free);
+    g_clear_pointer(&table->unread, g_free);
+    *table = (Qcow2RefcountEntries){0};
 }
 
 uint64_t qcow2_refcount_max(const Qcow2HeaderFields *h)
@@ -266,6 +298,7 @@ static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *tab
         RefcountBlock *block;
 
         if (!offset) {
+            s->blocks[i] = qcow2_refcount_entry_unread(table, i) ? &block_unread : NULL;
             continue;
         }
         block = g_hash_table_lookup(by_offset, &offset);
@@ -414,6 +447,11 @@ bool qcow2_stored_count(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *
     }
     *count = counters_get(piece, cluster & ((UINT64_C(1) << s->piece_bits) - 1));
     return true;
+}
+
+bool qcow2_stored_counts_block_unknown(const Qcow2StoredCounts *s, uint64_t cluster)
+{
+    return block_of(s, cluster) == &block_unread;
 }
 
 int qcow2_stored_counts_error(const Qcow2StoredCounts *s, uint64_t cluster)

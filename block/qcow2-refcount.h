@@ -19,14 +19,28 @@
 #include "block/qcow2-header.h"
 #include "block/qcow2.h"
 
+#define QCOW2_REFTABLE_PIECE 512 /* entries of the table that are read, or not, together: as many as a page has */
+
 /* The refcount table as far as the file holds it: host byte order; entries behind @n are zeros. */
 typedef struct Qcow2RefcountEntries {
-    uint64_t *entries;
+    uint64_t *entries; /* 0 where they could not be read */
     size_t n;
+    int error;    /* 0, or why some could not be read: a positive errno value */
+    bool *unread; /* one for each piece; NULL where @error is 0 */
 } Qcow2RefcountEntries;
 
-/* Reads the table. 0, or a negative errno value: -ENOMEM when memory is short. */
+/*
+ * Reads the table. 0, also where pieces of it could not be read; or a negative errno value: -ENOMEM when memory is
+ * short, -EIO where there can be no table.
+ */
 int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *header, Qcow2RefcountEntries *table);
+void qcow2_refcount_table_clear(Qcow2RefcountEntries *table);
+
+/* True where entry @i could not be read: which block has its counts is unknown. */
+static inline bool qcow2_refcount_entry_unread(const Qcow2RefcountEntries *table, uint64_t i)
+{
+    return table->error && i < table->n && table->unread[i / QCOW2_REFTABLE_PIECE];
+}
 
 /* The greatest count that fits the width of @header's counts. */
 uint64_t qcow2_refcount_max(const Qcow2HeaderFields *header);
@@ -64,6 +78,9 @@ bool qcow2_stored_count(const Qcow2StoredCounts *counts, uint64_t cluster, uint6
 
 /* Why the counts around @cluster are unknown: a positive errno value. */
 int qcow2_stored_counts_error(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/* True where they are unknown because the part of the table that names their block could not be read. */
+bool qcow2_stored_counts_block_unknown(const Qcow2StoredCounts *counts, uint64_t cluster);
 
 /*
  * The first of the @n clusters from @first on whose count is known and for which (count == 1) is not @copied, as

@@ -358,7 +358,7 @@ static void give_up_if_unread(Qcow2Repair *r, uint64_t failed_before)
 {
     const BlockSource *source = r->image->source;
 
-    if (source->failed_reads - failed_before <= r->check.unread_blocks) {
+    if (source->failed_reads - failed_before <= r->check.unread_blocks && !qcow2_image_partly_unread(r->image)) {
         return;
     }
     forget_plan(r);

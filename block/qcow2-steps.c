@@ -332,21 +332,35 @@ static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
     return ARRAY_FIRST_NOT_BELOW(s->bad_bitmap_slots, BadSlot, offset, offset);
 }
 
+/* Reports that @n bytes of the table of @step, from byte @first on, cannot be read. */
+static void report_unread_bitmap_table(const Step *step, uint64_t first, uint64_t n, int error, Qcow2Report *report)
+{
+    Qcow2Place table = step->fault.place;
+
+    table.structure = IMAGE_CHECK_STRUCTURE_BITMAP_TABLE;
+    table.cluster_offset += first;
+    table.cluster_size = n;
+    qcow2_report(
+        report,
+        &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {table.cluster_offset}, {step->bitmap->name}, table});
+    qcow2_report_failure(report, -error);
+}
+
 static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qcow2Report *report)
 {
     uint64_t offset = step->fault.place.cluster_offset, size = step->fault.place.cluster_size;
-    int error = can_be_read(offset, size) ? qcow2_tables_error(s->bitmap_tables, offset, size / 8) : -EIO;
+    uint64_t first = 0, n;
+    int error;
     guint i, last;
 
     qcow2_report_region(c, &step->fault.place, report);
-    if (error) {
-        Qcow2Place table = step->fault.place;
-
-        table.structure = IMAGE_CHECK_STRUCTURE_BITMAP_TABLE;
-        qcow2_report(report,
-                     &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {offset}, {step->bitmap->name}, table});
-        qcow2_report_failure(report, -error);
+    if (!can_be_read(offset, size)) {
+        report_unread_bitmap_table(step, 0, size, -EIO, report);
         return;
+    }
+    while ((n = qcow2_tables_unread_part(s->bitmap_tables, offset, size / 8, &first, &error))) {
+        report_unread_bitmap_table(step, first * 8, n * 8, error, report);
+        first += n;
     }
     last = find_bad_slot(s, offset + size);
     for (i = find_bad_slot(s, offset); i < last && !qcow2_report_full(report); i++) {

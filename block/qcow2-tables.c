@@ -10,7 +10,9 @@
 #include "block/prefetch.h"
 #include "util/number.h"
 
-#define SPAN_BYTES (UINT64_C(1) << 20) /* the longest span: it is read at once, and takes no memory when all zeros */
+#define SPAN_BYTES  (UINT64_C(1) << 20) /* the longest span: it is read at once, and takes no memory when all zeros */
+#define PIECE_BYTES UINT64_C(4096)      /* what is read alone, where a span could not be; disks lose no less */
+#define MAX_FAILED  1024                /* such pieces: a disk that has lost them all is not asked for each */
 
 /* Where one or more tables begin or end. */
 typedef struct Edge {
@@ -115,6 +117,83 @@ static bool load_span(void *opaque, size_t i, const uint8_t *bytes, int error)
     return span->slots != NULL;
 }
 
+/* Reads @piece, a part of a span that could not be read as a whole. False when memory is short. */
+static bool load_piece(Qcow2TableSpan *piece, BlockSource *source)
+{
+    piece->slots = g_try_new(uint64_t, piece->n);
+    if (!piece->slots) {
+        return false;
+    }
+    piece->error = block_source_read(source, piece->slots, piece->n * 8, piece->offset);
+    if (piece->error) {
+        g_clear_pointer(&piece->slots, g_free);
+        return true;
+    }
+    for (uint64_t k = 0; k < piece->n; k++) {
+        piece->slots[k] = GUINT64_FROM_BE(piece->slots[k]);
+    }
+    return true;
+}
+
+/* Puts what of @span can be read, and what cannot, behind @spans. False when memory is short. */
+static bool split_span(GArray *spans, const Qcow2TableSpan *span, BlockSource *source, unsigned *failed)
+{
+    uint64_t end = span->offset + span->n * 8;
+    Qcow2TableSpan piece = *span;
+
+    for (; piece.offset < end && *failed < MAX_FAILED; piece.offset += piece.n * 8) {
+        piece.n = (MIN(end, (piece.offset | (PIECE_BYTES - 1)) + 1) - piece.offset) / 8;
+        if (!load_piece(&piece, source)) {
+            return false;
+        }
+        *failed += piece.error != 0;
+        g_array_append_val(spans, piece);
+    }
+    piece.n = (end - piece.offset) / 8;
+    piece.error = span->error;
+    piece.slots = NULL;
+    if (piece.n) {
+        g_array_append_val(spans, piece);
+    }
+    return true;
+}
+
+/* Tells what of the spans that could not be read is really lost. False when memory is short. */
+static bool narrow_failures(Qcow2Tables *t, BlockSource *source)
+{
+    GArray *whole = t->spans;
+    unsigned failed = 0;
+    bool ok = true;
+
+    t->spans = g_array_new(FALSE, FALSE, sizeof(Qcow2TableSpan));
+    for (size_t i = 0; i < whole->len; i++) {
+        Qcow2TableSpan *span = &g_array_index(whole, Qcow2TableSpan, i);
+
+        if (span->error) {
+            ok = ok && split_span(t->spans, span, source, &failed);
+        } else {
+            g_array_append_val(t->spans, *span);
+        }
+    }
+    g_array_unref(whole);
+    for (size_t i = 0; i < t->spans->len; i++) {
+        if (span_at(t, i)->error) {
+            g_array_append_val(t->failed, *span_at(t, i));
+        }
+    }
+    return ok;
+}
+
+static bool any_failed(const Qcow2Tables *t)
+{
+    for (size_t i = 0; i < t->spans->len; i++) {
+        if (span_at(t, i)->error) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const Qcow2CheckOptions *options, GError **errp)
 {
     void *states[BLOCK_MAX_WORKERS];
@@ -137,14 +216,9 @@ bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const Qcow2CheckOpti
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
         states[i] = t; /* each span is its own: workers share nothing that they write */
     }
-    if (!block_prefetch(&prefetch)) {
+    if (!block_prefetch(&prefetch) || (any_failed(t) && !narrow_failures(t, source))) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the tables");
         return false;
-    }
-    for (size_t i = 0; i < t->spans->len; i++) {
-        if (span_at(t, i)->error) {
-            g_array_append_val(t->failed, *span_at(t, i));
-        }
     }
     return true;
 }
@@ -194,14 +268,36 @@ uint64_t qcow2_tables_part(const Qcow2Tables *t, uint64_t offset, uint64_t entri
     return 0;
 }
 
-int qcow2_tables_error(const Qcow2Tables *t, uint64_t offset, uint64_t entries)
+uint64_t qcow2_tables_unread_part(const Qcow2Tables *t, uint64_t offset, uint64_t entries, uint64_t *first, int *error)
 {
-    size_t i = find_span(t->failed, offset);
-    const Qcow2TableSpan *span;
+    uint64_t end = offset + entries * 8;
+    uint64_t at = offset + *first * 8;
+    size_t i = find_span(t->failed, at);
+    uint64_t to;
 
-    if (i == t->failed->len) {
+    for (to = at; i < t->failed->len; i++) {
+        const Qcow2TableSpan *span = &g_array_index(t->failed, Qcow2TableSpan, i);
+
+        if (to == at && span->offset > at) {
+            at = to = span->offset;
+        }
+        if (span->offset > to || to >= end) {
+            break;
+        }
+        to = span->offset + span->n * 8;
+        *error = span->error;
+    }
+    if (at >= end || to == at) {
         return 0;
     }
-    span = &g_array_index(t->failed, Qcow2TableSpan, i);
-    return span->offset < offset + entries * 8 ? span->error : 0;
+    *first = (at - offset) / 8;
+    return (MIN(to, end) - at) / 8;
+}
+
+int qcow2_tables_error(const Qcow2Tables *t, uint64_t offset, uint64_t entries)
+{
+    uint64_t first = 0;
+    int error = 0;
+
+    return qcow2_tables_unread_part(t, offset, entries, &first, &error) ? error : 0;
 }

@@ -49,6 +49,13 @@ const Qcow2TableSpan *qcow2_tables_spans(const Qcow2Tables *tables, size_t *n);
 uint64_t qcow2_tables_part(const Qcow2Tables *tables, uint64_t offset, uint64_t entries, uint64_t *first,
                            const uint64_t **slots);
 
+/*
+ * The first part of a table, from its entry *first on, that could not be read: *first gets its first entry, *error the
+ * negative errno value. Returns the number of entries; 0 where there is none.
+ */
+uint64_t qcow2_tables_unread_part(const Qcow2Tables *tables, uint64_t offset, uint64_t entries, uint64_t *first,
+                                  int *error);
+
 /* 0, or the error with which a part of the table at @offset could not be read. */
 int qcow2_tables_error(const Qcow2Tables *tables, uint64_t offset, uint64_t entries);
 

@@ -510,21 +510,40 @@ static size_t find_noisy(const Qcow2Walk *w, uint64_t offset)
     return ARRAY_FIRST_NOT_BELOW(w->noisy, NoisySlot, offset, offset);
 }
 
-/* False where the L1 table cannot be read, which is reported. */
-static bool tree_readable(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t *end, Qcow2Report *report)
+/* Reports that entries [@first, @first + @n) of the L1 table that @referrer refers to cannot be read. */
+static void report_unread_l1(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t first, uint64_t n, int error,
+                             Qcow2Report *report)
 {
+    unsigned reach = w->header->l2_bits + w->header->cluster_bits; /* log2 of the guest bytes behind an entry */
+    uint64_t guest = first << reach, size = n << reach;
     Qcow2Place place = *referrer;
-    int error = add_u64(place.cluster_offset, place.cluster_size, end) && *end <= BLOCK_SOURCE_MAX_LENGTH
-                    ? qcow2_tables_error(w->l1_tables, place.cluster_offset, place.cluster_size / 8)
-                    : -EIO;
 
-    if (error) {
-        place.structure = IMAGE_CHECK_STRUCTURE_L1;
-        qcow2_place_set_guest(&place, w->header, 0, w->header->size);
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE, .place = place});
-        qcow2_report_failure(report, -error);
+    place.structure = IMAGE_CHECK_STRUCTURE_L1;
+    place.cluster_offset += first * 8;
+    place.cluster_size = n * 8;
+    /* what a snapshot has behind the end of the disk is no guest data, or that of a larger disk */
+    qcow2_place_set_guest(&place, w->header, guest,
+                          guest < w->header->size ? MIN(size, w->header->size - guest) : size);
+    qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE, .place = place});
+    qcow2_report_failure(report, -error);
+}
+
+/* Reports what of the L1 table that @referrer refers to cannot be read. False where there is nothing else. */
+static bool report_unread_parts(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t *end, Qcow2Report *report)
+{
+    uint64_t entries = referrer->cluster_size / 8;
+    uint64_t first = 0, n;
+    int error;
+
+    if (!add_u64(referrer->cluster_offset, referrer->cluster_size, end) || *end > BLOCK_SOURCE_MAX_LENGTH) {
+        report_unread_l1(w, referrer, 0, entries, -EIO, report);
+        return false;
     }
-    return !error;
+    while ((n = qcow2_tables_unread_part(w->l1_tables, referrer->cluster_offset, entries, &first, &error))) {
+        report_unread_l1(w, referrer, first, n, error, report);
+        first += n;
+    }
+    return true;
 }
 
 /* Leaves the noisy slots [@first, @last) to qcow2_walk_report_hidden(). */
@@ -546,7 +565,7 @@ void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Repor
         return;
     }
     qcow2_report_region(w->counting, referrer, report);
-    if (!tree_readable(w, referrer, &end, report)) {
+    if (!report_unread_parts(w, referrer, &end, report)) {
         return;
     }
     last = find_noisy(w, end);

@@ -41,17 +41,38 @@ static bool refuse(GError **errp, int error, const char *text)
     return false;
 }
 
-/* The first @size bytes of the image, zeros behind its end; NULL and @errp set when they cannot be read. */
-static uint8_t *read_start(BlockSource *source, size_t size, GError **errp)
-{
-    g_autofree uint8_t *bytes = g_malloc(size);
-    int error = block_source_read(source, bytes, size, 0);
+/* The first bytes of an image. */
+typedef struct Start {
+    uint8_t *bytes;
+    size_t size; /* how many could be read */
+    int error;   /* why the next one could not, a positive errno value; 0 = all that were asked for are there */
+} Start;
 
+static void start_clear(Start *start)
+{
+    g_clear_pointer(&start->bytes, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Start, start_clear)
+
+/* Reads @size bytes, zeros behind the end of the file. False where there is not even the header itself. */
+static bool read_start(BlockSource *source, size_t size, Start *start)
+{
+    int error;
+
+    g_free(start->bytes);
+    *start = (Start){.bytes = g_malloc(size), .size = size};
+    error = block_source_read(source, start->bytes, size, 0);
     if (error) {
-        g_set_error(errp, BLOCK_ERROR, -error, "Could not read qcow2 header: %s", g_strerror(-error));
-        return NULL;
+        start->error = -error;
+        start->size = 0;
+        while (start->size < size &&
+               !block_source_read(source, start->bytes + start->size, QCOW2_SECTOR_SIZE, start->size)) {
+            start->size += QCOW2_SECTOR_SIZE;
+        }
+        start->error = start->size < size ? -error : 0;
     }
-    return g_steal_pointer(&bytes);
+    return start->size > 0;
 }
 
 static void warn_of_stale_bitmaps(const Qcow2Image *image, FILE *warn)
@@ -71,33 +92,50 @@ static void warn_of_stale_bitmaps(const Qcow2Image *image, FILE *warn)
             : "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent");
 }
 
-static bool read_extensions(Qcow2Image *image, const uint8_t *start, size_t size, GError **errp)
+static bool refuse_unread(const Start *start, GError **errp)
 {
-    g_autofree uint8_t *cluster = NULL;
-    bool more;
-
-    if (!qcow2_parse_extensions(start, size, &image->header, &image->extensions, &more, errp)) {
-        return false;
-    }
-    if (!more) {
-        return true;
-    }
-    cluster = read_start(image->source, image->header.cluster_size, errp);
-    return cluster &&
-           qcow2_parse_extensions(cluster, image->header.cluster_size, &image->header, &image->extensions, &more, errp);
+    g_set_error(errp, BLOCK_ERROR, start->error, "Could not read qcow2 header: %s", g_strerror(start->error));
+    return false;
 }
 
-static bool read_header(Qcow2Image *image, const uint8_t *start, size_t size, GError **errp)
+static bool read_extensions(Qcow2Image *image, Start *start, GError **errp)
 {
-    g_autofree uint8_t *cluster = NULL;
+    const Qcow2HeaderFields *h = &image->header;
+    Qcow2Extensions *e = &image->extensions;
+    bool more;
+
+    if (!qcow2_parse_extensions(start->bytes, start->size, h, e, &more, errp)) {
+        return false;
+    }
+    if (more && !start->error && start->size < h->cluster_size) {
+        if (!read_start(image->source, h->cluster_size, start)) {
+            return refuse_unread(start, errp);
+        }
+        if (!qcow2_parse_extensions(start->bytes, start->size, h, e, &more, errp)) {
+            return false;
+        }
+    }
+    if (more && start->error) {
+        image->unread_start = start->size;
+        image->start_error = start->error;
+    }
+    return true;
+}
+
+static bool read_header(Qcow2Image *image, Start *start, GError **errp)
+{
     g_autoptr(GError) error = NULL;
 
-    if (qcow2_parse_header(start, size, &image->header, &error)) {
+    if (!read_start(image->source, HEADER_READ_AHEAD, start)) {
+        return refuse_unread(start, errp);
+    }
+    if (qcow2_parse_header(start->bytes, start->size, &image->header, &error)) {
         return true;
     }
     /* names of unknown features may lie behind what was read */
-    if (image->header.cluster_size > size && (cluster = read_start(image->source, image->header.cluster_size, NULL))) {
-        return qcow2_parse_header(cluster, image->header.cluster_size, &image->header, errp);
+    if (image->header.cluster_size > start->size && !start->error &&
+        read_start(image->source, image->header.cluster_size, start)) {
+        return qcow2_parse_header(start->bytes, start->size, &image->header, errp);
     }
     g_propagate_error(errp, g_steal_pointer(&error));
     return false;
@@ -128,12 +166,15 @@ static bool check_l1_and_crypt(const Qcow2HeaderFields *h, GError **errp)
 }
 
 /* Tests 25 to 30, as far as they are about the image itself. */
-static bool check_rest(const Qcow2HeaderFields *h, const Qcow2Extensions *e, GError **errp)
+static bool check_rest(const Qcow2Image *image, GError **errp)
 {
+    const Qcow2HeaderFields *h = &image->header;
+    const Qcow2Extensions *e = &image->extensions;
+
     if ((h->autoclear_features & QCOW2_AUTOCLEAR_DATA_FILE_RAW) && !qcow2_has_data_file(h)) {
         return refuse(errp, EINVAL, "data-file-raw requires a data file");
     }
-    if (h->crypt_method == QCOW2_CRYPT_LUKS && !e->has_crypt_header) {
+    if (h->crypt_method == QCOW2_CRYPT_LUKS && !e->has_crypt_header && !image->unread_start) {
         return refuse(errp, EINVAL, "Missing CRYPTO header for crypt method 2");
     }
     if (h->backing_file_offset &&
@@ -149,17 +190,16 @@ static bool check_rest(const Qcow2HeaderFields *h, const Qcow2Extensions *e, GEr
 Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp)
 {
     g_autoptr(Qcow2Image) image = g_new0(Qcow2Image, 1);
-    g_autofree uint8_t *start = NULL;
+    g_auto(Start) start = {0};
 
     image->source = source;
     image->opened = block_source_state(source);
-    start = read_start(source, HEADER_READ_AHEAD, errp);
-    if (!start || !read_header(image, start, HEADER_READ_AHEAD, errp) || !check_l1_and_crypt(&image->header, errp) ||
-        !read_refcount_table(image, errp) || !read_extensions(image, start, HEADER_READ_AHEAD, errp)) {
+    if (!read_header(image, &start, errp) || !check_l1_and_crypt(&image->header, errp) ||
+        !read_refcount_table(image, errp) || !read_extensions(image, &start, errp)) {
         return NULL;
     }
     warn_of_stale_bitmaps(image, warn);
-    if (!check_rest(&image->header, &image->extensions, errp)) {
+    if (!check_rest(image, errp)) {
         return NULL;
     }
     return g_steal_pointer(&image);
@@ -168,7 +208,7 @@ Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp)
 void qcow2_close(Qcow2Image *image)
 {
     if (image) {
-        g_free(image->refcount_table.entries);
+        qcow2_refcount_table_clear(&image->refcount_table);
         g_free(image);
     }
 }
@@ -287,10 +327,25 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
            count_references(c, visitor, errp) && source_there(c, errp);
 }
 
+static void report_unread_start(Qcow2Check *c)
+{
+    const Qcow2Image *image = c->image;
+
+    if (image->unread_start) {
+        qcow2_report(&c->report, &(Qcow2Finding){QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE,
+                                                 {image->unread_start},
+                                                 {g_strerror(image->start_error)},
+                                                 qcow2_place_range(IMAGE_CHECK_STRUCTURE_HEADER, image->unread_start,
+                                                                   image->header.cluster_size - image->unread_start)});
+        qcow2_report_failure(&c->report, image->start_error);
+    }
+}
+
 bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
 {
     enter_phase(c, CHECK_PHASE_COMPARING);
     qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
+    report_unread_start(c);
     return qcow2_count_refcount_blocks(&c->image->refcount_table, &c->counting, &c->report, errp);
 }
 

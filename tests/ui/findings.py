@@ -652,7 +652,8 @@ def plain_output():
 
 
 # Only where reading fails, which tests/unit/block/test-check-faults.c has happen, or the image changes (tests/attacks/run).
-NOT_HERE = {"snapshot-table-unreadable", "l2-unreadable", "bitmap-directory-unreadable", "changed-during-check"}
+NOT_HERE = {"snapshot-table-unreadable", "l2-unreadable", "bitmap-directory-unreadable", "changed-during-check",
+            "header-extensions-unreadable", "refcount-table-unreadable"}
 
 
 @case

@@ -228,13 +228,105 @@ static void test_every_cluster(void)
         for (unsigned n = 1; cluster + n <= CLUSTERS; n++) {
             g_auto(Image) image = {0};
 
-            if (cluster <= REFTABLE) {
+            if (cluster == HEADER) {
                 continue;
             }
             image_begin(&image);
             check(&image, AT(cluster), AT(n));
             g_assert_nonnull(image.result.check->viscera);
         }
+    }
+}
+
+/* Faults of an image, and the clusters without one of which a fault cannot be found. */
+static const struct {
+    ImageCheckFindingKind kind;
+    uint64_t entry;
+    unsigned needs[4];
+} faults[] = {
+    {QCOW2_FINDING_L1_RESERVED_BITS, AT(ACTIVE_L1) + 8, {ACTIVE_L1}},
+    {QCOW2_FINDING_L2_RESERVED_BITS, AT(L2_A) + 1024, {ACTIVE_L1, L2_A}},
+    {QCOW2_FINDING_DATA_UNALIGNED, AT(L2_B) + 1024, {ACTIVE_L1, L2_B}},
+    {QCOW2_FINDING_L2_RESERVED_BITS, AT(L2_C) + 1024, {SNAPSHOTS, SNAPSHOT_L1, L2_C}},
+    {QCOW2_FINDING_BITMAP_TABLE_ENTRY, AT(BITMAP_TABLE), {DIRECTORY, BITMAP_TABLE}},
+    {QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS, AT(REFTABLE) + 16, {REFTABLE}},
+    {QCOW2_FINDING_REFCOUNT_TOO_LOW, 0, {REFTABLE, REFBLOCK, ACTIVE_L1, L2_A}},
+    {QCOW2_FINDING_L2_COPIED_WRONG, AT(L2_A), {REFTABLE, REFBLOCK, ACTIVE_L1, L2_A}},
+    {QCOW2_FINDING_LEAK, 0, {REFTABLE, REFBLOCK}},
+};
+
+static void spoil(uint8_t *bytes)
+{
+    put_be64(bytes + AT(ACTIVE_L1) + 8, COPIED | AT(L2_B) | 2);
+    put_be64(bytes + AT(L2_A) + 1024, 2);
+    put_be64(bytes + AT(L2_B) + 1024, COPIED | (AT(DATA_B) + 512));
+    put_be64(bytes + AT(L2_C) + 1024, 2);
+    put_be64(bytes + AT(BITMAP_TABLE), 2);
+    put_be64(bytes + AT(REFTABLE) + 16, 2);
+    put_refcount(bytes, DATA_A, 0);
+}
+
+static bool needs(size_t fault, unsigned cluster)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(faults[fault].needs); i++) {
+        if (cluster != HEADER && faults[fault].needs[i] == cluster) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool found(const Image *image, size_t fault)
+{
+    for (size_t i = 0; i < image->result.check->findings.len; i++) {
+        const ImageCheckFinding *f = &image->result.check->findings.items[i];
+
+        if (f->kind == faults[fault].kind && (!faults[fault].entry || f->entry_offset == faults[fault].entry)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing is found that is wrong but what is wrong: of corruptions, where @sector cannot be read. */
+static void expect_no_others(const Image *image, unsigned sector)
+{
+    for (size_t i = 0; i < image->result.check->findings.len; i++) {
+        const ImageCheckFinding *f = &image->result.check->findings.items[i];
+        bool known = f->severity != IMAGE_CHECK_SEVERITY_CORRUPTION;
+
+        for (size_t k = 0; k < G_N_ELEMENTS(faults); k++) {
+            known = known || f->kind == faults[k].kind;
+        }
+        if (!known) {
+            g_error("sector %u unread, and %s", sector, f->message);
+        }
+    }
+}
+
+/* Whichever sector cannot be read, all faults are found that can be without it, and nothing else is called wrong. */
+static void test_every_sector(void)
+{
+    /* how much of each cluster a check needs, in bytes */
+    static const unsigned read[CLUSTERS] = {
+        [REFTABLE] = CLUSTER, [REFBLOCK] = CLUSTER, [ACTIVE_L1] = 16, [L2_A] = CLUSTER, [L2_B] = CLUSTER,
+        [SNAPSHOTS] = 58,     [SNAPSHOT_L1] = 8,    [L2_C] = CLUSTER, [DIRECTORY] = 32, [BITMAP_TABLE] = 8,
+    };
+
+    for (unsigned sector = 1; sector < AT(CLUSTERS) / 512; sector++) {
+        unsigned cluster = sector / (CLUSTER / 512);
+        g_auto(Image) image = {.findings = true};
+
+        image_begin(&image);
+        spoil(image.bytes);
+        check(&image, (uint64_t)sector * 512, 512);
+        for (size_t i = 0; i < G_N_ELEMENTS(faults); i++) {
+            if (!needs(i, cluster) && !found(&image, i)) {
+                g_error("sector %u unread, and fault %zu not found", sector, i);
+            }
+        }
+        expect_no_others(&image, sector);
+        g_assert_cmpint(image.result.check->check_errors > 0, ==, sector * 512 - AT(cluster) < read[cluster]);
     }
 }
 
@@ -268,6 +360,8 @@ static void test_findings(void)
     expect_unreadable(SNAPSHOTS, QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE, IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, 0, 40);
     expect_unreadable(DIRECTORY, QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE, IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, 0,
                       32);
+    expect_unreadable(REFTABLE, QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE, IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                      AT_REFTABLE_OFFSET, 4096);
     expect_unreadable(BITMAP_TABLE, QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, IMAGE_CHECK_STRUCTURE_BITMAP_TABLE,
                       AT(DIRECTORY), 8);
 }
@@ -287,11 +381,85 @@ static void expect_refused(uint64_t bad, const char *message)
     g_assert_cmpstr(error->message, ==, message);
 }
 
-/* Without the header or the refcount table there is no image to check (spec check-behaviour 2.2, tests 1 and 23). */
+/* Without the header itself there is no image to check (spec check-behaviour 2.2, test 1). */
 static void test_refused(void)
 {
     expect_refused(0, "Could not read qcow2 header: Input/output error");
-    expect_refused(AT(REFTABLE), "Could not initialize refcount handling: Input/output error");
+}
+
+/* Without the refcount table no count is known, so that none is wrong; what refers to what is checked all the same. */
+static void test_refcount_table(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    put_be64(image.bytes + AT(L2_B) + 8, 2);
+    check(&image, AT(REFTABLE), 8);
+    expect(&image,
+           "ERROR found l2 entry with reserved bits set: 2\n"
+           "ERROR refcount table at 0x10000: Input/output error; reference counts behind it are unknown\n",
+           1, 0, 1, EIO);
+    g_assert_cmpint(image.result.check->allocated_clusters, ==, 2);
+    g_assert_cmpint(image.result.check->image_end_offset, ==, AT(15));
+}
+
+/* A page of it that has no entry hides nothing, but nobody knows that. */
+static void test_refcount_table_end(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, AT(REFTABLE) + 8192, 512);
+    expect(&image,
+           "ERROR refcount table at 0x12000: Input/output error; reference counts behind it are unknown\n" LEAKED(15),
+           0, 1, 1, EIO);
+}
+
+/* Bytes of the header cluster that nothing is in are not missed. */
+static void test_behind_extensions(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    check(&image, 512, 4096);
+    expect(&image, LEAKED(15), 0, 1, 0, 0);
+}
+
+/* Where the extensions go on behind what can be read, it is said that something may be missing, and where. */
+static void test_extensions(void)
+{
+    static const uint64_t places[] = {512, 1024, 4096, 8192};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_auto(Image) image = {0};
+        g_autofree char *expected =
+            g_strdup_printf("ERROR header extensions from 0x%" G_GINT64_MODIFIER
+                            "x on: Input/output error; bitmaps and an encryption header may be missing\n" LEAKED(12)
+                                LEAKED(13) LEAKED(14) LEAKED(15),
+                            places[i]);
+
+        image_begin(&image);
+        /* an unknown extension of 10000 bytes, and the bitmaps behind it */
+        memmove(image.bytes + AT_EXTENSIONS + 10008, image.bytes + AT_EXTENSIONS, 32);
+        put_be32(image.bytes + AT_EXTENSIONS, 0x12345678);
+        put_be32(image.bytes + AT_EXTENSIONS + 4, 10000);
+        check(&image, places[i], 512);
+        expect(&image, expected, 0, 4, 1, EIO);
+    }
+}
+
+/* An encrypted image whose encryption header is named where it cannot be read is no image without one. */
+static void test_crypt_extension(void)
+{
+    g_auto(Image) image = {0};
+
+    image_begin(&image);
+    put_be32(image.bytes + AT_CRYPT_METHOD, 2);
+    put_be32(image.bytes + AT_EXTENSIONS, 0x12345678);
+    put_be32(image.bytes + AT_EXTENSIONS + 4, 1000);
+    check(&image, 512, 512);
+    g_assert_cmpint(image.result.check->check_errors, ==, 1);
+    g_assert_cmpint(image.result.failure, ==, EIO);
 }
 
 int main(int argc, char **argv)
@@ -312,5 +480,11 @@ int main(int argc, char **argv)
     g_test_add_func("/check-faults/every-cluster", test_every_cluster);
     g_test_add_func("/check-faults/findings", test_findings);
     g_test_add_func("/check-faults/refused", test_refused);
+    g_test_add_func("/check-faults/refcount-table", test_refcount_table);
+    g_test_add_func("/check-faults/refcount-table-end", test_refcount_table_end);
+    g_test_add_func("/check-faults/behind-extensions", test_behind_extensions);
+    g_test_add_func("/check-faults/extensions", test_extensions);
+    g_test_add_func("/check-faults/crypt-extension", test_crypt_extension);
+    g_test_add_func("/check-faults/every-sector", test_every_sector);
     return g_test_run();
 }

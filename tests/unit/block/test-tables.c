@@ -214,6 +214,11 @@ static ssize_t fail_below_64(BlockSource *source, void *buffer, size_t size, uin
     return size;
 }
 
+static ssize_t fail_always(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    return -EIO;
+}
+
 /* Slots that cannot be read are an error of the tables that have them, and of no other. */
 static void test_error(void)
 {
@@ -242,6 +247,63 @@ static void test_error(void)
     g_assert_cmpuint(first, ==, 4);
 }
 
+/* Of @size bytes, those from 8192 to 16384 and from 1 MiB + 4096 to 1 MiB + 8192 cannot be read. */
+static ssize_t fail_in_places(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    uint64_t end = offset + size;
+
+    if ((offset < 16384 && end > 8192) || (offset < 1056768 && end > 1052672)) {
+        return -EIO;
+    }
+    memset(buffer, 1, size);
+    return size;
+}
+
+/* Only what really cannot be read of a table is lost, by pages of the disk; it is told part by part. */
+static void test_unread_parts(void)
+{
+    static const BlockSourceOps ops = {.read_at = fail_in_places};
+    BlockSource source = {.ops = &ops, .length = 4 << 20};
+    g_autoptr(Qcow2Tables) tables = qcow2_tables_new();
+    const uint64_t *slots;
+    uint64_t first = 0;
+    int error;
+
+    qcow2_tables_add(tables, 512, 2 << 17, true); /* 2 MiB */
+    load_tables(tables, &source);
+    g_assert_cmpuint(qcow2_tables_unread_part(tables, 512, 2 << 17, &first, &error), ==, 1024);
+    g_assert_cmpuint(first, ==, (8192 - 512) / 8);
+    g_assert_cmpint(error, ==, -EIO);
+    first += 1024;
+    g_assert_cmpuint(qcow2_tables_unread_part(tables, 512, 2 << 17, &first, &error), ==, 512);
+    g_assert_cmpuint(first, ==, (1052672 - 512) / 8);
+    first += 512;
+    g_assert_cmpuint(qcow2_tables_unread_part(tables, 512, 2 << 17, &first, &error), ==, 0);
+    /* a table that begins and ends inside a part */
+    first = 0;
+    g_assert_cmpuint(qcow2_tables_unread_part(tables, 12288, 10, &first, &error), ==, 10);
+    g_assert_cmpuint(first, ==, 0);
+    first = 16383 / 8;
+    g_assert_cmpuint(qcow2_tables_part(tables, 0, 1 << 17, &first, &slots), >, 0);
+    g_assert_cmpuint(first, ==, 16384 / 8);
+    g_assert_cmphex(slots[0], ==, 0x0101010101010101);
+}
+
+/* A disk that reads nothing at all is not asked for each page of large tables. */
+static void test_all_failed(void)
+{
+    static const BlockSourceOps ops = {.read_at = fail_always};
+    BlockSource source = {.ops = &ops, .length = 64 << 20};
+    g_autoptr(Qcow2Tables) tables = qcow2_tables_new();
+    uint64_t first = 0;
+    int error;
+
+    qcow2_tables_add(tables, 0, 4 << 20, true); /* 32 MiB: 8192 pages */
+    load_tables(tables, &source);
+    g_assert_cmpuint(source.failed_reads, <, 2048);
+    g_assert_cmpuint(qcow2_tables_unread_part(tables, 0, 4 << 20, &first, &error), ==, 4 << 20);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -255,5 +317,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tables/part-of-span", test_part_of_span);
     g_test_add_func("/tables/part-cut", test_part_cut);
     g_test_add_func("/tables/error", test_error);
+    g_test_add_func("/tables/unread-parts", test_unread_parts);
+    g_test_add_func("/tables/all-failed", test_all_failed);
     return g_test_run();
 }
