@@ -124,17 +124,16 @@ bool undo_rollback_from(BlockSource *file, const char *name, BlockSource *image,
     return restore(&contents, file, image, errp);
 }
 
-bool undo_rollback(const char *path, BlockSource *image, FILE *say, GError **errp)
+BlockSource *undo_rollback_open(const char *path, GError **errp)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BlockSource) file = block_source_open_file(path, &(FileOptions){.no_locking = true}, &error);
+    BlockSource *file = block_source_open_file(path, &(FileOptions){.no_locking = true}, &error);
 
     if (!file) {
         g_autofree char *shown = text_escape(path, strlen(path));
 
         g_set_error(errp, BLOCK_ERROR, error->code, "Could not open undo file '%s': %s", shown,
                     g_strerror(error->code));
-        return false;
     }
-    return undo_rollback_from(file, path, image, say, errp);
+    return file;
 }

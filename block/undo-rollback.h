@@ -19,13 +19,14 @@
 
 #include "block/source.h"
 
-/*
- * Makes @image, opened for writing, what it was before the repair that wrote the undo file at @path. Tells @say, which
- * may be NULL, what will be done before it does it. False and @errp set when anything is wrong.
- */
-bool undo_rollback(const char *path, BlockSource *image, FILE *say, GError **errp);
+/* Opens the undo file at @path, to be closed with block_source_close(). NULL and @errp set when that fails. */
+BlockSource *undo_rollback_open(const char *path, GError **errp);
 
-/* The same with an undo file that is open; @name is for messages. */
+/*
+ * Makes @image, opened for writing, what it was before the repair that wrote the undo file @file, called @name in
+ * messages. Tells @say, which may be NULL, what will be done before it does it. False and @errp set when anything is
+ * wrong.
+ */
 bool undo_rollback_from(BlockSource *file, const char *name, BlockSource *image, FILE *say, GError **errp);
 
 #endif

@@ -343,12 +343,19 @@ static int rollback(const CheckCommand *command, const ImageTarget *target)
 {
     const CheckOptions *options = &command->options;
     g_autoptr(GError) error = NULL;
+    g_auto(CheckFiles) none = {0};
     g_autoptr(BlockSource) source = image_target_open_writable(target, &error);
+    g_autoptr(BlockSource) undo = NULL;
+    unsigned layers;
 
     if (!source) {
         return could_not_open(command, error);
     }
-    if (!undo_rollback(options->rollback, source, options->quiet ? NULL : stdout, &error)) {
+    undo = undo_rollback_open(options->rollback, &error);
+    if (undo && !lock_in(options, target, &none, &layers)) {
+        return EXIT_FAILED;
+    }
+    if (!undo || !undo_rollback_from(undo, options->rollback, source, options->quiet ? NULL : stdout, &error)) {
         error_report("%s", error->message);
         return EXIT_FAILED;
     }

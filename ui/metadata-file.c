@@ -158,16 +158,16 @@ void metadata_file_free(MetadataFile *file)
 
 /* ---- reading a stream ---- */
 
-typedef struct StreamReader {
+struct MetadataStream {
     FILE *in;
     GChecksum *digest;
     MetadataFile *file;
     uint64_t length; /* of the image */
     uint64_t written;
-    uint8_t *part;
-} StreamReader;
+    uint8_t part[MAX_PART];
+};
 
-static bool get(StreamReader *r, void *bytes, size_t size, GError **errp)
+static bool get(MetadataStream *r, void *bytes, size_t size, GError **errp)
 {
     if (fread(bytes, 1, size, r->in) != size) {
         return ferror(r->in) ? fail(errp, EIO, "The stream cannot be read")
@@ -177,7 +177,7 @@ static bool get(StreamReader *r, void *bytes, size_t size, GError **errp)
     return true;
 }
 
-static bool check_digest(StreamReader *r, GError **errp)
+static bool check_digest(MetadataStream *r, GError **errp)
 {
     uint8_t wanted[DIGEST_SIZE], found[DIGEST_SIZE];
     gsize size = sizeof(wanted);
@@ -190,7 +190,7 @@ static bool check_digest(StreamReader *r, GError **errp)
 }
 
 /* Reads one record; *end is set at the last. */
-static bool restore_record(StreamReader *r, bool *end, GError **errp)
+static bool restore_record(MetadataStream *r, bool *end, GError **errp)
 {
     RecordHeader header;
     uint64_t offset, size;
@@ -211,7 +211,7 @@ static bool restore_record(StreamReader *r, bool *end, GError **errp)
     return get(r, r->part, size, errp) && metadata_file_write(r->file, offset, r->part, size, errp);
 }
 
-static bool restore_begin(StreamReader *r, const char *path, GError **errp)
+static bool restore_begin(MetadataStream *r, const char *path, GError **errp)
 {
     char magic[MAGIC_SIZE];
     uint64_t length;
@@ -231,19 +231,33 @@ static bool restore_begin(StreamReader *r, const char *path, GError **errp)
     return r->file != NULL;
 }
 
-bool metadata_file_restore(FILE *in, const char *path, uint64_t *written, GError **errp)
+MetadataStream *metadata_stream_new(FILE *in, const char *path, GError **errp)
 {
-    g_autoptr(GChecksum) digest = g_checksum_new(G_CHECKSUM_SHA256);
-    g_autofree uint8_t *part = g_malloc(MAX_PART);
-    StreamReader reader = {.in = in, .digest = digest, .part = part};
-    bool end = false;
-    bool ok = restore_begin(&reader, path, errp);
+    g_autoptr(MetadataStream) r = g_new0(MetadataStream, 1);
 
-    while (ok && !end) {
-        ok = restore_record(&reader, &end, errp);
+    r->in = in;
+    r->digest = g_checksum_new(G_CHECKSUM_SHA256);
+    return restore_begin(r, path, errp) ? g_steal_pointer(&r) : NULL;
+}
+
+bool metadata_stream_restore(MetadataStream *r, uint64_t *written, GError **errp)
+{
+    bool end = false;
+
+    while (!end) {
+        if (!restore_record(r, &end, errp)) {
+            return false;
+        }
     }
-    ok = ok && metadata_file_commit(reader.file, errp);
-    g_clear_pointer(&reader.file, metadata_file_free);
-    *written = reader.written;
-    return ok;
+    *written = r->written;
+    return metadata_file_commit(r->file, errp);
+}
+
+void metadata_stream_free(MetadataStream *r)
+{
+    if (r) {
+        g_clear_pointer(&r->file, metadata_file_free);
+        g_checksum_free(r->digest);
+        g_free(r);
+    }
 }

@@ -128,11 +128,12 @@ static BlockSource *open_source(Metadump *dump, GError **errp)
     return g_steal_pointer(&source);
 }
 
-/* From here on the image is read, and what it says is not to be trusted. */
+/* From here on the image or the stream is read, and what it says is not to be trusted. */
 static void lock_in(const Metadump *dump)
 {
     const char *files[] = {dump->options->destination, NULL};
-    SandboxNeeds needs = {.network = dump->remote, .files = files};
+    bool to_stream = g_str_equal(dump->options->destination, "-");
+    SandboxNeeds needs = {.network = dump->remote, .files = to_stream ? NULL : files};
     unsigned layers;
 
     memory_plan(); /* looks at the machine */
@@ -160,6 +161,17 @@ static bool dump_image(Metadump *dump, GError **errp)
            metadata_file_commit(dump->file, errp);
 }
 
+static bool restore_image(Metadump *dump, GError **errp)
+{
+    g_autoptr(MetadataStream) stream = metadata_stream_new(stdin, dump->options->destination, errp);
+
+    if (!stream) {
+        return false;
+    }
+    lock_in(dump);
+    return metadata_stream_restore(stream, &dump->written, errp);
+}
+
 /* ---- either way ---- */
 
 static bool run(Metadump *dump, GError **errp)
@@ -179,7 +191,7 @@ static bool run(Metadump *dump, GError **errp)
                             "--scramble-names is for when the stream is made: its names are what they are");
         return false;
     }
-    return metadata_file_restore(stdin, options->destination, &dump->written, errp);
+    return restore_image(dump, errp);
 }
 
 static void print_summary(const Metadump *dump)

@@ -31,7 +31,16 @@ bool metadata_file_commit(MetadataFile *file, GError **errp);
 void metadata_file_free(MetadataFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetadataFile, metadata_file_free)
 
-/* Reads a stream from @in and makes a file of it; *@written gets the bytes in it. */
-bool metadata_file_restore(FILE *in, const char *path, uint64_t *written, GError **errp);
+/* A stream that is being made a file again. */
+typedef struct MetadataStream MetadataStream;
+
+/* Reads the beginning of a stream from @in, which is borrowed, and opens the file at @path. Nothing else is opened. */
+MetadataStream *metadata_stream_new(FILE *in, const char *path, GError **errp);
+
+/* Reads the rest, and gives the file its name; *@written gets the bytes in it. */
+bool metadata_stream_restore(MetadataStream *stream, uint64_t *written, GError **errp);
+
+void metadata_stream_free(MetadataStream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetadataStream, metadata_stream_free)
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * A deliberate hole: preloaded, it makes each read of the image do what an image that has taken over the program would
+ * A deliberate hole: preloaded, it makes each read of the image, and each write at a place of a file, do what an image that has taken over the program would
  * do, and says on standard error how far it came. For tests/attacks/run.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -31,17 +31,12 @@ static const char *try_process(void)
     return outcome(pid);
 }
 
-ssize_t pread64(int fd, void *buffer, size_t size, off_t offset)
+/* Does all that should not be possible, and says how far it came. */
+static void take_over(void)
 {
-    static ssize_t (*real)(int, void *, size_t, off_t);
     static __thread int trying; /* the attempts may read, too */
     char line[200];
 
-    if (!real) {
-        void *symbol = dlsym(RTLD_NEXT, "pread64");
-
-        memcpy(&real, &symbol, sizeof(real));
-    }
     if (!trying++) {
         int file = open("/etc/passwd", O_RDONLY);
         const char *opened = outcome(file);
@@ -58,5 +53,30 @@ ssize_t pread64(int fd, void *buffer, size_t size, off_t offset)
         }
     }
     trying--;
+}
+
+ssize_t pread64(int fd, void *buffer, size_t size, off_t offset)
+{
+    static ssize_t (*real)(int, void *, size_t, off_t);
+
+    if (!real) {
+        void *symbol = dlsym(RTLD_NEXT, "pread64");
+
+        memcpy(&real, &symbol, sizeof(real));
+    }
+    take_over();
+    return real(fd, buffer, size, offset);
+}
+
+ssize_t pwrite64(int fd, const void *buffer, size_t size, off_t offset)
+{
+    static ssize_t (*real)(int, const void *, size_t, off_t);
+
+    if (!real) {
+        void *symbol = dlsym(RTLD_NEXT, "pwrite64");
+
+        memcpy(&real, &symbol, sizeof(real));
+    }
+    take_over();
     return real(fd, buffer, size, offset);
 }

@@ -350,6 +350,7 @@ static void test_names(Fixture *f, gconstpointer data)
 {
     g_autofree char *folder = g_dir_make_tmp("undo-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "odd\nname", NULL);
+    g_autoptr(BlockSource) file = NULL;
     g_autoptr(GError) error = NULL;
     UndoFile *undo = undo_file_create(path, f->image, NULL);
 
@@ -367,10 +368,11 @@ static void test_names(Fixture *f, gconstpointer data)
                                          error->message));
     write_fill(f, 4096, 'x', 1);
     g_clear_error(&error);
-    g_assert_false(undo_rollback(path, f->image, NULL, &error));
+    file = undo_rollback_open(path, NULL);
+    g_assert_false(undo_rollback_from(file, path, f->image, NULL, &error));
     g_assert_true(g_pattern_match_simple("*odd\\x0aname': At offset 4096*", error->message));
     g_assert_cmpint(block_source_write(f->image, "new", 3, 4096), ==, 0);
-    g_assert_true(undo_rollback(path, f->image, NULL, NULL));
+    g_assert_true(undo_rollback_from(file, path, f->image, NULL, NULL));
     assert_original(f);
     g_unlink(path);
     g_rmdir(folder);
