@@ -83,13 +83,17 @@ static int compare_trees(const void *a, const void *b)
 static void sort_trees(Qcow2Steps *s)
 {
     uint64_t end = 0;
+    guint widest = 0;
 
     g_array_sort(s->trees, compare_trees);
     for (guint i = 0; i < s->trees->len; i++) {
         Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, i);
 
-        end = MAX(end, tree->offset + tree->entries * 8);
-        tree->end_so_far = end;
+        if (tree->offset + tree->entries * 8 >= end) {
+            end = tree->offset + tree->entries * 8;
+            widest = i;
+        }
+        tree->widest = widest;
         if (tree->snapshot == QCOW2_TREE_ACTIVE) {
             s->active = tree;
         }
@@ -103,17 +107,17 @@ static bool tree_has_slot(const Qcow2Tree *tree, uint64_t slot)
 
 const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint64_t *l1_index)
 {
-    const Qcow2Tree *found = s->active && tree_has_slot(s->active, slot) ? s->active : NULL;
     size_t behind = ARRAY_FIRST_NOT_BELOW(s->trees, Qcow2Tree, offset, slot + 1);
+    const Qcow2Tree *found = s->active;
 
-    while (!found && behind > 0 && g_array_index(s->trees, Qcow2Tree, behind - 1).end_so_far > slot) {
-        const Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, --behind);
-
-        found = tree_has_slot(tree, slot) ? tree : NULL;
+    /* of those that begin before the slot, one has it if the one that ends last does */
+    if (behind > 0 && (!found || !tree_has_slot(found, slot))) {
+        found = &g_array_index(s->trees, Qcow2Tree, g_array_index(s->trees, Qcow2Tree, behind - 1).widest);
     }
-    if (found) {
-        *l1_index = (slot - found->offset) / 8;
+    if (!found || !tree_has_slot(found, slot)) {
+        return NULL;
     }
+    *l1_index = (slot - found->offset) / 8;
     return found;
 }
 

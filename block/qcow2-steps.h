@@ -17,8 +17,8 @@
 typedef struct Qcow2Tree {
     uint64_t offset;
     uint64_t entries;
-    uint64_t end_so_far; /* the greatest end of this tree and of those before it */
-    int snapshot;        /* index in the snapshot table; QCOW2_TREE_ACTIVE = the active table */
+    guint widest; /* which ends last of this tree and those before it: an index in Qcow2Steps.trees */
+    int snapshot; /* index in the snapshot table; QCOW2_TREE_ACTIVE = the active table */
 } Qcow2Tree;
 
 #define QCOW2_TREE_ACTIVE (-1)
@@ -40,7 +40,8 @@ void qcow2_steps_clear(Qcow2Steps *steps);
 
 /*
  * The tree whose L1 table has the entry at @slot of the file, and the index of the entry; the active one if it is among
- * several. NULL where there is none.
+ * several, else the one that ends last. NULL where there is none. In time logarithmic in the number of trees, however
+ * they lie over one another.
  */
 const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *steps, uint64_t slot, uint64_t *l1_index);
 

@@ -108,10 +108,7 @@ static void test_thinning(void)
 {
     enum { TABLES = 400 }; /* 3.1 million clusters */
     Qcow2HeaderFields h = {.cluster_bits = 16, .cluster_size = CLUSTER, .l2_bits = 13};
-    Qcow2Tree tree = {.offset = AT(ACTIVE_L1),
-                      .entries = TABLES,
-                      .end_so_far = AT(ACTIVE_L1) + 8 * TABLES,
-                      .snapshot = QCOW2_TREE_ACTIVE};
+    Qcow2Tree tree = {.offset = AT(ACTIVE_L1), .entries = TABLES, .snapshot = QCOW2_TREE_ACTIVE};
     Qcow2Steps steps = {.trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree))};
     g_autoptr(Qcow2MappingCollector) collector = qcow2_mapping_collector_new(&h, &steps, 2, NULL);
     Mappings mappings;

@@ -93,10 +93,42 @@ static void test_overlapping(void)
     fixture_free(f);
 }
 
+/*
+ * As many snapshots as there may be, half of them with one L1 table in the other like Russian dolls: a search that goes
+ * back tree by tree would look at tens of thousands for each entry, for minutes.
+ */
+static void test_nested(void)
+{
+    enum { SNAPSHOTS = 65536, ENTRIES = 4 << 20, STEP = 8 };
+    Fixture *f = fixture_new();
+    uint64_t index, length = ENTRIES * UINT64_C(8);
+    gint64 begin;
+
+    block_source_close(f->image.source);
+    f->image.source = block_source_new_memory(f->bytes, 0); /* where the file has nothing, tables are zeros */
+    f->image.header.cluster_bits = 9;
+    f->image.header.cluster_size = 512;
+    f->image.header.l1_size = 0;
+    for (uint64_t i = 0; i < SNAPSHOTS; i++) {
+        add_snapshot(f, i * 512, i * 512 * 2 < length ? ENTRIES - i * 128 : 1);
+    }
+    init_steps(f);
+    begin = g_get_monotonic_time();
+    for (uint64_t slot = 0; slot < length + 4096; slot += STEP) {
+        const Qcow2Tree *tree = qcow2_steps_find_tree(&f->steps, slot, &index);
+
+        g_assert_cmpint(tree != NULL, ==, slot < length);
+        g_assert_true(!tree || index == (slot - tree->offset) / 8);
+    }
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 10 * G_USEC_PER_SEC);
+    fixture_free(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/steps/slots-of-tables-apart", test_apart);
     g_test_add_func("/steps/slots-of-overlapping-tables", test_overlapping);
+    g_test_add_func("/steps/slots-of-nested-tables", test_nested);
     return g_test_run();
 }
