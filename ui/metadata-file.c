@@ -200,7 +200,7 @@ static bool restore_record(MetadataStream *r, bool *end, GError **errp)
     }
     offset = GUINT64_FROM_BE(header.offset);
     size = GUINT32_FROM_BE(header.size);
-    *end = offset == STREAM_END && size == DIGEST_SIZE;
+    *end = offset == STREAM_END && size == DIGEST_SIZE && !header.zero;
     if (*end) {
         return check_digest(r, errp);
     }
