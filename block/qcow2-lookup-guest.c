@@ -9,6 +9,7 @@
 #include "block/qcow2-format.h"
 #include "block/qcow2-l2.h"
 #include "block/qcow2-lookup.h"
+#include "qapi/util.h"
 #include "util/number.h"
 
 typedef struct Lookup {
@@ -213,8 +214,11 @@ static void explain_plain(Lookup *l)
     }
 }
 
-/* The table is read once more, all of it: so it can be decoded as a check does it. */
-static void look_at_l2(Lookup *l)
+/*
+ * The table is read once more, all of it: so it can be decoded as a check does it. False and @errp set where memory is
+ * short.
+ */
+static bool look_at_l2(Lookup *l, GError **errp)
 {
     const Qcow2HeaderFields *h = l->header;
     BlockSource *source = l->check->image->source;
@@ -223,11 +227,14 @@ static void look_at_l2(Lookup *l)
     g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
     g_autoptr(Qcow2L2Result) contents = qcow2_l2_result_new(h);
 
+    if (!contents) {
+        return qapi_set_out_of_memory(errp);
+    }
     if (table % h->cluster_size) {
         break_off(l, "the offset in the L1 entry is not cluster aligned");
     } else if (table >= source->length) {
         break_off(l, "the L2 table is beyond the end of the file");
-    } else if (!contents || block_source_read(source, bytes, h->cluster_size, table) < 0) {
+    } else if (block_source_read(source, bytes, h->cluster_size, table) < 0) {
         break_off(l, "the L2 table cannot be read");
     } else {
         l->answer->l2 = decode_l2_entry(l, bytes, index);
@@ -238,6 +245,7 @@ static void look_at_l2(Lookup *l)
             explain_plain(l);
         }
     }
+    return true;
 }
 
 ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t offset, const char *snapshot,
@@ -257,10 +265,10 @@ ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t
         answer->snapshot = g_strdup(g_array_index(check->snapshots.items, Qcow2Snapshot, tree->snapshot).name);
     }
     if (look_at_l1(&l, tree)) {
-        if (answer->l1.offset) {
-            look_at_l2(&l);
-        } else {
+        if (!answer->l1.offset) {
             answer->state = IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
+        } else if (!look_at_l2(&l, errp)) {
+            return NULL;
         }
     }
     return g_steal_pointer(&answer);
