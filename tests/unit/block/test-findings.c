@@ -286,6 +286,23 @@ static void test_quiet(void)
     g_assert_cmpuint(report.corruptions, ==, 0);
 }
 
+/* A name of a thousand bytes is in the message as a whole, in a file and as a text. */
+static void test_long_name(void)
+{
+    g_autofree char *name = g_strnfill(1023, 'n');
+    g_autofree char *expected = g_strdup_printf("ERROR bitmap '%s': I/O error in its table at 0x50000", name);
+    g_autofree char *line = g_strconcat(expected, "\n", NULL);
+    Qcow2Finding finding = {QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {0x50000}, {name}};
+    g_autofree char *text = qcow2_finding_message(&finding);
+    Messages m;
+
+    g_assert_cmpstr(text, ==, expected);
+    messages_begin(&m);
+    qcow2_report(&m.report, &finding);
+    g_assert_cmpstr(messages_end(&m), ==, line);
+    messages_clear(&m);
+}
+
 /* Of several failures the first is the one that is told. */
 static void test_failure(void)
 {
@@ -303,6 +320,7 @@ int main(int argc, char **argv)
     g_test_add_func("/findings/cases", test_cases);
     g_test_add_func("/findings/bare-zero", test_bare_zero);
     g_test_add_func("/findings/hostile-name", test_hostile_name);
+    g_test_add_func("/findings/long-name", test_long_name);
     g_test_add_func("/findings/bitmaps", test_bitmaps);
     g_test_add_func("/findings/quiet", test_quiet);
     g_test_add_func("/findings/failure", test_failure);
