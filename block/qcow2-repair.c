@@ -478,8 +478,9 @@ static bool check_again(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp
 }
 
 /*
- * Nothing was written, or nothing but marks: what was found in planning is the result. Lists that take more than the
- * counts are made by a check of their own, whose messages have been printed already.
+ * Nothing was written, or nothing but marks: what was found in planning is the result. What a dry run says of the image
+ * as it is, and lists that take more than the counts, are made by a check of their own, whose messages have been
+ * printed already: in planning a fault that goes away with another is not counted, as with the stock tool.
  */
 static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
 {
@@ -487,7 +488,7 @@ static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError *
     int failure = r->check.report.failure;
     uint64_t check_errors = r->check.report.check_errors;
 
-    if (!options.findings && !options.roles && !options.layout && !options.space) {
+    if (!r->options->dry_run && !options.findings && !options.roles && !options.layout && !options.space) {
         return qcow2_check_make_result(&r->check, &result->check, errp);
     }
     qcow2_check_clear(&r->check);
@@ -495,8 +496,8 @@ static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError *
     if (!qcow2_check(r->image, &options, &result->check, errp)) {
         return false;
     }
-    result->check.failure = failure;
-    result->check.check->check_errors = check_errors;
+    result->check.failure = failure ? failure : result->check.failure;
+    result->check.check->check_errors = MAX((uint64_t)result->check.check->check_errors, check_errors);
     return true;
 }
 
