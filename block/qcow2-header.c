@@ -85,13 +85,17 @@ static bool next_extension(ExtensionWalk *w)
     if (w->next >= w->end) {
         return false;
     }
+    if (payload > w->end) {
+        w->malformed = true;
+        return false;
+    }
     if (payload > w->size) {
         w->more = true;
         return false;
     }
     w->type = load_be32(w->bytes + w->next);
     w->length = load_be32(w->bytes + w->next + 4);
-    if (payload > w->end || w->length > w->end - payload) {
+    if (w->length > w->end - payload) {
         w->malformed = true;
         return false;
     }

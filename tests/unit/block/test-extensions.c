@@ -166,6 +166,18 @@ static void test_area_end(void)
     }
 }
 
+/* An area in which not even the head of a record fits is refused, as the stock tool does, not asked for more of. */
+static void test_no_room_for_head(void)
+{
+    for (unsigned left = 1; left < 8; left++) {
+        Area a;
+
+        area_begin(&a);
+        a.header.header_length = CLUSTER - left;
+        expect_refused(&a, "Header extension too large");
+    }
+}
+
 /* A backing format of 16 bytes or more is refused. */
 static void test_backing_format(void)
 {
@@ -318,6 +330,7 @@ int main(int argc, char **argv)
     g_test_add_func("/extensions/passed-over", test_passed_over);
     g_test_add_func("/extensions/end-marker", test_end_marker);
     g_test_add_func("/extensions/area-end", test_area_end);
+    g_test_add_func("/extensions/no-room-for-head", test_no_room_for_head);
     g_test_add_func("/extensions/backing-format", test_backing_format);
     g_test_add_func("/extensions/crypt", test_crypt);
     g_test_add_func("/extensions/crypt-refused", test_crypt_refused);
