@@ -91,6 +91,10 @@ bool qcow2_copy_header(Qcow2Copy *copy)
         memcpy(to + h->backing_file_offset, from + h->backing_file_offset, size);
         scramble(copy, to, h->backing_file_offset, size);
     }
+    if (copy->over_header && memcmp(from, to, held) != 0) {
+        qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_HEADER, 0, held,
+                        "other structures are said to be there too, of which nothing is copied");
+    }
     return qcow2_copy_bytes(copy, 0, to, held);
 }
 

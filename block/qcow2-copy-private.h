@@ -15,8 +15,9 @@ typedef struct Qcow2Copy {
     Qcow2Check *check;
     const Qcow2CopySink *sink;
     Qcow2Scrambler *scrambler; /* NULL: names stay */
-    GMutex lock;               /* over the sink and the error */
+    GMutex lock;               /* over the sink and all below */
     GError *error;             /* the first one */
+    bool over_header;          /* something was copied to where the header is */
 } Qcow2Copy;
 
 /* Writes what of the bytes is below the end of the image, and is not zeros. False on failure, which is remembered. */

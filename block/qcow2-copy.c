@@ -27,6 +27,7 @@ static bool write_locked(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes,
     bool ok;
 
     g_mutex_lock(&copy->lock);
+    copy->over_header |= offset < copy->check->image->header.cluster_size;
     ok = !copy->error && sink->write(sink->opaque, offset, bytes, size, &copy->error);
     g_mutex_unlock(&copy->lock);
     return ok;
