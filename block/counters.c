@@ -56,15 +56,11 @@ static uint64_t saturating_sum(uint64_t a, uint64_t b)
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* Gives @c an array of counters of @width, which is not narrower than what it has. */
+/* Gives @c an array of counters of @width, which is wider than what it has. */
 static bool widen(Counters *c, size_t size, uint8_t width)
 {
-    void *data;
+    void *data = g_try_malloc(size * width);
 
-    if (has_array(c) && c->width >= width) {
-        return true;
-    }
-    data = g_try_malloc(size * width);
     if (!data) {
         return false;
     }

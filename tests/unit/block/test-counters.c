@@ -132,6 +132,20 @@ static void test_saturation(void)
     g_assert_cmphex(counters_get(&whole, SIZE - 1), ==, UINT64_MAX);
 }
 
+/* So does one in a piece of too many values for runs. */
+static void test_saturation_in_array(void)
+{
+    g_auto(Counters) c = {0};
+
+    for (unsigned i = 0; i < 200; i++) {
+        g_assert_true(counters_add(&c, SIZE, i, 1, i % 2 ? UINT64_MAX - 2 : 5));
+    }
+    g_assert_true(counters_add(&c, SIZE, 0, 100, 3));
+    for (unsigned i = 0; i < 200; i++) {
+        g_assert_cmphex(counters_get(&c, i), ==, i % 2 ? (i < 100 ? UINT64_MAX : UINT64_MAX - 2) : (i < 100 ? 8 : 5));
+    }
+}
+
 /* A piece that is made from values has them, and has them as runs when they are few. */
 static void test_set_runs(void)
 {
@@ -458,6 +472,7 @@ int main(int argc, char **argv)
     g_test_add_func("/counters/widening-at-once", test_widening_at_once);
     g_test_add_func("/counters/part-of-wide-uniform", test_part_of_wide_uniform);
     g_test_add_func("/counters/saturation", test_saturation);
+    g_test_add_func("/counters/saturation-in-array", test_saturation_in_array);
     g_test_add_func("/counters/set-runs", test_set_runs);
     g_test_add_func("/counters/set", test_set);
     g_test_add_func("/counters/set-uniform", test_set_uniform);
