@@ -15,15 +15,21 @@ typedef struct CountedImage {
     Qcow2Check check;
 } CountedImage;
 
-/* Opens the image in the @size bytes at @bytes, which the caller keeps. */
-static inline void counted_image_open(CountedImage *c, const uint8_t *bytes, size_t size, unsigned workers)
+/* Opens the image in @source, which is given away. */
+static inline void counted_image_open_source(CountedImage *c, BlockSource *source, unsigned workers)
 {
     g_autoptr(GError) error = NULL;
 
-    c->source = block_source_new_memory(bytes, size);
+    c->source = source;
     c->options = (Qcow2CheckOptions){.workers = workers};
     c->image = qcow2_open(c->source, NULL, &error);
     g_assert_no_error(error);
+}
+
+/* The same for the @size bytes at @bytes, which the caller keeps. */
+static inline void counted_image_open(CountedImage *c, const uint8_t *bytes, size_t size, unsigned workers)
+{
+    counted_image_open_source(c, block_source_new_memory(bytes, size), workers);
 }
 
 static inline void counted_image_count(CountedImage *c, const Qcow2TableVisitor *visitor)

@@ -9,6 +9,7 @@
 
 #include "block/qcow2-roles.h"
 #include "counted-image.h"
+#include "faults.h"
 #include "small-image.h"
 
 typedef struct Fixture {
@@ -26,15 +27,20 @@ static void fixture_clear(Fixture *f)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fixture, fixture_clear)
 
-static void begin(Fixture *f, const uint8_t *bytes)
+static void count(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
 
-    counted_image_open(&f->counted, bytes, AT(CLUSTERS), 1);
     f->collected = qcow2_roles_new(&f->counted.check, f->counted.image);
     counted_image_count(&f->counted, qcow2_roles_visitor(f->collected));
     f->roles = qcow2_roles_finish(f->collected, &error);
     g_assert_no_error(error);
+}
+
+static void begin(Fixture *f, const uint8_t *bytes)
+{
+    counted_image_open(&f->counted, bytes, AT(CLUSTERS), 1);
+    count(f);
 }
 
 static ImageCheckHostExplanation *lookup_host(Fixture *f, uint64_t offset)
@@ -144,10 +150,89 @@ static void test_refused(void)
     }
 }
 
+static void close_nothing(BlockSource *source)
+{
+}
+
+/* The way ends where a table cannot be read, and the answer says at which; the other tree is as good as ever. */
+static void test_unreadable(void)
+{
+    static const BlockSourceOps ops = {.read_at = faulty_read_at, .close = close_nothing};
+    static const struct {
+        unsigned cluster;
+        const char *problem;
+    } cases[] = {{ACTIVE_L1, "the L1 table cannot be read"}, {L2_A, "the L2 table cannot be read"}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree uint8_t *bytes = small_image_new();
+        FaultySource source = faulty_source(bytes, AT(CLUSTERS), AT(cases[i].cluster), CLUSTER);
+        g_auto(Fixture) f = {0};
+        g_autoptr(ImageCheckGuestExplanation) now = NULL, snapshot = NULL;
+
+        source.base.ops = &ops;
+        counted_image_open_source(&f.counted, &source.base, 1);
+        count(&f);
+        now = lookup_guest(&f, 0, NULL);
+        g_assert_cmpint(now->state, ==, IMAGE_CHECK_GUEST_STATE_DAMAGED);
+        g_assert_cmpstr(now->problem, ==, cases[i].problem);
+        snapshot = lookup_guest(&f, 0, "s");
+        g_assert_cmpint(snapshot->state, ==, IMAGE_CHECK_GUEST_STATE_DATA);
+        g_assert_cmpuint(snapshot->host->offset, ==, AT(DATA_C));
+    }
+}
+
+/* A snapshot whose L1 table is at an impossible place has no way that could be followed. */
+static void test_impossible_l1(void)
+{
+    g_autofree uint8_t *bytes = small_image_new();
+    g_auto(Fixture) f = {0};
+    g_autoptr(GError) error = NULL;
+
+    put_be64(bytes + AT(SNAPSHOTS), AT(SNAPSHOT_L1) + 512);
+    begin(&f, bytes);
+    g_assert_null(qcow2_lookup_guest(&f.counted.check, 0, "s", &error));
+    g_assert_error(error, BLOCK_ERROR, ENOENT);
+    g_assert_cmpstr(error->message, ==, "The L1 table cannot be followed");
+}
+
+/* What an entry says that cannot be is called damaged, and why. */
+static void test_impossible_entries(void)
+{
+    static const struct {
+        uint64_t incompatible; /* features */
+        uint64_t entry;
+        uint64_t bitmap; /* of subclusters */
+        const char *problem;
+    } cases[] = {
+        {4, (UINT64_C(1) << 62) | AT(DATA_A), 0, "the L2 entry is of compressed data, which cannot be here"},
+        {16, 0, 1, "the subcluster is said to be stored, but the cluster has no place in the file"},
+        {16, AT(DATA_A), UINT64_C(0x100000001), "the subcluster is said to be stored, and to read as zeros"},
+        {0, AT(DATA_A) + 512, 0, "the offset in the L2 entry is not cluster aligned"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree uint8_t *bytes = small_image_new();
+        g_auto(Fixture) f = {0};
+        g_autoptr(ImageCheckGuestExplanation) guest = NULL;
+
+        put_be64(bytes + AT_SIZE, UINT64_C(1) << 29); /* extended entries map half as much */
+        put_be64(bytes + AT_INCOMPATIBLE, cases[i].incompatible);
+        put_be64(bytes + AT(L2_A), cases[i].entry);
+        put_be64(bytes + AT(L2_A) + 8, cases[i].bitmap);
+        begin(&f, bytes);
+        guest = lookup_guest(&f, 0, NULL);
+        g_assert_cmpint(guest->state, ==, IMAGE_CHECK_GUEST_STATE_DAMAGED);
+        g_assert_cmpstr(guest->problem, ==, cases[i].problem);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/lookup/spoiled", test_spoiled);
     g_test_add_func("/lookup/refused", test_refused);
+    g_test_add_func("/lookup/unreadable", test_unreadable);
+    g_test_add_func("/lookup/impossible-l1", test_impossible_l1);
+    g_test_add_func("/lookup/impossible-entries", test_impossible_entries);
     return g_test_run();
 }

@@ -18,6 +18,7 @@
 
 typedef struct Repair {
     bool dry_run;
+    UndoFile *undo; /* NULL: none */
     Qcow2CheckOptions check;
     Qcow2RepairResult result;
     char *text; /* messages */
@@ -37,7 +38,7 @@ static void repair(Repair *r, BlockSource *source)
 {
     size_t size;
     FILE *messages = open_memstream(&r->text, &size);
-    Qcow2RepairOptions options = {.all = true, .dry_run = r->dry_run, .check = &r->check};
+    Qcow2RepairOptions options = {.all = true, .dry_run = r->dry_run, .undo = r->undo, .check = &r->check};
     g_autoptr(GError) error = NULL;
     g_autoptr(Qcow2Image) image = qcow2_open(source, messages, &error);
 
@@ -138,6 +139,35 @@ static void test_no_room_for_snapshots(void)
     assert_said(&r, "No place for a new snapshot table\n");
     g_assert_no_error(r.error);
     assert_bytes(disk, bytes);
+}
+
+/* Without room for the whole undo file, every byte of the image stays. */
+static void test_no_room_for_undo(void)
+{
+    g_autofree uint8_t *bytes = small_image_new();
+    size_t room = 0;
+    bool done = false;
+
+    put_refcount(bytes, DATA_A, 0);
+    put_be64(bytes + AT(L2_B) + 8, COPIED | AT(SNAPSHOT_L1)); /* gets a copy, whose old bytes are to be saved */
+    for (; !done; room = room * 2 + 1) {
+        g_autoptr(BlockSource) disk = block_source_new_writable_memory(bytes, AT(CLUSTERS), ROOM);
+        g_autoptr(BlockSource) file = block_source_new_writable_memory(NULL, 0, room);
+        g_autoptr(UndoFile) undo = undo_file_new(file, "undo", disk, NULL);
+        g_auto(Repair) r = {.undo = undo};
+
+        if (!undo) {
+            continue;
+        }
+        repair(&r, disk);
+        done = !r.error;
+        if (!done) {
+            g_assert_error(r.error, BLOCK_ERROR, ENOSPC);
+            g_assert_nonnull(strstr(r.error->message, "'undo'"));
+            assert_bytes(disk, bytes);
+        }
+    }
+    g_assert_cmpuint(room, >, 1000); /* it took several times */
 }
 
 /* ---- snapshots that cannot be kept ---- */
@@ -323,6 +353,7 @@ int main(int argc, char **argv)
     g_test_add_func("/repair/no-room/counts", test_no_room_for_counts);
     g_test_add_func("/repair/no-room/data", test_no_room_for_data);
     g_test_add_func("/repair/no-room/snapshots", test_no_room_for_snapshots);
+    g_test_add_func("/repair/no-room/undo", test_no_room_for_undo);
     g_test_add_func("/repair/snapshots/too-many", test_too_many_snapshots);
     g_test_add_func("/repair/snapshots/table-too-big", test_table_too_big);
     g_test_add_func("/repair/snapshots/unreadable", test_unreadable_snapshot);

@@ -275,6 +275,22 @@ static void test_flipped(Fixture *f, gconstpointer data)
     assert_refused(f, longer, "*It is damaged: something follows its end");
 }
 
+/* A file of another version is not taken for one that is damaged. */
+static void test_version(Fixture *f, gconstpointer data)
+{
+    UndoHeader header;
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    gsize size = UNDO_DIGEST_SIZE;
+
+    seal(f);
+    memcpy(&header, block_source_memory_bytes(f->file), sizeof(header));
+    header.version = GUINT32_TO_BE(UNDO_VERSION + 1);
+    g_checksum_update(checksum, (const guchar *)&header, offsetof(UndoHeader, digest));
+    g_checksum_get_digest(checksum, header.digest, &size);
+    block_source_write(f->file, &header, sizeof(header), 0);
+    assert_refused(f, f->file, "*It is of a version that this program does not know");
+}
+
 /* Writes a record with a right checksum over the end record of the file. */
 static void forge(Fixture *f, UndoRecord record)
 {
@@ -399,6 +415,7 @@ int main(int argc, char **argv)
         {"other-image", test_other_image},
         {"cut", test_cut},
         {"flipped", test_flipped},
+        {"version", test_version},
         {"forged", test_forged},
         {"told", test_told},
         {"names", test_names},
