@@ -477,18 +477,28 @@ static bool check_again(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp
     return true;
 }
 
+/* True where a snapshot table was read, to be repaired, that a check gives up at. */
+static bool read_beyond_limits(const Qcow2Repair *r)
+{
+    return r->options->all &&
+           (seen(r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY) || seen(r, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) ||
+            seen(r, QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG));
+}
+
 /*
  * Nothing was written, or nothing but marks: what was found in planning is the result. What a dry run says of the image
- * as it is, and lists that take more than the counts, are made by a check of their own, whose messages have been
- * printed already: in planning a fault that goes away with another is not counted, as with the stock tool.
+ * as it is, what stays where planning read on and a check gives up, and lists that take more than the counts, are made
+ * by a check of their own, whose messages have been printed already: in planning a fault that goes away with another is
+ * not counted, as with the stock tool.
  */
 static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
 {
     Qcow2CheckOptions options = *r->options->check;
     int failure = r->check.report.failure;
     uint64_t check_errors = r->check.report.check_errors;
+    bool other_verdict = r->options->dry_run || read_beyond_limits(r);
 
-    if (!r->options->dry_run && !options.findings && !options.roles && !options.layout && !options.space) {
+    if (!other_verdict && !options.findings && !options.roles && !options.layout && !options.space) {
         return qcow2_check_make_result(&r->check, &result->check, errp);
     }
     qcow2_check_clear(&r->check);
