@@ -50,8 +50,8 @@ FOUND_IMAGES = $(wildcard build-asan/tests/fuzz/found/image)
 fuzz-stock:
 	@scripts/install-deps check
 	@$(MAKE) --no-print-directory all
-	@tests/lib/compare.py --ours $(BUILD)/qemu-img --seconds $(SECONDS) --seed "$$(date +%s)" \
-	    --keep $(BUILD)/fuzz-stock $(FOUND_IMAGES:%=--images %)
+	@tests/lib/compare.py --ours $(BUILD)/qemu-img --what check,repair --seconds $(SECONDS) \
+	    --seed "$$(date +%s)" --keep $(BUILD)/fuzz-stock $(FOUND_IMAGES:%=--images %)
 
 # Which lines and branches of block/ the tests and the fuzz corpus reach, some minutes.
 coverage:

@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The comparison run: images broken at random, our check against the stock tool's.
+"""The comparison run: images broken at random, our check and our repair against the stock tool's.
 
     compare.py --ours build/qemu-img --count 1000 --seed 1
-    compare.py --ours build/qemu-img --seconds 600 --seed 2 --images build-asan/tests/fuzz/found/image --keep DIR
+    compare.py --ours build/qemu-img --what repair --count 1000 --seed 1
+    compare.py --ours build/qemu-img --what check,repair --seconds 600 --seed 2 \\
+        --images build-asan/tests/fuzz/found/image --keep DIR
 
-Every base image is checked as it is, then count images with one to four words overwritten or the file cut or grown.
-Exit status, both outputs and every line on stderr must be the stock tool's, or a documented difference (a "row")
-must explain it; the viscera must be those of an independent reader.
+Every base image is judged as it is, then count images with one to four words overwritten or the file cut or grown.
+Of a check, exit status, both outputs and every line on stderr must be the stock tool's, or a documented difference (a
+"row") must explain it; the viscera must be those of an independent reader. What must be so of a repair is told in
+corrupt/repairs.py; each image is repaired with -r all or, one in three, with -r leaks.
 
 A seed and an index make the same image again: compare.py --seed S --only I --keep DIR ... keeps it in DIR/S-I, reduced
 to the bits that matter. With --images, the images of that folder are compared too, such as those that a fuzzer found
@@ -27,11 +30,12 @@ import sys
 import tempfile
 import time
 
-from corrupt import edits, judge, minimise, tools
+from corrupt import edits, judge, minimise, repairs, tools
 from corrupt.bases import BASES, make_bases
-
+from scratch import fast_folder
 
 SEEDS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fuzz", "corpus", "image")
+MODES = ["all", "all", "leaks"]
 MOST_TRIES = 1000  # images judged to make one difference small
 
 
@@ -70,32 +74,46 @@ class Run:
         return itertools.chain(self.names, (f"file:{name}" for name in files), indices)
 
     def recipe(self, key):
-        """(base name, changes) of a key."""
+        """(base name, changes, -r mode) of a key."""
+        source = random.Random(f"{self.args.seed}:{key}")
         if isinstance(key, str) and key.startswith("file:"):
             data = read(os.path.join(self.args.images, key.removeprefix("file:")))
-            return self._nearest(data), [minimise.Content(key, data)]
-        if isinstance(key, str):
-            return key, []
-        source = random.Random(f"{self.args.seed}:{key}")
-        base = source.choice(self.names)
-        return base, edits.Breaker(self.anatomies[base], source).edits()
+            base, changes = self._nearest(data), [minimise.Content(key, data)]
+        elif isinstance(key, str):
+            base, changes = key, []
+        else:
+            base = source.choice(self.names)
+            changes = edits.Breaker(self.anatomies[base], source).edits()
+        return base, changes, source.choice(MODES)
 
     def _nearest(self, data):
         """The seed that an image is most like."""
         number = int.from_bytes(data, "little")
         return min(self.seeds, key=lambda name: (int.from_bytes(self.data[name], "little") ^ number).bit_count())
 
-    def judge(self, base, changes):
-        """Makes the image in this worker's directory for the base, and judges it."""
+    def judges(self, mode):
+        """{what is judged: how}"""
+        tried = self.args.ours, self.args.stock
+        known = {
+            "check": lambda directory: judge.Case(directory, *tried, self.args.viscera),
+            f"repair -r {mode}": lambda directory: repairs.Trial(directory, *tried, mode),
+        }
+        return {what: known[what] for what in known if what.split()[0] in self.args.what}
+
+    def write(self, base, changes):
+        """Makes the image in this worker's directory for the base, which it returns."""
         directory = self._workplace(base)
         data = bytearray(self.data[base])
         for change in changes:
             change.apply(data)
         with open(os.path.join(directory, judge.IMAGE), "wb") as out:
             out.write(data)
-        case = judge.Case(directory, self.args.ours, self.args.stock, self.args.viscera)
+        return directory
+
+    def judge(self, how, base, changes):
+        case = how(self.write(base, changes))
         try:
-            return case, case.judge()
+            return case.judge()
         finally:
             case.close()
 
@@ -105,13 +123,13 @@ class Run:
             shutil.copytree(self.bases[base], place)
         return place
 
-    def reduce(self, base, changes):
+    def reduce(self, how, base, changes):
         """The fewest changes that show a difference of the same kind: of edits first, then of bits."""
         before = self.data[base]
-        wanted = kinds(self.judge(base, changes)[1])
+        wanted = kinds(self.judge(how, base, changes))
 
         def shows(fewer):
-            return bool(wanted & kinds(self.judge(base, fewer)[1]))
+            return bool(wanted & kinds(self.judge(how, base, fewer)))
 
         after = bytearray(before)
         for change in minimise.ddmin(changes, shows, MOST_TRIES):
@@ -119,14 +137,14 @@ class Run:
         bits = minimise.ddmin(minimise.differences(before, bytes(after)), shows, MOST_TRIES)
         return minimise.as_edits(bits, before, self.anatomies[base])
 
-    def keep(self, key, base, changes):
+    def keep(self, key, what, how, base, changes):
         """Keeps an image and what both tools say of it."""
         place = os.path.join(self.args.keep, f"{self.args.seed}-{str(key).replace(':', '-')}")
         shutil.rmtree(place, ignore_errors=True)
-        case, judgement = self.judge(base, changes)
-        shutil.copytree(self._workplace(base), place)
+        judgement = self.judge(how, base, changes)
+        shutil.copytree(self.write(base, changes), place)
         with open(os.path.join(place, "recipe"), "w") as out:
-            print(f"base {base}", *changes, *judgement.rows, *judgement.differences, sep="\n", file=out)
+            print(f"base {base}", *changes, what, *judgement.rows, *judgement.differences, sep="\n", file=out)
         for name, program in [("ours", self.args.ours), ("stock", self.args.stock)]:
             verdict = tools.check(program, place)
             for kind, report in [("human", verdict.human), ("json", verdict.json)]:
@@ -152,50 +170,71 @@ RUN = None
 
 
 def work(key):
-    """Judges one image in a worker. Returns (key, rows, differences, skipped, text on a failure)."""
-    base, changes = RUN.recipe(key)
-    _, judgement = RUN.judge(base, changes)
-    text = ""
-    if judgement.differences or RUN.args.only is not None:
-        changes = RUN.reduce(base, changes) if judgement.differences else changes
-        text = "\n".join([f"    base {base}", *(f"    {change}" for change in changes)])
-        if RUN.args.keep:
-            text += f"\n    kept in {RUN.keep(key, base, changes)}"
-    return key, judgement.rows, judgement.differences, judgement.skipped, text
+    """Judges one image in a worker. Returns [(key, what, judgement, text on a failure)]."""
+    base, changes, mode = RUN.recipe(key)
+    results = []
+    for what, how in RUN.judges(mode).items():
+        judgement, text = RUN.judge(how, base, changes), ""
+        if judgement.differences or RUN.args.only is not None:
+            fewer = RUN.reduce(how, base, changes) if judgement.differences else changes
+            text = "\n".join([f"    base {base}", *(f"    {change}" for change in fewer)])
+            if RUN.args.keep:
+                text += f"\n    kept in {RUN.keep(key, what, how, base, fewer)}"
+        results.append((key, what, judgement, text))
+    return results
 
 
 def judged(pool, keys):
     """Results in the order of the keys, of which not many more are taken than are being judged."""
     while batch := list(itertools.islice(keys, 256)):
-        yield from pool.map(work, batch, chunksize=4)
+        for results in pool.map(work, batch, chunksize=4):
+            yield from results
+
+
+class Tally:
+    """What became of all images, in one respect."""
+
+    def __init__(self):
+        self.rows = collections.Counter()
+        self.total = self.equal = self.skipped = self.different = 0
+
+    def add(self, judgement):
+        self.total += 1
+        self.rows.update(judgement.rows)
+        self.skipped += bool(judgement.skipped)
+        self.different += bool(judgement.differences)
+        self.equal += not judgement.rows and not judgement.differences and not judgement.skipped
+
+    def show(self, what):
+        documented = self.total - self.equal - self.different - self.skipped
+        print(f"{what}: {self.total} images: {self.equal} equal, {documented} by documented differences, "
+              f"{self.skipped} without a verdict, {self.different} different")
+        for name, count in self.rows.most_common():
+            print(f"  {count:5} {name}")
 
 
 def report(results, args):
-    rows, failures, equal, skipped = collections.Counter(), 0, 0, 0
-    total = 0
-    for key, used, differences, why, text in results:
-        total += 1
-        rows.update(used)
-        skipped += bool(why)
-        equal += not used and not differences and not why
-        if differences or args.only is not None:
-            failures += bool(differences)
-            print(f"{'DIFFERENT' if differences else 'fine'}: {key} (rows: {', '.join(used) or 'none'}) {why}")
-            print("\n".join(f"  {line[:300]}" for line in differences[:8]))
+    tallies = collections.defaultdict(Tally)
+    for key, what, judgement, text in results:
+        tallies[what.split()[0]].add(judgement)
+        if judgement.differences or args.only is not None:
+            rows = ", ".join(judgement.rows) or "none"
+            print(f"{'DIFFERENT' if judgement.differences else 'fine'}: {key}, {what} (rows: {rows}) "
+                  f"{judgement.skipped}")
+            print("\n".join(f"  {line[:300]}" for line in judgement.differences[:8]))
             print(text, flush=True)
-    print(f"{total} images: {equal} equal, {total - equal - failures - skipped} by documented differences, "
-          f"{skipped} without a verdict of the stock tool, {failures} different")
-    for name, count in rows.most_common():
-        print(f"  {count:5} {name}")
+    for what, tally in tallies.items():
+        tally.show(what)
     print(f"seed {args.seed}; one image again: --seed {args.seed} --only INDEX --keep DIR")
-    return failures
+    return sum(tally.different for tally in tallies.values())
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description="compare our check with the stock tool's on broken images")
+    parser = argparse.ArgumentParser(description="compare ours with the stock tool on broken images")
     parser.add_argument("--ours", default=os.environ.get("QEMU_IMG_PROG", "build/qemu-img"), help="our qemu-img")
     parser.add_argument("--stock", default=os.environ.get("STOCK_QEMU_IMG", "/usr/bin/qemu-img"))
     parser.add_argument("--stock-io", default=os.environ.get("QEMU_IO", "/usr/bin/qemu-io"))
+    parser.add_argument("--what", type=lambda words: words.split(","), default=["check"], help="check, repair, or both")
     parser.add_argument("--count", type=int, default=1000, help="broken images, besides the healthy bases")
     parser.add_argument("--seconds", type=int, help="go on for so long instead, however many")
     parser.add_argument("--images", help="compare the images of this folder too")
@@ -206,6 +245,8 @@ def parse_arguments():
     parser.add_argument("--keep", help="directory for the images that differ")
     parser.add_argument("--no-viscera", dest="viscera", action="store_false", help="do not look at the viscera")
     args = parser.parse_args()
+    if not set(args.what) <= {"check", "repair"}:
+        parser.error("--what takes check, repair, or check,repair")
     args.ours, args.stock = os.path.abspath(args.ours), os.path.abspath(args.stock)
     return args
 
@@ -214,7 +255,7 @@ def main():
     global RUN
     args = parse_arguments()
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="compare-") as directory:
+    with tempfile.TemporaryDirectory(prefix="compare-", dir=fast_folder()) as directory:
         RUN = Run(args, directory)
         # Workers are forked, and so have RUN. One that dies ends the run with an exception.
         with concurrent.futures.ProcessPoolExecutor(args.jobs, multiprocessing.get_context("fork")) as pool:

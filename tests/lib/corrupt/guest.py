@@ -5,10 +5,12 @@ Nothing is decompressed or decrypted: what decides is which bytes of the file a 
 are to be understood. Two images that give the same here read the same.
 """
 
+import collections
 import hashlib
 
 from qcow2 import layout
 
+LONGEST_ID = 64  # bytes
 MOST_TABLES = 5000  # of one tree: more are not looked at
 
 
@@ -70,21 +72,63 @@ def tree(image, l1_offset, l1_size):
     return found
 
 
-def everything(image):
-    """{tree: {guest cluster: what it is made of}}; trees are "" for the disk, and (index, id) of the snapshots."""
-    trees = {"": tree(image, image.l1_offset, image.l1_size)}
+def trees(image):
+    """[(name as in everything(), L1 offset, L1 entries)], as far as they can be read."""
+    found = [("", image.l1_offset, image.l1_size)]
     if image.nb_snapshots > layout.MAX_SNAPSHOTS:
-        return trees  # nobody knows how many there are
+        return found  # nobody knows how many there are
     for index, snapshot in enumerate(image.snapshots()):
         if snapshot.extra_size > layout.SNAPSHOT_MAX_EXTRA or not snapshot.l1_offset:
             break  # what follows is read from the wrong place, or was never there
         if snapshot.l1_offset % image.cluster_size or snapshot.l1_size > layout.MAX_L1_ENTRIES:
             continue  # cannot be read
-        trees[index, snapshot.id] = tree(image, snapshot.l1_offset, snapshot.l1_size)
-    return trees
+        # a damaged length makes an id of what lies behind the table
+        found.append(((index, snapshot.id[:LONGEST_ID]), snapshot.l1_offset, snapshot.l1_size))
+    return found
 
 
-def lost(before, after):
+def everything(image):
+    """{tree: {guest cluster: what it is made of}}; trees are "" for the disk, and (index, id) of the snapshots."""
+    found = {name: tree(image, offset, size) for name, offset, size in trees(image)}
+    # What lies behind the end of the disk can belong to snapshots only, which have state of the machine there.
+    found[""] = {number: what for number, what in found[""].items() if number * image.cluster_size < image.size}
+    return found
+
+
+def _structures(image):
+    """How many structures, but for L2 tables, there are in each cluster of the file."""
+    regions = [(0, image.cluster_size), (image.reftable_offset, image.reftable_clusters * image.cluster_size)]
+    regions += [(entry & ~511, image.cluster_size) for entry in image.reftable_entries() if entry]
+    regions += [(offset, 8 * size) for _, offset, size in trees(image)]
+    regions += [(snapshot.offset, min(snapshot.size, 1 << 16)) for snapshot in image.snapshots()]
+    found = collections.Counter()
+    for offset, size in regions:
+        end = min(offset + size, image.source.length)
+        found.update(range(offset // image.cluster_size, -(-end // image.cluster_size)))
+    return found
+
+
+def on_structures(image, movable):
+    """
+    {(tree, guest cluster)} of guest data that is a structure besides, and so changes with it; with movable, only where
+    the L2 table that leads to it is one too, so that the data cannot be given another place.
+    """
+    structures, found = _structures(image), set()
+    tables = [(name, index, image.l2_offset(entry)) for name, l1_offset, l1_size in trees(image)
+              for index, entry in enumerate(image.words(l1_offset, l1_size)) if image.l2_offset(entry)]
+    every = set(structures) | {table // image.cluster_size for _, _, table in tables}
+    for name, index, table in tables:
+        if table % image.cluster_size == 0 and (not movable or structures[table // image.cluster_size]):
+            for number, (entry, _) in enumerate(image.l2_table(table)):
+                offset, size = entry & layout.L2_OFFSET, image.cluster_size
+                if entry & layout.COMPRESSED:
+                    offset, size = compressed_extent(image, entry)
+                if not every.isdisjoint(range(offset // image.cluster_size, -(-(offset + size) // image.cluster_size))):
+                    found.add((name, index * image.l2_entries + number))
+    return found
+
+
+def lost(before, after, left_out=()):
     """What could be read and now reads otherwise, a line each."""
     lines = []
     for name, clusters in before.items():
@@ -92,7 +136,7 @@ def lost(before, after):
             lines.append(f"snapshot {name} is gone")
             continue
         for number in sorted(clusters.keys() | after[name].keys()):
-            if clusters.get(number) != after[name].get(number):
+            if clusters.get(number) != after[name].get(number) and (name, number) not in left_out:
                 lines.append(f"guest cluster {number} of {name or 'the disk'}: {clusters.get(number)} "
                              f"became {after[name].get(number)}")
     return lines
