@@ -442,7 +442,7 @@ void qcow2_repair_add_counts(Qcow2Repair *r)
     for (uint64_t at = 0; qcow2_repair_next_run(r, at, &run); at = run.first + run.n) {
         uint64_t count = qcow2_repair_final_of_run(r, &run);
 
-        if (!run.known || count == run.stored) {
+        if (!run.known || count == run.stored || qcow2_repair_entry_cleared(r, run.first >> bits)) {
             continue;
         }
         if (run.first >> bits != changes.index) {

@@ -40,17 +40,23 @@ static bool table_sound(const Qcow2Repair *r)
     return h->refcount_table_clusters > 0;
 }
 
+/* True where @cluster has more than one reference, be it that its count cannot say so. */
+static bool is_shared(const Qcow2Repair *r, uint64_t cluster)
+{
+    return refmap_get(r->wanted, cluster) > 1 || qcow2_count_incomplete(&r->check.counting, cluster);
+}
+
 /* Entry @i is not needed, and names nothing, or something that it must not share. */
 static bool entry_harmful(const Qcow2Repair *r, size_t i)
 {
     uint64_t offset;
 
-    return !block_place(r, i, &offset) || (offset && refmap_get(r->wanted, offset >> r->header->cluster_bits) > 1);
+    return !block_place(r, i, &offset) || (offset && is_shared(r, offset >> r->header->cluster_bits));
 }
 
-static bool is_cleared(const Qcow2Repair *r, size_t i)
+bool qcow2_repair_entry_cleared(const Qcow2Repair *r, uint64_t index)
 {
-    return r->cleared && g_hash_table_contains(r->cleared, GSIZE_TO_POINTER(i));
+    return r->cleared && g_hash_table_contains(r->cleared, GSIZE_TO_POINTER(index));
 }
 
 /* What entry @i names is no block any more. */
@@ -90,7 +96,7 @@ void qcow2_repair_add_cleared(Qcow2Repair *r)
             .what = "clear an entry that nothing needs",
         };
 
-        if (!is_cleared(r, i)) {
+        if (!qcow2_repair_entry_cleared(r, i)) {
             continue;
         }
         edit.bytes = g_malloc0(edit.size);
@@ -108,7 +114,20 @@ static bool block_sound(const Qcow2Repair *r, size_t i)
 
     return i < r->image->refcount_table.n && block_place(r, i, &offset) && offset &&
            refmap_get(r->wanted, offset >> r->header->cluster_bits) == 1 &&
+           !qcow2_count_incomplete(&r->check.counting, offset >> r->header->cluster_bits) &&
            qcow2_stored_count(r->check.stored, (uint64_t)i << qcow2_refblock_bits(r->header), &count);
+}
+
+bool qcow2_repair_any_block_shared(const Qcow2Repair *r)
+{
+    for (size_t i = 0; i < r->image->refcount_table.n; i++) {
+        uint64_t offset;
+
+        if (block_place(r, i, &offset) && offset && is_shared(r, offset >> r->header->cluster_bits)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool qcow2_repair_must_rebuild(const Qcow2Repair *r)
@@ -149,7 +168,7 @@ static bool forget_old_structures(Qcow2Repair *r, GError **errp)
     for (size_t i = 0; i < r->image->refcount_table.n; i++) {
         uint64_t offset;
 
-        if (!is_cleared(r, i) && block_place(r, i, &offset) && offset &&
+        if (!qcow2_repair_entry_cleared(r, i) && block_place(r, i, &offset) && offset &&
             !forget_reference(r, offset >> h->cluster_bits)) {
             return qcow2_repair_no_memory(errp);
         }

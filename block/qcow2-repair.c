@@ -310,9 +310,17 @@ static bool look(Qcow2Repair *r, Qcow2CheckOptions *options, GError **errp)
     return true;
 }
 
+/* True where nothing can be repaired without making refcount blocks anew, which is not wanted. */
+static bool lacks_rebuild(const Qcow2Repair *r)
+{
+    bool may_rebuild = r->options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE);
+
+    return !may_rebuild && ((!r->options->all && blocks_broken(r)) || qcow2_repair_any_block_shared(r));
+}
+
 static bool plan(Qcow2Repair *r, GError **errp)
 {
-    if (!r->options->all && blocks_broken(r)) {
+    if (lacks_rebuild(r)) {
         say(r, "ERROR need to rebuild refcount structures");
         r->check.report.check_errors++;
         qcow2_report_failure(&r->check.report, EIO);
@@ -345,6 +353,7 @@ static void give_up_if_header_contested(Qcow2Repair *r)
     if (edits_any(r->edits, 0, EDIT_PHASE_MARKS) &&
         refmap_get(r->metadata.refs, 0) > 1 + qcow2_repair_l2_tables_in(r, 0)) {
         forget_plan(r);
+        r->given_up = true;
         say(r, "Nothing is repaired, as another structure is said to be where the header is, and would be changed with "
                "it. 'qemu-img convert' can copy what can be read to a new image.");
     }
@@ -496,7 +505,7 @@ static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError *
     Qcow2CheckOptions options = *r->options->check;
     int failure = r->check.report.failure;
     uint64_t check_errors = r->check.report.check_errors;
-    bool other_verdict = r->options->dry_run || read_beyond_limits(r);
+    bool other_verdict = r->options->dry_run || r->given_up || read_beyond_limits(r);
 
     if (!other_verdict && !options.findings && !options.roles && !options.layout && !options.space) {
         return qcow2_check_make_result(&r->check, &result->check, errp);

@@ -64,6 +64,7 @@ typedef struct Qcow2Repair {
     uint64_t zeroed_reserved; /* findings of reserved bits that are gone with the entries that are zeroed */
     uint64_t zeroed_beyond;   /* and of regions beyond the end of the file */
     uint64_t leaks_kept;      /* clusters */
+    bool given_up;            /* nothing is repaired: what was reported was what would be left by the repair */
     GArray *new_blocks;       /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
     uint64_t new_table;       /* offset */
     uint64_t new_table_clusters;
@@ -154,8 +155,15 @@ void qcow2_repair_add_punch(Qcow2Repair *r);
 /* Takes entries of the refcount table away that nothing needs and that name no place of their own. */
 bool qcow2_repair_clear_entries(Qcow2Repair *r, GError **errp);
 
+/* True for entry @index if it is one of them. What it names may be anything: nothing is written there. */
+bool qcow2_repair_entry_cleared(const Qcow2Repair *r, uint64_t index);
+
 /* Adds the edits of that, where the table stays. */
 void qcow2_repair_add_cleared(Qcow2Repair *r);
+
+/* True where a block is something else too, be it that counts of this width cannot say so: it must not be written to.
+ */
+bool qcow2_repair_any_block_shared(const Qcow2Repair *r);
 
 /* True where a count is wanted that has no sound block. */
 bool qcow2_repair_must_rebuild(const Qcow2Repair *r);
