@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
+#define MIN_RUNS   8  /* memory for them is taken in powers of two from here */
 #define MAX_RUNS   64 /* in a piece that is counted in: an insertion moves them about */
 #define RUNS_SHARE 4  /* runs take no more than this part of what a byte for each counter does */
 #define RUNS_MOST  (COUNTERS_PER_PIECE / RUNS_SHARE / sizeof(CounterRun))
@@ -124,20 +125,34 @@ static size_t split_run(Counters *c, size_t i)
     return k + 1;
 }
 
+/* A piece of @n runs has memory for at least this many. */
+static size_t runs_held(size_t n)
+{
+    if (n <= MIN_RUNS) {
+        return MIN_RUNS;
+    }
+    return n <= MAX_RUNS ? (size_t)1 << (64 - __builtin_clzll(n - 1)) : n;
+}
+
 /* True where the piece has runs, and two more of them fit. */
 static bool room_for_runs(Counters *c)
 {
+    size_t wanted = c->data ? runs_held(c->n_runs + 2) : MIN_RUNS;
     CounterRun *runs;
 
-    if (c->data) {
-        return !c->width && c->n_runs + 2 <= MAX_RUNS;
+    if (c->data && (c->width || wanted > MAX_RUNS)) {
+        return false;
     }
-    runs = g_try_new(CounterRun, MAX_RUNS);
-    if (runs) {
+    if (c->data && wanted == runs_held(c->n_runs)) {
+        return true;
+    }
+    runs = g_try_renew(CounterRun, c->data, wanted);
+    if (runs && !c->data) {
         runs[0] = (CounterRun){.value = c->value};
-        *c = (Counters){.data = runs, .n_runs = 1};
+        *c = (Counters){.n_runs = 1};
     }
-    return runs != NULL;
+    c->data = runs ? runs : c->data;
+    return runs;
 }
 
 static void add_to_runs(Counters *c, size_t size, size_t first, size_t n, uint64_t weight)
@@ -367,7 +382,7 @@ bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
         c->value = runs->value;
         return true;
     }
-    c->data = g_try_new(CounterRun, MAX(n, MAX_RUNS));
+    c->data = g_try_new(CounterRun, runs_held(n));
     if (c->data) {
         memcpy(c->data, runs, n * sizeof(*runs));
         c->n_runs = n;
