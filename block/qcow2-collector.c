@@ -183,15 +183,12 @@ static bool append_user(ImageCheckUserList *list, const Qcow2Place *place)
     return user;
 }
 
-static bool append_record(ImageCheckFindingList *list, Qcow2FindingRecord *r)
+/* Fills @finding, which is clear, and takes the texts of @r. False when memory is short. */
+static bool fill_finding(ImageCheckFinding *finding, Qcow2FindingRecord *r)
 {
     const Qcow2Place *place = &r->place;
-    ImageCheckFinding *finding = qapi_append_ImageCheckFinding(list);
-    bool ok = finding;
+    bool ok = true;
 
-    if (!ok) {
-        return false;
-    }
     *finding = (ImageCheckFinding){
         .kind = r->kind,
         .severity = qcow2_finding_severity(r->kind),
@@ -219,30 +216,50 @@ static bool append_record(ImageCheckFindingList *list, Qcow2FindingRecord *r)
 /* A finding that stands for all those of @kind that are in no record. */
 static bool append_rest(ImageCheckFindingList *list, ImageCheckFindingKind kind, uint64_t count)
 {
+    ImageCheckFinding *finding = qapi_append_ImageCheckFinding(list);
     Qcow2FindingRecord rest = {
         .kind = kind,
         .count = count,
         .place.structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .message = g_strdup_printf("%" G_GUINT64_FORMAT " more findings of this kind are not listed", count),
     };
-    bool ok = append_record(list, &rest);
 
-    clear_record(&rest);
+    if (!finding) {
+        return false;
+    }
+    rest.message = g_strdup_printf("%" G_GUINT64_FORMAT " more findings of this kind are not listed", count);
+    return fill_finding(finding, &rest);
+}
+
+#define AT_ONCE 1024 /* records that are given back */
+
+/* From the last to the first, so that the memory of those that are done can be given back: there may be many. */
+static bool move_records(Qcow2Collector *c, ImageCheckFindingList *list)
+{
+    gsize n;
+    Qcow2FindingRecord *records = g_array_steal(c->records, &n);
+    bool ok = true;
+
+    list->items = n ? g_try_new0(ImageCheckFinding, n) : NULL;
+    list->len = list->capacity = list->items ? n : 0;
+    for (size_t i = n; i-- > 0;) {
+        ok = ok && list->items && fill_finding(&list->items[i], &records[i]);
+        clear_record(&records[i]);
+        if (i % AT_ONCE == 0) {
+            records = g_renew(Qcow2FindingRecord, records, i);
+        }
+    }
+    g_free(records);
     return ok;
 }
 
 bool qcow2_collector_finish(Qcow2Collector *c, ImageCheckFindingList *list, GError **errp)
 {
-    bool ok = true;
+    bool ok = move_records(c, list);
 
-    for (size_t i = 0; ok && i < c->records->len; i++) {
-        ok = append_record(list, &g_array_index(c->records, Qcow2FindingRecord, i));
-    }
     for (size_t kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
         ok = !c->beyond[kind] || append_rest(list, kind, c->beyond[kind]);
         c->beyond[kind] = 0;
     }
-    g_array_set_size(c->records, 0);
     c->n_open = 0;
     return ok || qapi_set_out_of_memory(errp);
 }

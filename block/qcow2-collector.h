@@ -51,7 +51,8 @@ GArray *qcow2_collector_records(Qcow2Collector *collector);
 /* Puts @records, which it takes over, in place of those that are there; nothing is added to them any more. */
 void qcow2_collector_set_records(Qcow2Collector *collector, GArray *records);
 
-/* Empties the collector into @list: its records, then what was only counted. False and @errp set without memory. */
+/* Empties the collector into @list, which is clear: its records, then what was only counted. False and @errp set
+ * without memory. */
 bool qcow2_collector_finish(Qcow2Collector *collector, ImageCheckFindingList *list, GError **errp);
 
 #endif
