@@ -40,6 +40,7 @@ static bool write_picture(png_structp png, png_infop info, const MapCanvas *canv
     png_set_IHDR(png, info, (png_uint_32)map_canvas_width(canvas), (png_uint_32)height, 8, PNG_COLOR_TYPE_PALETTE,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     set_palette(png, info, map_canvas_colours(canvas));
+    png_set_check_for_invalid_index(png, 0); /* each is one that the palette has */
     /* a picture is made of rows of pixels that are alike: looking for more than that makes it little smaller, and takes
      * several times as long */
     png_set_compression_strategy(png, Z_RLE);
