@@ -81,31 +81,51 @@ static void put_line_break(JsonOutputVisitor *j)
 
 #define DIGITS_MOST 20
 
-/* Two digits at a time: a division takes longer than all else. Returns what is behind the last one. */
-static char *write_unsigned(char *to, uint64_t value)
-{
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                                "25262728293031323334353637383940414243444546474849"
-                                "50515253545556575859606162636465666768697071727374"
-                                "75767778798081828384858687888990919293949596979899";
-    char digits[DIGITS_MOST];
-    char *start = digits + sizeof(digits);
-    size_t length;
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+                                  "25262728293031323334353637383940414243444546474849"
+                                  "50515253545556575859606162636465666768697071727374"
+                                  "75767778798081828384858687888990919293949596979899";
 
+/* Two digits at a time: a division takes longer than all else. Both write in front of @to, and return where. */
+static char *write_digits(char *to, uint32_t value)
+{
     while (value >= 100) {
-        start -= 2;
-        memcpy(start, pairs + value % 100 * 2, 2);
+        to -= 2;
+        memcpy(to, digit_pairs + value % 100 * 2, 2);
         value /= 100;
     }
     if (value >= 10) {
-        start -= 2;
-        memcpy(start, pairs + value * 2, 2);
+        to -= 2;
+        memcpy(to, digit_pairs + value * 2, 2);
     } else {
-        *--start = (char)('0' + value);
+        *--to = (char)('0' + value);
     }
-    length = (size_t)(digits + sizeof(digits) - start);
-    memcpy(to, start, length);
-    return to + length;
+    return to;
+}
+
+static char *write_eight_digits(char *to, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        to -= 2;
+        memcpy(to, digit_pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    return to;
+}
+
+/* There is room for DIGITS_MOST. Returns what is behind the last one. */
+static char *write_unsigned(char *to, uint64_t value)
+{
+    char digits[2 * DIGITS_MOST]; /* so much as is copied is there wherever they begin */
+    char *end = digits + DIGITS_MOST, *start = end;
+
+    while (value >= 100000000) {
+        start = write_eight_digits(start, (uint32_t)(value % 100000000));
+        value /= 100000000;
+    }
+    start = write_digits(start, (uint32_t)value);
+    memcpy(to, start, DIGITS_MOST);
+    return to + (end - start);
 }
 
 /* JavaScript has no number for each integer above this. */
@@ -208,6 +228,8 @@ static size_t plain_length(const JsonOutputVisitor *j, const unsigned char *text
     return n;
 }
 
+static const char pretty_lead[LEAD + 1] = ",\n                                                              ";
+
 /* What comes before a value: a comma behind the one before it, a line of its own. */
 static void put_lead(JsonOutputVisitor *j)
 {
@@ -224,20 +246,17 @@ static void put_lead(JsonOutputVisitor *j)
 /* The same of usual depth, at once. There is room. Returns what is behind it. */
 static char *write_lead(const JsonOutputVisitor *j, char *to)
 {
-    static const char pretty[LEAD + 1] = ",\n                                                              ";
     size_t skip = j->first ? 1 : 0;
-    size_t length = j->pretty ? 2 + j->depth * INDENT : 2;
 
     if (!j->depth || (!j->pretty && j->first)) {
         return to;
     }
-    if (j->pretty) {
-        memcpy(to, pretty + skip, LEAD);
-    } else {
+    if (!j->pretty) {
         memcpy(to, ", ", 2);
-        skip = 0;
+        return to + 2;
     }
-    return to + length - skip;
+    memcpy(to, pretty_lead + skip, LEAD);
+    return to + 2 + j->depth * INDENT - skip;
 }
 
 /* Begins a value called @name, for which @room bytes are wanted. It is to be written where this says. */
@@ -328,8 +347,10 @@ static void put_integer(Visitor *v, const char *name, bool negative, uint64_t ma
 static bool open_bracket(Visitor *v, const char *name, char bracket)
 {
     JsonOutputVisitor *j = (JsonOutputVisitor *)v;
+    char *to = begin_value(j, name, 1);
 
-    put_value(j, name, &bracket, 1);
+    *to = bracket;
+    end_value(j, to + 1);
     j->depth++;
     j->first = true;
     return true;
@@ -340,10 +361,19 @@ static void close_bracket(Visitor *v, char bracket)
     JsonOutputVisitor *j = (JsonOutputVisitor *)v;
 
     j->depth--;
+    j->first = false;
+    if (j->pretty && j->depth <= LEAD_DEPTH) {
+        char *to = reserve(j, LEAD + 1);
+
+        memcpy(to, pretty_lead + 1, LEAD);
+        to += 1 + j->depth * INDENT;
+        *to = bracket;
+        end_value(j, to + 1);
+        return;
+    }
     if (j->pretty) {
         put_line_break(j);
     }
-    j->first = false;
     put_char(j, bracket);
 }
 
