@@ -86,46 +86,56 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
                                   "50515253545556575859606162636465666768697071727374"
                                   "75767778798081828384858687888990919293949596979899";
 
-/* Two digits at a time: a division takes longer than all else. Both write in front of @to, and return where. */
-static char *write_digits(char *to, uint32_t value)
+static unsigned count_digits(uint64_t value)
 {
-    while (value >= 100) {
-        to -= 2;
-        memcpy(to, digit_pairs + value % 100 * 2, 2);
-        value /= 100;
-    }
-    if (value >= 10) {
-        to -= 2;
-        memcpy(to, digit_pairs + value * 2, 2);
-    } else {
-        *--to = (char)('0' + value);
-    }
-    return to;
+    static const uint64_t powers[DIGITS_MOST] = {
+        UINT64_C(0),
+        UINT64_C(10),
+        UINT64_C(100),
+        UINT64_C(1000),
+        UINT64_C(10000),
+        UINT64_C(100000),
+        UINT64_C(1000000),
+        UINT64_C(10000000),
+        UINT64_C(100000000),
+        UINT64_C(1000000000),
+        UINT64_C(10000000000),
+        UINT64_C(100000000000),
+        UINT64_C(1000000000000),
+        UINT64_C(10000000000000),
+        UINT64_C(100000000000000),
+        UINT64_C(1000000000000000),
+        UINT64_C(10000000000000000),
+        UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000),
+        UINT64_C(10000000000000000000),
+    };
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    unsigned about = bits * 1233 >> 12; /* by the logarithm of 2, one too many at times */
+
+    return about + (value >= powers[about]);
 }
 
-static char *write_eight_digits(char *to, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        to -= 2;
-        memcpy(to, digit_pairs + value % 100 * 2, 2);
-        value /= 100;
-    }
-    return to;
-}
-
-/* There is room for DIGITS_MOST. Returns what is behind the last one. */
+/* Two digits at a time: a division takes longer than all else. Returns what is behind the last one. */
 static char *write_unsigned(char *to, uint64_t value)
 {
-    char digits[2 * DIGITS_MOST]; /* so much as is copied is there wherever they begin */
-    char *end = digits + DIGITS_MOST, *start = end;
+    char *end = to + count_digits(value), *next = end;
+    uint32_t rest;
 
     while (value >= 100000000) {
-        start = write_eight_digits(start, (uint32_t)(value % 100000000));
+        rest = (uint32_t)(value % 100000000);
         value /= 100000000;
+        for (unsigned i = 0; i < 4; i++, rest /= 100) {
+            memcpy(next -= 2, digit_pairs + rest % 100 * 2, 2);
+        }
     }
-    start = write_digits(start, (uint32_t)value);
-    memcpy(to, start, DIGITS_MOST);
-    return to + (end - start);
+    for (rest = (uint32_t)value; rest >= 10; rest /= 100) {
+        memcpy(next -= 2, digit_pairs + rest % 100 * 2, 2);
+    }
+    if (next > to) {
+        *to = (char)('0' + rest);
+    }
+    return end;
 }
 
 /* JavaScript has no number for each integer above this. */

@@ -177,6 +177,64 @@ static void test_html(void)
     fclose(file);
 }
 
+static void expect_number(uint64_t number)
+{
+    g_autoptr(GString) written = g_string_new(NULL);
+    g_autoptr(Visitor) v = json_output_visitor_new_string(written, false);
+    g_autofree char *expected = g_strdup_printf("%" G_GUINT64_FORMAT, number);
+
+    g_assert_true(visit_type_uint64(v, NULL, &number, NULL));
+    g_assert_true(visit_complete(v, NULL));
+    g_assert_cmpstr(written->str, ==, expected);
+}
+
+/* Numbers of each length, the first and the last of each among them, and zeros in all places. */
+static void test_digits(void)
+{
+    uint64_t power = 1;
+
+    for (unsigned digits = 1; digits <= 20; digits++, power *= 10) {
+        expect_number(power - 1);
+        expect_number(power);
+        expect_number(power + 1);
+        expect_number(power / 1001 * 1000);
+    }
+    for (unsigned bits = 0; bits < 64; bits++) {
+        expect_number((UINT64_C(1) << bits) - 1);
+        expect_number(UINT64_C(1) << bits);
+    }
+    expect_number(UINT64_MAX);
+}
+
+/* However deep a value lies, its line begins with four spaces for each level. */
+static void test_depth(void)
+{
+    for (unsigned depth = 0; depth <= 40; depth++) {
+        g_autoptr(GString) written = g_string_new(NULL);
+        g_autoptr(GString) expected = g_string_new(NULL);
+        g_autoptr(Visitor) v = json_output_visitor_new_string(written, true);
+        uint64_t values[] = {7, 8};
+        size_t n = 1;
+
+        for (unsigned i = 0; i < depth; i++) {
+            g_assert_true(visit_start_list(v, NULL, &n, NULL));
+            g_string_append_printf(expected, "[\n%*s", 4 * (i + 1), "");
+        }
+        g_assert_true(visit_type_uint64(v, NULL, &values[0], NULL));
+        g_string_append_c(expected, '7');
+        if (depth) {
+            g_assert_true(visit_type_uint64(v, NULL, &values[1], NULL));
+            g_string_append_printf(expected, ",\n%*s8", 4 * depth, "");
+        }
+        for (unsigned i = depth; i-- > 0;) {
+            visit_end_list(v);
+            g_string_append_printf(expected, "\n%*s]", 4 * i, "");
+        }
+        g_assert_true(visit_complete(v, NULL));
+        g_assert_cmpstr(written->str, ==, expected->str);
+    }
+}
+
 static void test_full_disk(void)
 {
     FILE *full = fopen("/dev/full", "w");
@@ -274,6 +332,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qapi/output/malformed-utf8", test_malformed_utf8);
     g_test_add_func("/qapi/output/long-output", test_long_output);
     g_test_add_func("/qapi/output/html", test_html);
+    g_test_add_func("/qapi/output/digits", test_digits);
+    g_test_add_func("/qapi/output/depth", test_depth);
     g_test_add_func("/qapi/output/full-disk", test_full_disk);
     g_test_add_func("/qapi/output/number-without-json", test_number_without_json);
     g_test_add_func("/qapi/lists/append-keeps-items", test_append_keeps_items);
