@@ -128,29 +128,30 @@ void qcow2_collector_add_unlisted(Qcow2Collector *c, ImageCheckFindingKind kind,
     c->beyond[kind] += is_wanted(c, kind) ? n : 0;
 }
 
-void qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
+const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
 {
     Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};
 
     if (!is_wanted(c, f->kind)) {
-        return;
+        return NULL;
     }
     for (size_t i = 0; i < c->n_open; i++) {
         size_t index = c->open[i];
 
         if (extend(&g_array_index(c->records, Qcow2FindingRecord, index), f)) {
             open_record(c, index, i);
-            return;
+            return NULL;
         }
     }
     if (c->records->len >= c->limit) {
         c->beyond[f->kind]++;
-        return;
+        return NULL;
     }
     record.message = qcow2_finding_message(f);
     g_array_append_val(c->records, record);
     open_record(c, c->records->len - 1, c->n_open);
     c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
+    return record.message;
 }
 
 /* ---- the list ---- */

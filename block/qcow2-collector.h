@@ -39,8 +39,11 @@ Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions);
 void qcow2_collector_free(Qcow2Collector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Collector, qcow2_collector_free)
 
-/* Adds one fault. What its place borrows must live as long as the collector. */
-void qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *finding);
+/*
+ * Adds one fault. What its place borrows must live as long as the collector. Returns its message where it begins a
+ * record, as long as nothing else is added; NULL where no message was needed.
+ */
+const char *qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *finding);
 
 /* Counts @n faults that get no record. */
 void qcow2_collector_add_unlisted(Qcow2Collector *collector, ImageCheckFindingKind kind, uint64_t n);

@@ -280,20 +280,28 @@ bool qcow2_report_full(const Qcow2Report *report)
     return most && ((report->written >= most && !report->collector) || report->looks / QCOW2_LOOKS_PER_MESSAGE >= most);
 }
 
-static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding)
+/* @message is NULL, or the text of @finding. */
+static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding, const char *message)
 {
+    bool repairing = report->repairing & QCOW2_FINDING_BIT(finding->kind);
+
     if (report->max_messages && report->written >= report->max_messages) {
         report->left_out[finding->kind]++;
         return;
     }
     report->written++;
-    if (report->messages) {
-        write_message(report->messages, finding, report->repairing & QCOW2_FINDING_BIT(finding->kind));
+    if (report->messages && message && !repairing) {
+        fputs_unlocked(message, report->messages);
+        putc_unlocked('\n', report->messages);
+    } else if (report->messages) {
+        write_message(report->messages, finding, repairing);
     }
 }
 
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
 {
+    const char *message = NULL;
+
     if (qcow2_report_full(report)) {
         qcow2_report_hidden(report, finding->kind, 1);
         return;
@@ -301,9 +309,9 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
     report->looks++;
     count(report, finding->kind, 1);
     if (report->collector) {
-        qcow2_collector_add(report->collector, finding);
+        message = qcow2_collector_add(report->collector, finding);
     }
-    write_if_wanted(report, finding);
+    write_if_wanted(report, finding, message);
 }
 
 void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)

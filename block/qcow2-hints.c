@@ -267,27 +267,32 @@ static void find_computed(const Qcow2Check *c, uint64_t index, ComputedPiece *p)
     }
 }
 
-/* The number of clusters from @at on, at least 1, that have the same count on both sides; *unused tells if it is 0. */
-static uint64_t same_counts(const Qcow2Check *c, uint64_t at, ComputedPiece *p, bool *unused)
+/*
+ * The number of clusters from @at on, at least 1, of which the same is to be said: *unused where both counts are 0. It
+ * is not where the stored count is above 0 or unknown, and then nobody has to look at what is computed.
+ */
+static uint64_t next_stretch(const Qcow2Check *c, uint64_t at, ComputedPiece *p, bool *unused)
 {
     uint64_t index = at >> COUNTERS_PER_PIECE_BITS, end = (index + 1) << COUNTERS_PER_PIECE_BITS;
     uint64_t stored_mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored)) - 1;
     uint64_t i = at & (COUNTERS_PER_PIECE - 1), k = at & stored_mask;
     const Counters *stored = qcow2_stored_counts_piece(c->stored, at);
-    const Counters *computed;
     uint64_t count;
 
     end = MIN(end, (at | stored_mask) + 1);
     *unused = false;
-    if (stored) {
-        end = at + counters_same(stored, k, k + (end - at), &count);
-        *unused = count == 0;
+    if (!stored) {
+        return end - at;
+    }
+    end = at + counters_same(stored, k, k + (end - at), &count);
+    if (count != 0) {
+        return end - at;
     }
     find_computed(c, index, p);
-    computed = p->counters;
-    if (computed && p->index == index) {
-        end = at + counters_same(computed, i, i + (end - at), &count);
-        *unused = *unused && count == 0;
+    *unused = true;
+    if (p->counters && p->index == index) {
+        end = at + counters_same(p->counters, i, i + (end - at), &count);
+        *unused = count == 0;
     }
     return end - at;
 }
@@ -325,7 +330,7 @@ static void find_unmapped_data(Qcow2Check *c)
     for (uint64_t at = 0, n; c->image->source->ops->next_data && at < clusters; at += n) {
         bool unused;
 
-        n = MIN(same_counts(c, at, &piece, &unused), clusters - at);
+        n = MIN(next_stretch(c, at, &piece, &unused), clusters - at);
         if (unused && !find_data(c, at, at + n, &probes)) {
             return;
         }
