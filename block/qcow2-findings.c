@@ -77,6 +77,8 @@ static const struct {
     [QCOW2_FINDING_BITMAP_DAMAGED] = {CORRUPTION, "ERROR bitmap '%s' (directory entry at %X): %s"},
     [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = {ERROR, "ERROR bitmap '%s': I/O error in its table at %X"},
     [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = {CORRUPTION, "ERROR bitmap '%s': table entry %d (%X) %s"},
+    [QCOW2_FINDING_L2_TABLES_CROWDED] =
+        {NOTE, "%d L2 tables were not looked at, as they lie over others and do not begin at a cluster."},
     [QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE] =
         {ERROR, "ERROR header extensions from %X on: %s; bitmaps and an encryption header may be missing"},
     [QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE] =

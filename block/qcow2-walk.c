@@ -34,6 +34,7 @@ struct Qcow2Walk {
     GArray *hidden;      /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
                             without a message, than the one before; empty = no slot at all */
     Qcow2Statistics statistics;
+    uint64_t crowded; /* tables that are not looked at */
 };
 
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
@@ -201,6 +202,27 @@ static void collect_tables(Qcow2Walk *w)
     take_pending(w, pending);
 }
 
+/* Leaves tables out of those that do not begin at a cluster, where too many lie over one another. */
+static void find_crowded(Qcow2Walk *w)
+{
+    uint64_t looked_at[QCOW2_MAX_CROWDED]; /* the last of them that are not left out */
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->tables->len; i++) {
+        Qcow2TableRef *table = table_at(w->tables, i);
+
+        if (table->offset % w->header->cluster_size == 0) {
+            continue;
+        }
+        if (n >= QCOW2_MAX_CROWDED && table->offset - looked_at[n % QCOW2_MAX_CROWDED] < w->header->cluster_size) {
+            table->crowded = 1;
+            w->crowded++;
+        } else {
+            looked_at[n++ % QCOW2_MAX_CROWDED] = table->offset;
+        }
+    }
+}
+
 /* ---- reading them ---- */
 
 /* One of the threads that decode tables. */
@@ -213,8 +235,10 @@ typedef struct WalkWorker {
 static BlockRange table_range(const void *opaque, size_t i)
 {
     const Qcow2Walk *w = opaque;
+    const Qcow2TableRef *table = table_at(w->tables, i);
 
-    return (BlockRange){.offset = table_at(w->tables, i)->offset, .size = w->header->cluster_size};
+    /* what is behind the end of the file has nothing in it */
+    return (BlockRange){.offset = table->crowded ? w->source->length : table->offset, .size = w->header->cluster_size};
 }
 
 static void keep_unreadable(WalkWorker *worker, uint64_t table, int error)
@@ -322,6 +346,7 @@ bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
     bool ok;
 
     collect_tables(w);
+    find_crowded(w);
     w->visitor = visitor;
     ok = for_each_table(w, count_table, errp);
     w->visitor = NULL;
@@ -632,6 +657,11 @@ void qcow2_walk_report_hidden(Qcow2Walk *w, Qcow2Report *report)
         count_hidden_table(w, table_at(refs, i)->offset, table_at(refs, i)->weight, report);
     }
     g_array_set_size(w->hidden, 0);
+}
+
+uint64_t qcow2_walk_crowded(const Qcow2Walk *w)
+{
+    return w->crowded;
 }
 
 static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)

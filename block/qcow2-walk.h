@@ -25,6 +25,14 @@
 
 typedef struct Qcow2Walk Qcow2Walk;
 
+/*
+ * No guest reads through an L2 table that does not begin at a cluster, but the stock tool counts what is in it. So are
+ * they here, though not at each 512 bytes of the file: a byte is looked at once for a table that begins where it
+ * should, and this many times for others. Those that are left out are corruptions in any case, and a note tells their
+ * number.
+ */
+#define QCOW2_MAX_CROWDED 8
+
 /* A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed. */
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
                           Qcow2Counting *counting, const Qcow2CheckOptions *options);
@@ -64,6 +72,9 @@ void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Place *referrer, Qcow2Re
 
 /* Counts what of the trees found no room in the report. */
 void qcow2_walk_report_hidden(Qcow2Walk *walk, Qcow2Report *report);
+
+/* How many tables were not looked at. */
+uint64_t qcow2_walk_crowded(const Qcow2Walk *walk);
 
 /* Reports wrong COPIED flags in the tree of the active L1 table. */
 void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);

@@ -391,13 +391,11 @@ static Qcow2Place header_word(uint64_t field)
     return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
 }
 
-static void add_note(Qcow2Check *c, GPtrArray *notes, ImageCheckFindingKind kind, Qcow2Place place)
+static void add_note(Qcow2Check *c, GPtrArray *notes, const Qcow2Finding *note)
 {
-    Qcow2Finding note = {kind, .place = place};
-
-    g_ptr_array_add(notes, qcow2_finding_message(&note));
+    g_ptr_array_add(notes, qcow2_finding_message(note));
     if (c->collector) {
-        qcow2_collector_add(c->collector, &note);
+        qcow2_collector_add(c->collector, note);
     }
 }
 
@@ -409,16 +407,26 @@ static char **state_notes(Qcow2Check *c, bool changed)
     Qcow2Place features = header_word(offsetof(Qcow2DiskHeader, incompatible_features));
 
     if (image->header.incompatible_features & QCOW2_INCOMPAT_DIRTY) {
-        add_note(c, notes, QCOW2_FINDING_DIRTY, features);
+        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_DIRTY, .place = features});
     }
     if (image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT) {
-        add_note(c, notes, QCOW2_FINDING_CORRUPT_BIT, features);
+        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_CORRUPT_BIT, .place = features});
     }
     if (image->extensions.stale_bitmaps) {
-        add_note(c, notes, QCOW2_FINDING_STALE_BITMAPS, header_word(offsetof(Qcow2DiskHeader, autoclear_features)));
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_STALE_BITMAPS,
+                                 .place = header_word(offsetof(Qcow2DiskHeader, autoclear_features))});
     }
     if (changed) {
-        add_note(c, notes, QCOW2_FINDING_CHANGED_DURING_CHECK, qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, 0, 0));
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_CHANGED_DURING_CHECK,
+                                 .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, 0, 0)});
+    }
+    if (qcow2_walk_crowded(c->walk)) {
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_L2_TABLES_CROWDED,
+                                 {qcow2_walk_crowded(c->walk)},
+                                 .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
     }
     g_ptr_array_add(notes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);

@@ -43,6 +43,7 @@ static const char *const descriptions[QCOW2_FINDING__MAX] = {
     [QCOW2_FINDING_BITMAP_DAMAGED] = "a bitmap's directory entry is damaged",
     [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = "the table of a bitmap cannot be read",
     [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = "a bitmap table entry is damaged",
+    [QCOW2_FINDING_L2_TABLES_CROWDED] = "L2 tables were not looked at",
     [QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE] = "the end of the header cannot be read",
     [QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE] = "a part of the refcount table cannot be read",
     [QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS] = "a refcount table entry has reserved bits set",
