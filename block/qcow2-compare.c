@@ -14,14 +14,12 @@
 typedef struct Comparison {
     const Qcow2HeaderFields *header;
     const Qcow2StoredCounts *stored;
-    const Qcow2RefcountEntries *table;
     const RefMap *computed;
     uint64_t next_index;  /* of the next piece of computed counts; finding it takes a look at empty directories */
     const Counters *next; /* that piece; NULL = there is none */
     bool next_known;
     Qcow2Report *report;
     uint64_t used_end; /* behind the last cluster that is used */
-    bool corrupt_block_named;
     GHashTable *leaks; /* first pieces of blocks that were found where nothing is computed, to BlockLeaks */
 } Comparison;
 
@@ -49,6 +47,21 @@ static uint64_t per_block(const Comparison *c)
     return UINT64_C(1) << qcow2_refblock_bits(c->header);
 }
 
+void qcow2_report_unaligned_block(const Qcow2HeaderFields *h, const Qcow2StoredCounts *stored, uint64_t cluster,
+                                  Qcow2Report *report)
+{
+    uint64_t index, offset;
+
+    if (!report->seen[QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] &&
+        qcow2_stored_counts_unaligned(stored, cluster, &index, &offset)) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
+                                             {offset, index},
+                                             .place = qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                                  h->refcount_table_offset + index * 8, offset,
+                                                                  h->cluster_size)});
+    }
+}
+
 static void note_computed_use(Comparison *c, const Stretch *s)
 {
     size_t used = s->computed == &no_counts ? 0 : counters_used(s->computed, s->computed_at, s->n);
@@ -61,8 +74,6 @@ static void note_computed_use(Comparison *c, const Stretch *s)
 static void report_unknown(Comparison *c, const Stretch *s)
 {
     int error = qcow2_stored_counts_error(c->stored, s->first);
-    size_t index = s->first >> qcow2_refblock_bits(c->header);
-    uint64_t offset = c->table->entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
     uint64_t i;
 
     if (qcow2_stored_counts_block_unknown(c->stored, s->first)) {
@@ -70,14 +81,7 @@ static void report_unknown(Comparison *c, const Stretch *s)
         note_computed_use(c, s);
         return;
     }
-    if (offset % c->header->cluster_size && !c->corrupt_block_named) {
-        c->corrupt_block_named = true;
-        qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
-                                                {offset, index},
-                                                .place = qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-                                                                     c->header->refcount_table_offset + index * 8,
-                                                                     offset, c->header->cluster_size)});
-    }
+    qcow2_report_unaligned_block(c->header, c->stored, s->first, c->report);
     for (i = 0; i < s->n && !qcow2_report_full(c->report); i++) {
         qcow2_report(c->report, &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
                                                 .values = {s->first + i},
@@ -235,11 +239,10 @@ static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
 }
 
 uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
-                                 const Qcow2RefcountEntries *table, const RefMap *computed, Qcow2Report *report)
+                                 const RefMap *computed, Qcow2Report *report)
 {
     g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    Comparison c = {
-        .header = header, .stored = stored, .table = table, .computed = computed, .report = report, .leaks = leaks};
+    Comparison c = {.header = header, .stored = stored, .computed = computed, .report = report, .leaks = leaks};
     Stretch s;
 
     for (uint64_t at = 0; next_stretch(&c, at, &s); at = s.first + s.n) {

@@ -109,6 +109,15 @@ void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2Cop
     }
 }
 
+void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster)
+{
+    Qcow2TableFaults *f = need(faults, table);
+
+    f->has_odd_count = true;
+    f->odd_index = index;
+    f->odd_cluster = cluster;
+}
+
 /* glib's sort is stable. */
 static int compare_faults(const void *a, const void *b)
 {
@@ -172,6 +181,9 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
             g_array_append_vals(have->faults, more->faults->data, more->faults->len);
             g_array_append_vals(have->copied, more->copied->data, more->copied->len);
             have->more_copied += more->more_copied;
+            if (more->has_odd_count && !have->has_odd_count) {
+                qcow2_faults_set_odd_count(to, *(uint64_t *)table, more->odd_index, more->odd_cluster);
+            }
             for (guint i = 0; more->more && i < more->more->len; i++) {
                 const Qcow2MoreFaults *m = &g_array_index(more->more, Qcow2MoreFaults, i);
 

@@ -26,6 +26,8 @@ struct Qcow2StoredCounts {
     size_t n;
     RefcountBlock **blocks; /* by index in the refcount table; NULL = no block, all counts are 0 */
     GPtrArray *distinct;    /* RefcountBlock, sorted by offset; owns them */
+    bool any_unaligned;     /* a block is not where a cluster begins */
+    uint64_t cluster_size;
 };
 
 /* What clusters without a block have. */
@@ -340,6 +342,7 @@ static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t
 
         if (block->offset % cluster_size) {
             block->error = EIO;
+            s->any_unaligned = true;
             g_ptr_array_add(aside, block);
         } else {
             s->distinct->pdata[kept++] = block;
@@ -380,6 +383,7 @@ Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2Head
     s->block_bits = qcow2_refblock_bits(h);
     s->piece_bits = MIN(s->block_bits, COUNTERS_PER_PIECE_BITS);
     s->n = table->n;
+    s->cluster_size = h->cluster_size;
     s->blocks = g_try_new0(RefcountBlock *, table->n);
     s->distinct = g_ptr_array_new_with_free_func(free_block);
     ok = (s->blocks || !s->n) && collect_blocks(s, table);
@@ -446,6 +450,23 @@ bool qcow2_stored_count(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *
         return false;
     }
     *count = counters_get(piece, cluster & ((UINT64_C(1) << s->piece_bits) - 1));
+    return true;
+}
+
+bool qcow2_stored_counts_any_unaligned(const Qcow2StoredCounts *s)
+{
+    return s->any_unaligned;
+}
+
+bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *index, uint64_t *offset)
+{
+    const RefcountBlock *block = s->any_unaligned ? block_of(s, cluster) : NULL;
+
+    if (!block || block->offset % s->cluster_size == 0) {
+        return false;
+    }
+    *index = cluster >> s->block_bits;
+    *offset = block->offset;
     return true;
 }
 

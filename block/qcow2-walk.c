@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "block/prefetch.h"
+#include "block/qcow2-compare.h"
 #include "block/qcow2-format.h"
 #include "util/number.h"
 #include "util/search.h"
@@ -686,29 +687,46 @@ static uint32_t report_copied_fault(Qcow2Walk *w, const TreeSlot *slot, const Qc
     return i;
 }
 
+static void report_copied_faults(Qcow2Walk *w, const TreeSlot *slot, const Qcow2TableFaults *f, Qcow2Report *report)
+{
+    uint64_t hidden = f->more_copied;
+    bool odd_ahead = f->has_odd_count;
+
+    for (guint i = 0; i < f->copied->len; i++) {
+        const Qcow2CopiedFault *fault = &g_array_index(f->copied, Qcow2CopiedFault, i);
+
+        if (odd_ahead && fault->index > f->odd_index) {
+            qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
+            odd_ahead = false;
+        }
+        hidden += fault->n - report_copied_fault(w, slot, fault, report);
+    }
+    if (odd_ahead) {
+        qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
+    }
+    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
+}
+
 static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
     uint64_t table = slot->place.cluster_offset;
     const Qcow2TableFaults *f;
-    uint64_t count, hidden;
+    uint64_t count;
 
-    if (!table || !qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
+    if (!table) {
+        return;
+    }
+    if (!qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
+        qcow2_report_unaligned_block(w->header, w->stored, table >> w->header->cluster_bits, report);
         return;
     }
     if ((count == 1) != !!(slot->value & QCOW2_OFLAG_COPIED)) {
         report_l1_copied(slot, count, report);
     }
     f = qcow2_faults_of(w->faults, table);
-    if (!f) {
-        return;
+    if (f) {
+        report_copied_faults(w, slot, f, report);
     }
-    hidden = f->more_copied;
-    for (guint i = 0; i < f->copied->len; i++) {
-        const Qcow2CopiedFault *fault = &g_array_index(f->copied, Qcow2CopiedFault, i);
-
-        hidden += fault->n - report_copied_fault(w, slot, fault, report);
-    }
-    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
 }
 
 void qcow2_walk_report_copied(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)

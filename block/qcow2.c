@@ -351,8 +351,7 @@ bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
 
 void qcow2_check_report_counts(Qcow2Check *c, Qcow2Report *report)
 {
-    c->used_end =
-        qcow2_compare_refcounts(&c->image->header, c->stored, &c->image->refcount_table, c->counting.refs, report);
+    c->used_end = qcow2_compare_refcounts(&c->image->header, c->stored, c->counting.refs, report);
 }
 
 bool qcow2_check_report(Qcow2Check *c, GError **errp)

@@ -49,7 +49,7 @@ static uint64_t compare(Fixture *f)
 {
     g_autoptr(BlockSource) source = block_source_new_memory(f->bytes, sizeof(f->bytes));
     g_autoptr(Qcow2StoredCounts) stored = load_counts(source, &f->header, &f->table);
-    uint64_t end = qcow2_compare_refcounts(&f->header, stored, &f->table, f->computed, &f->messages.report);
+    uint64_t end = qcow2_compare_refcounts(&f->header, stored, f->computed, &f->messages.report);
 
     messages_end(&f->messages);
     return end;
