@@ -308,6 +308,35 @@ static void test_unreadable(void)
     }
 }
 
+/* ---- more to be said than is wanted ---- */
+
+/* A fault whose message is left out is repaired like others, and counts no more. */
+static void test_limited_messages(void)
+{
+    static const uint64_t limits[] = {0, 1, 2, 1000};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+        g_autofree uint8_t *bytes = small_image_new();
+        g_autoptr(BlockSource) disk = NULL;
+        g_auto(Repair) r = {.check = {.max_messages = limits[i]}};
+        const uint8_t *after;
+
+        for (unsigned entry = 1; entry <= 5; entry++) {
+            put_be64(bytes + AT(L2_A) + 8 * entry,
+                     (AT(DATA_C) + 512) | 1); /* zeros, and preallocated where nothing can be */
+        }
+        put_refcount(bytes, DATA_A, 0);
+        disk = block_source_new_writable_memory(bytes, AT(CLUSTERS), ROOM);
+        repair(&r, disk);
+        assert_left(&r, 0, 0, 0);
+        after = block_source_memory_bytes(disk);
+        for (unsigned entry = 1; entry <= 5; entry++) {
+            g_assert_cmphex(load_be64(after + AT(L2_A) + 8 * entry), ==, 1);
+        }
+        g_assert_cmpuint(load_be16(after + AT(REFBLOCK) + 2 * DATA_A), ==, 1);
+    }
+}
+
 /* ---- lists beside a dry run ---- */
 
 static uint64_t counted(const ImageCheckFindingList *findings, ImageCheckSeverity severity)
@@ -358,6 +387,7 @@ int main(int argc, char **argv)
     g_test_add_func("/repair/snapshots/table-too-big", test_table_too_big);
     g_test_add_func("/repair/snapshots/unreadable", test_unreadable_snapshot);
     g_test_add_func("/repair/unreadable", test_unreadable);
+    g_test_add_func("/repair/limited-messages", test_limited_messages);
     g_test_add_func("/repair/dry-run-with-lists", test_dry_run_with_lists);
     return g_test_run();
 }
