@@ -149,7 +149,8 @@ static void test_no_room_for_undo(void)
     bool done = false;
 
     put_refcount(bytes, DATA_A, 0);
-    put_be64(bytes + AT(L2_B) + 8, COPIED | AT(SNAPSHOT_L1)); /* gets a copy, whose old bytes are to be saved */
+    put_be64(bytes + AT(L2_B) + 8, COPIED | AT(SNAPSHOT_L1)); /* gets a copy */
+    put_refcount(bytes, LEAK, 0);                             /* there; the bytes of that place are to be saved */
     for (; !done; room = room * 2 + 1) {
         g_autoptr(BlockSource) disk = block_source_new_writable_memory(bytes, AT(CLUSTERS), ROOM);
         g_autoptr(BlockSource) file = block_source_new_writable_memory(NULL, 0, room);

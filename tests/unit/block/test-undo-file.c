@@ -9,6 +9,7 @@
 #include "block/undo-file.h"
 #include "block/undo-format.h"
 #include "block/undo-rollback.h"
+#include "faults.h"
 
 #define LENGTH 10000u  /* of the image, no multiple of a sector */
 #define LIMIT  1000000 /* of any source here, bytes */
@@ -275,6 +276,39 @@ static void test_flipped(Fixture *f, gconstpointer data)
     assert_refused(f, longer, "*It is damaged: something follows its end");
 }
 
+/* Where a part of the file cannot be read nothing is put back, whatever part that is. */
+static void test_unreadable_file(Fixture *f, gconstpointer data)
+{
+    save(f, 4096, 'a', 3000);
+    g_assert_true(undo_file_barrier(f->undo, NULL));
+    save(f, 5000, 'b', 3000);
+    g_assert_true(undo_file_length(f->undo, LENGTH - 100, NULL));
+    seal(f);
+    write_fill(f, 4096, 'a', 100);
+    for (uint64_t bad = 0; bad < f->file->length; bad += 40) {
+        FaultySource file = faulty_source(block_source_memory_bytes(f->file), f->file->length, bad, 1);
+
+        assert_refused(f, &file.base, "*Input/output error*");
+    }
+    assert_rolls_back(f);
+}
+
+/* Nor where the image cannot be read: its beginning, by which it is known, and what the repair has changed. */
+static void test_unreadable_image(Fixture *f, gconstpointer data)
+{
+    save(f, 6000, 'a', 500);
+    seal(f);
+    for (uint64_t bad = 0; bad < LENGTH; bad += 100) {
+        FaultySource image = faulty_source(f->original, LENGTH, bad, 1);
+        g_autoptr(GError) error = NULL;
+        bool done = undo_rollback_from(f->file, "memory", &image.base, NULL, &error);
+        bool wanted = bad < UNDO_IDENTITY_SIZE || (bad >= 6000 && bad < 6500);
+
+        g_assert_true(!done || !wanted);
+        g_assert_true(done || g_pattern_match_simple("*Input/output error*", error->message));
+    }
+}
+
 /* A file of another version is not taken for one that is damaged. */
 static void test_version(Fixture *f, gconstpointer data)
 {
@@ -415,6 +449,8 @@ int main(int argc, char **argv)
         {"other-image", test_other_image},
         {"cut", test_cut},
         {"flipped", test_flipped},
+        {"unreadable-file", test_unreadable_file},
+        {"unreadable-image", test_unreadable_image},
         {"version", test_version},
         {"forged", test_forged},
         {"told", test_told},
