@@ -247,15 +247,13 @@ static bool place_table(Qcow2Repair *r, uint64_t *clusters, GError **errp)
     }
 }
 
-/* What a new block has before references that the plan takes away are gone. */
-static bool fill_block(const Edit *edit, uint8_t *bytes, GError **errp)
+/* Puts the counts that are wanted into a block of zeros. */
+static void fill_block(const Qcow2Repair *r, uint64_t block, uint8_t *bytes)
 {
-    const Qcow2Repair *r = edit->opaque;
     unsigned bits = qcow2_refblock_bits(r->header);
-    uint64_t from = edit->key << bits, to = MIN((edit->key + 1) << bits, refmap_clusters(r->wanted));
+    uint64_t from = block << bits, to = MIN((block + 1) << bits, refmap_clusters(r->wanted));
     uint64_t max = r->check.counting.max;
 
-    memset(bytes, 0, edit->size);
     for (uint64_t at = from; at < to;) {
         uint64_t index = at >> COUNTERS_PER_PIECE_BITS;
         const Counters *piece = refmap_next_piece(r->wanted, &index);
@@ -275,7 +273,6 @@ static bool fill_block(const Edit *edit, uint8_t *bytes, GError **errp)
         }
         at = end;
     }
-    return true;
 }
 
 /* Adds to the counts of a block what the plan takes away, or has them as they are wanted. */
@@ -306,11 +303,11 @@ static void apply_dropped(const Qcow2Repair *r, uint64_t index, uint8_t *bytes, 
     }
 }
 
+/* What a new block has before references that the plan takes away are gone. */
 static bool fill_new_block(const Edit *edit, uint8_t *bytes, GError **errp)
 {
-    if (!fill_block(edit, bytes, errp)) {
-        return false;
-    }
+    memset(bytes, 0, edit->size);
+    fill_block(edit->opaque, edit->key, bytes);
     apply_dropped(edit->opaque, edit->key, bytes, true);
     return true;
 }

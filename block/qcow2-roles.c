@@ -131,9 +131,6 @@ Qcow2Roles *qcow2_roles_new(const Qcow2Check *check, const Qcow2Image *image)
 
 void qcow2_roles_free(Qcow2Roles *r)
 {
-    if (!r) {
-        return;
-    }
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
         refmap_writer_free(r->workers[i].owners);
         refmap_writer_free(r->workers[i].compressed);

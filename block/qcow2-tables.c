@@ -44,9 +44,6 @@ static Qcow2TableSpan *span_at(const Qcow2Tables *t, size_t i)
 
 void qcow2_tables_free(Qcow2Tables *t)
 {
-    if (!t) {
-        return;
-    }
     for (size_t i = 0; i < t->spans->len; i++) {
         g_free(span_at(t, i)->slots);
     }

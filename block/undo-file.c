@@ -155,9 +155,7 @@ static bool save(UndoFile *undo, uint64_t offset, const void *new_bytes, uint64_
 
 bool undo_file_save(UndoFile *undo, uint64_t offset, const void *new_bytes, size_t size, GError **errp)
 {
-    if (size == 0) {
-        return true;
-    }
+    g_assert(size > 0); /* a record without bytes is refused by a rollback */
     if (!save(undo, offset, new_bytes, size, errp)) {
         return false;
     }
@@ -271,9 +269,6 @@ bool undo_file_seal(UndoFile *undo, GError **errp)
 
 void undo_file_free(UndoFile *undo)
 {
-    if (!undo) {
-        return;
-    }
     if (undo->path) {
         block_source_close(undo->file);
         if (!undo->sealed) {

@@ -26,10 +26,10 @@ UndoFile *undo_file_create(const char *path, BlockSource *image, GError **errp);
 UndoFile *undo_file_new(BlockSource *file, const char *name, BlockSource *image, GError **errp);
 
 /*
- * Saves what is in [@offset, @offset + @size) of the image. @new_bytes is what the repair writes there, by which a
- * rollback can tell that nobody has used the image since; NULL where that is not known beforehand. A range may lie
- * behind the end of the image, where there is nothing to save, and may be saved more than once, with different new
- * bytes.
+ * Saves what is in [@offset, @offset + @size) of the image; @size is not 0. @new_bytes is what the repair writes there,
+ * by which a rollback can tell that nobody has used the image since; NULL where that is not known beforehand. A range
+ * may lie behind the end of the image, where there is nothing to save, and may be saved more than once, with different
+ * new bytes.
  */
 bool undo_file_save(UndoFile *undo, uint64_t offset, const void *new_bytes, size_t size, GError **errp);
 

@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block/undo-rollback.h"
+
 #define SIZE  4096
 #define LIMIT 8192
 
@@ -163,6 +165,30 @@ static void test_failure(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->recorder.log->str, ==, "write 8+8;");
 }
 
+static bool give_back_space(const Edit *edit, BlockSource *source, GError **errp)
+{
+    return true;
+}
+
+/* What edits of every kind write is saved before, and a rollback takes it back; an edit without bytes is passed over.
+ */
+static void test_saved(Fixture *f, gconstpointer data)
+{
+    g_autoptr(BlockSource) file = block_source_new_writable_memory(NULL, 0, 100000);
+    g_autoptr(UndoFile) undo = undo_file_new(file, "undo", &f->recorder.base, NULL);
+    g_autofree uint8_t *before = g_memdup2(block_source_memory_bytes(f->recorder.below), SIZE);
+
+    add_write(f, EDIT_PHASE_FREE_SPACE, SIZE - 16, 7);
+    edits_add(f->edits, EDIT_PHASE_FREE_SPACE, &(Edit){.offset = 0, .size = 16, .copies = true, .from = 512});
+    edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.offset = 1024, .size = 2048, .change = change_two});
+    edits_add(f->edits, EDIT_PHASE_PUNCH, &(Edit){.run = give_back_space});
+    g_assert_true(edits_save(f->edits, &f->recorder.base, undo, NULL));
+    apply(f);
+    g_assert_cmpuint(byte_at(f, 1624), ==, 1);
+    g_assert_true(undo_rollback_from(file, "undo", f->recorder.below, NULL, NULL));
+    g_assert_cmpmem(block_source_memory_bytes(f->recorder.below), f->recorder.below->length, before, SIZE);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -172,5 +198,6 @@ int main(int argc, char **argv)
     ADD(change);
     ADD(copy);
     ADD(failure);
+    ADD(saved);
     return g_test_run();
 }

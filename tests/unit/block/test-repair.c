@@ -309,6 +309,44 @@ static void test_unreadable(void)
     }
 }
 
+/* ---- writing fails ---- */
+
+static ssize_t (*write_below)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
+
+static ssize_t write_all_but_marks(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    bool marks = offset <= AT_INCOMPATIBLE && offset + size > AT_INCOMPATIBLE;
+
+    return marks ? -EIO : write_below(source, buffer, size, offset);
+}
+
+/* Where the dirty bit cannot be cleared the repair has failed, though all else is right; the next one clears it. */
+static void test_mark_stays(void)
+{
+    g_autofree uint8_t *bytes = small_image_new();
+    g_autoptr(BlockSource) disk = NULL;
+    g_auto(Repair) first = {0}, second = {0};
+    const BlockSourceOps *ops;
+    BlockSourceOps failing;
+
+    put_refcount(bytes, DATA_A, 0);
+    put_be64(bytes + AT_INCOMPATIBLE, 1);
+    disk = block_source_new_writable_memory(bytes, AT(CLUSTERS), ROOM);
+    ops = disk->ops;
+    failing = *ops;
+    write_below = ops->write_at;
+    failing.write_at = write_all_but_marks;
+    disk->ops = &failing;
+    repair(&first, disk);
+    g_assert_error(first.error, BLOCK_ERROR, EIO);
+    g_assert_cmpuint(load_be64(block_source_memory_bytes(disk) + AT_INCOMPATIBLE), ==, 1);
+    disk->ops = ops;
+    repair(&second, disk);
+    assert_left(&second, 0, 0, 0);
+    g_assert_cmpstr(second.text, ==, "");
+    g_assert_cmpuint(load_be64(block_source_memory_bytes(disk) + AT_INCOMPATIBLE), ==, 0);
+}
+
 /* ---- more to be said than is wanted ---- */
 
 /* A fault whose message is left out is repaired like others, and counts no more. */
@@ -388,6 +426,7 @@ int main(int argc, char **argv)
     g_test_add_func("/repair/snapshots/table-too-big", test_table_too_big);
     g_test_add_func("/repair/snapshots/unreadable", test_unreadable_snapshot);
     g_test_add_func("/repair/unreadable", test_unreadable);
+    g_test_add_func("/repair/mark-stays", test_mark_stays);
     g_test_add_func("/repair/limited-messages", test_limited_messages);
     g_test_add_func("/repair/dry-run-with-lists", test_dry_run_with_lists);
     return g_test_run();

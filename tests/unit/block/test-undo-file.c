@@ -309,6 +309,19 @@ static void test_unreadable_image(Fixture *f, gconstpointer data)
     }
 }
 
+/* What no image can have is not saved. */
+static void test_beyond(Fixture *f, gconstpointer data)
+{
+    static const uint64_t offsets[] = {BLOCK_SOURCE_MAX_LENGTH, UINT64_MAX};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(offsets); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(undo_file_save(f->undo, offsets[i], "a", 1, &error));
+        g_assert_error(error, BLOCK_ERROR, EFBIG);
+    }
+}
+
 /* A file of another version is not taken for one that is damaged. */
 static void test_version(Fixture *f, gconstpointer data)
 {
@@ -451,6 +464,7 @@ int main(int argc, char **argv)
         {"flipped", test_flipped},
         {"unreadable-file", test_unreadable_file},
         {"unreadable-image", test_unreadable_image},
+        {"beyond", test_beyond},
         {"version", test_version},
         {"forged", test_forged},
         {"told", test_told},
