@@ -12,7 +12,7 @@ typedef struct Copy {
     uint8_t *bytes;
     bool omitted[IMAGE_CHECK_STRUCTURE__MAX];
     unsigned n_omitted;
-    uint64_t from, to; /* of the bytes that were omitted last */
+    uint64_t from, to; /* around what was omitted, in one piece or several */
 } Copy;
 
 static bool take_part(void *opaque, uint64_t offset, const void *bytes, size_t size, GError **errp)
@@ -27,10 +27,10 @@ static void take_omitted(void *opaque, ImageCheckStructure structure, uint64_t o
 {
     Copy *copy = opaque;
 
+    copy->from = copy->n_omitted ? MIN(copy->from, offset) : offset;
+    copy->to = MAX(copy->to, offset + size);
     copy->omitted[structure] = true;
     copy->n_omitted++;
-    copy->from = offset;
-    copy->to = offset + size;
 }
 
 static void copy_without(Copy *copy, uint8_t *bytes, unsigned cluster)
@@ -54,7 +54,8 @@ static void assert_rest_is_there(const Copy *copy, const uint8_t *bytes, unsigne
                                       SNAPSHOTS, SNAPSHOT_L1, L2_C,     DIRECTORY, BITMAP_TABLE};
 
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) {
-        bool behind = (cluster == ACTIVE_L1 && (tables[i] == L2_A || tables[i] == L2_B)) ||
+        bool behind = (cluster == REFTABLE && tables[i] == REFBLOCK) ||
+                      (cluster == ACTIVE_L1 && (tables[i] == L2_A || tables[i] == L2_B)) ||
                       (cluster == SNAPSHOT_L1 && tables[i] == L2_C) ||
                       (cluster == SNAPSHOTS && (tables[i] == SNAPSHOT_L1 || tables[i] == L2_C)) ||
                       (cluster == DIRECTORY && tables[i] == BITMAP_TABLE);
@@ -71,6 +72,7 @@ static void test_unreadable(void)
         unsigned cluster;
         ImageCheckStructure structure;
     } cases[] = {
+        {REFTABLE, IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE},
         {REFBLOCK, IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK},
         {ACTIVE_L1, IMAGE_CHECK_STRUCTURE_L1},
         {L2_A, IMAGE_CHECK_STRUCTURE_L2},
@@ -87,8 +89,9 @@ static void test_unreadable(void)
         Copy copy = {0};
 
         copy_without(&copy, bytes, cases[i].cluster);
-        g_assert_cmpuint(copy.n_omitted, ==, 1);
-        g_assert_true(copy.omitted[cases[i].structure]);
+        for (unsigned k = 0; k < IMAGE_CHECK_STRUCTURE__MAX; k++) {
+            g_assert_cmpint(copy.omitted[k], ==, k == cases[i].structure);
+        }
         g_assert_cmpuint(copy.from, ==, AT(cases[i].cluster));
         g_assert_cmpuint(copy.to, <=, AT(cases[i].cluster + 1));
         assert_rest_is_there(&copy, bytes, cases[i].cluster);
@@ -112,6 +115,42 @@ static void test_data(void)
     }
 }
 
+typedef struct FullDisk {
+    unsigned room; /* parts that it can take */
+} FullDisk;
+
+static bool take_if_room(void *opaque, uint64_t offset, const void *bytes, size_t size, GError **errp)
+{
+    FullDisk *disk = opaque;
+
+    if (!disk->room) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOSPC, "full");
+        return false;
+    }
+    disk->room--;
+    return true;
+}
+
+/* Whichever part cannot be written, the error is that of the writing. */
+static void test_full(void)
+{
+    g_autofree uint8_t *bytes = small_image_new();
+    bool done = false;
+
+    for (unsigned room = 0; !done; room++) {
+        g_autoptr(BlockSource) source = block_source_new_memory(bytes, AT(CLUSTERS));
+        g_autoptr(Qcow2Image) image = qcow2_open(source, NULL, NULL);
+        Qcow2CheckOptions options = {.workers = 1};
+        FullDisk disk = {.room = room};
+        Qcow2CopySink sink = {.write = take_if_room, .omitted = take_omitted, .opaque = &disk};
+        g_autoptr(GError) error = NULL;
+
+        done = qcow2_copy_metadata(image, &options, false, &sink, &error);
+        g_assert_true(done || g_error_matches(error, BLOCK_ERROR, ENOSPC));
+        g_assert_cmpint(done, ==, room >= 11); /* as many tables as there are, each of which has a byte */
+    }
+}
+
 /* A table that lies over the header is not there as a whole, and that is told. */
 static void test_over_header(void)
 {
@@ -131,6 +170,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/copy/unreadable", test_unreadable);
     g_test_add_func("/copy/data", test_data);
+    g_test_add_func("/copy/full", test_full);
     g_test_add_func("/copy/over-header", test_over_header);
     return g_test_run();
 }

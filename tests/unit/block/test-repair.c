@@ -263,6 +263,26 @@ static void test_table_too_big(void)
     g_assert_cmpuint(left, ==, FIT);
 }
 
+/* Extra data that is too much, and really there, is cut; that entry and the one behind it stay. */
+static void test_too_much_extra(void)
+{
+    g_autofree uint8_t *bytes = long_image_new(1);
+    uint8_t *table = bytes + AT(CLUSTERS);
+    g_auto(Repair) r = {0};
+    uint32_t left;
+
+    put_be32(bytes + AT_NB_SNAPSHOTS, 2);
+    put_empty_snapshot(table, 1);
+    table[56] = 0;
+    put_be32(table + 36, 2000);
+    table[2040] = '1';
+    table[2041] = 's';
+    put_empty_snapshot(table + 2048, 4);
+    table[2048 + 56] = '2';
+    repair_long_image(&r, bytes, 1, &left);
+    g_assert_cmpuint(left, ==, 2);
+}
+
 /* An entry whose strings cannot be found is given up, which is said; that behind it stays. */
 static void test_unreadable_snapshot(void)
 {
@@ -424,6 +444,7 @@ int main(int argc, char **argv)
     g_test_add_func("/repair/no-room/undo", test_no_room_for_undo);
     g_test_add_func("/repair/snapshots/too-many", test_too_many_snapshots);
     g_test_add_func("/repair/snapshots/table-too-big", test_table_too_big);
+    g_test_add_func("/repair/snapshots/too-much-extra", test_too_much_extra);
     g_test_add_func("/repair/snapshots/unreadable", test_unreadable_snapshot);
     g_test_add_func("/repair/unreadable", test_unreadable);
     g_test_add_func("/repair/mark-stays", test_mark_stays);
