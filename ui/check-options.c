@@ -109,6 +109,10 @@ static bool read_only_kinds(CheckOptions *options)
 {
     g_auto(GStrv) names = g_strsplit(optarg, ",", -1);
 
+    if (!*names) {
+        error_report_usage("--only expects kinds of findings with commas between them, and there is none");
+        return false;
+    }
     for (char **name = names; *name; name++) {
         int kind = qapi_enum_parse(&ImageCheckFindingKind_lookup, *name);
 
