@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -197,6 +199,14 @@ static bool is_device(int fd)
     return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
 }
 
+/* The kernel may open a write-protected device for writing, and refuse each write. */
+static bool refuses_writes(int fd)
+{
+    int protected = 0;
+
+    return is_device(fd) && ioctl(fd, BLKROGET, &protected) == 0 && protected;
+}
+
 static int open_flags(const FileOptions *options)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. It means nothing to files and devices. */
@@ -234,6 +244,11 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
 
         g_set_error(errp, BLOCK_ERROR, errno, "Could not open '%s': %s", path,
                     refuses_direct ? "filesystem does not support O_DIRECT" : g_strerror(errno));
+        return NULL;
+    }
+    if (options->writable && refuses_writes(fd)) {
+        g_set_error(errp, BLOCK_ERROR, EACCES, "The device is not writable: %s", g_strerror(EACCES));
+        close(fd);
         return NULL;
     }
     length = file_length(fd, path, errp);
