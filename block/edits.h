@@ -73,7 +73,10 @@ const Edit *edits_of(const Edits *edits, EditPhase phase, size_t *n);
 /* True where @phase or a later one up to @last has any. */
 bool edits_any(const Edits *edits, EditPhase first, EditPhase last);
 
-/* Saves what all edits will overwrite, and seals @undo. */
+/* Takes away the edits of @phase. */
+void edits_drop(Edits *edits, EditPhase phase);
+
+/* Saves what all edits will overwrite; @source is as they will find it. */
 bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp);
 
 /* Makes the changes of the phases @first to @last. After an error the later edits have not been touched. */

@@ -112,12 +112,6 @@ bool qcow2_repair_find_zeroed(Qcow2Repair *r, GError **errp)
     if (!r->zeroed) {
         return false;
     }
-    for (guint i = 0; i < r->zeroed->len; i++) {
-        const Qcow2EntryEdit *e = &g_array_index(r->zeroed, Qcow2EntryEdit, i);
-
-        r->zeroed_reserved += e->entry & QCOW2_L2_RESERVED ? e->weight : 0;
-        r->zeroed_beyond += qcow2_region_beyond_end(&r->check.counting, e->offset, e->length) ? e->weight : 0;
-    }
     for (guint i = 0; i < r->zeroed->len && !qcow2_has_data_file(r->header); i++) {
         const Qcow2EntryEdit *e = &g_array_index(r->zeroed, Qcow2EntryEdit, i);
 

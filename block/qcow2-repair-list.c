@@ -196,7 +196,7 @@ static void list_phase(Lister *l, EditPhase phase)
 
 bool qcow2_repair_list(const Qcow2Repair *r, ImageCheckEditList *list, GError **errp)
 {
-    Lister l = {.r = r, .list = list};
+    Lister l = {.r = r, .list = list, .step = list->len ? list->items[list->len - 1].step : 0};
 
     for (EditPhase phase = 0; phase < EDIT_PHASE__MAX && !l.error; phase++) {
         list_phase(&l, phase);

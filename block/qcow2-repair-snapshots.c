@@ -76,6 +76,15 @@ static bool append_entry(const Qcow2Repair *r, const Qcow2Snapshot *s, GByteArra
     return append_bytes(r, table, s->strings, (size_t)s->id_size + s->name_size, errp);
 }
 
+/* What was in its clusters before must not look like more entries. */
+static void fill_last_cluster(const Qcow2Repair *r, GByteArray *table)
+{
+    guint size = DIV_ROUND_UP(table->len, r->header->cluster_size) * r->header->cluster_size, used = table->len;
+
+    g_byte_array_set_size(table, size);
+    memset(table->data + used, 0, size - used);
+}
+
 /* Finds a place for the table, and takes the old one's away. */
 static bool place_table(Qcow2Repair *r, GByteArray *table, GError **errp)
 {
@@ -86,8 +95,7 @@ static bool place_table(Qcow2Repair *r, GByteArray *table, GError **errp)
         .what = "a new table",
     };
 
-    if (table->len &&
-        !qcow2_repair_allocate(r, DIV_ROUND_UP((uint64_t)table->len, r->header->cluster_size), 1, &edit.offset, errp)) {
+    if (table->len && !qcow2_repair_allocate(r, table->len >> r->header->cluster_bits, 1, &edit.offset, errp)) {
         return false;
     }
     if (table->len && !edit.offset) {
@@ -118,6 +126,9 @@ bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp)
         if (!append_entry(r, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
             return false;
         }
+    }
+    if (table->len) {
+        fill_last_cluster(r, table);
     }
     return place_table(r, table, errp);
 }

@@ -162,6 +162,31 @@ bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t
            !qcow2_repair_in_odd_table(r, offset >> r->header->cluster_bits);
 }
 
+/* True where more is in @cluster, which has @metadata references to structures, than one of them. */
+static bool is_shared(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata)
+{
+    return refmap_get(r->wanted, cluster) > metadata ||
+           (metadata > 1 && qcow2_repair_l2_tables_in(r, cluster) != metadata);
+}
+
+bool qcow2_repair_structures_overlap(const Qcow2Repair *r)
+{
+    uint64_t index = 0;
+
+    for (const Counters *piece; (piece = refmap_next_piece(r->metadata.refs, &index)); index++) {
+        for (size_t i = 0; i < COUNTERS_PER_PIECE;) {
+            uint64_t metadata = counters_get(piece, i);
+
+            if (!metadata) {
+                i += counters_stretch(piece, i, COUNTERS_PER_PIECE);
+            } else if (is_shared(r, (index << COUNTERS_PER_PIECE_BITS) + i++, metadata)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* ---- what is said to lie behind the end of the file ---- */
 
 /* Notes a reference to something. */

@@ -7,8 +7,10 @@
  *     counts         which counts the image is to have; where they are written     qcow2-repair-counts.c
  *     rebuild        new refcount blocks, and a new table                          qcow2-repair-rebuild.c
  *     snapshots      a new snapshot table                                          qcow2-repair-snapshots.c
+ *     lost           what may be in leaked clusters                                qcow2-repair-lost.c
  *     header         to which tables it refers                                     qcow2-repair-header.c
  *     edits          all of it, in phases (edits.h)
+ *     rounds         what is still wrong after them, or only now can be repaired   qcow2-repair-rounds.c
  *
  * `wanted` has the counts that the image is to have: at first those computed by the check, then as the plan changes
  * them. The final count of a cluster may still be another, where counts of a kind may not be changed.
@@ -40,6 +42,7 @@ typedef struct Qcow2Repair {
     Qcow2Image *image;
     const Qcow2HeaderFields *header; /* of the image */
     const Qcow2RepairOptions *options;
+    Qcow2CheckOptions how;
     Qcow2Check check;
     FILE *messages; /* NULL: nobody reads them */
 
@@ -57,21 +60,26 @@ typedef struct Qcow2Repair {
     GArray *flagged;     /* L2 tables with COPIED flags that are to be changed; sorted by offset */
     GHashTable *cleared; /* indexes of refcount table entries that are taken away; NULL = none */
 
-    bool may_raise;           /* counts that are too low */
-    bool may_lower;           /* and too high */
-    bool keep_leaks;          /* clusters stay leaked, for a fault that remains */
-    bool rebuild;             /* refcount table and blocks are made anew */
-    uint64_t zeroed_reserved; /* findings of reserved bits that are gone with the entries that are zeroed */
-    uint64_t zeroed_beyond;   /* and of regions beyond the end of the file */
-    uint64_t leaks_kept;      /* clusters */
-    bool given_up;            /* nothing is repaired: what was reported was what would be left by the repair */
-    GArray *new_blocks;       /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
-    uint64_t new_table;       /* offset */
+    bool may_raise;      /* counts that are too low */
+    bool may_lower;      /* and too high */
+    bool keep_leaks;     /* clusters stay leaked, for a fault that remains, or: */
+    const char *lost;    /* for something that was lost; NULL: nothing */
+    bool rebuild;        /* refcount table and blocks are made anew */
+    uint64_t leaks_kept; /* clusters */
+    bool given_up;       /* nothing is repaired: what was reported was what would be left by the repair */
+    GArray *new_blocks;  /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
+    uint64_t new_table;  /* offset */
     uint64_t new_table_clusters;
     bool switch_snapshots;  /* there is a new snapshot table: */
     uint64_t new_snapshots; /* its offset; 0 where there are no snapshots left */
 
     Edits *edits;
+
+    /* of a round after the first, its own: */
+    BlockSource *overlay; /* what the rounds before make of the image */
+    Qcow2Image *overlay_image;
+    Qcow2RepairOptions overlay_options;
+    Qcow2CheckOptions overlay_check;
 } Qcow2Repair;
 
 /* True where findings of @kind are to be repaired. */
@@ -80,7 +88,31 @@ static inline bool qcow2_repair_wants(const Qcow2Repair *r, ImageCheckFindingKin
     return !r->options->only || (r->options->only & QCOW2_FINDING_BIT(kind));
 }
 
-/* The error of all functions here: memory is short. Returns false. */
+/* A repair of @image, which is borrowed as @options are. Nothing is planned yet. */
+Qcow2Repair *qcow2_repair_new(Qcow2Image *image, const Qcow2RepairOptions *options);
+void qcow2_repair_free(Qcow2Repair *r);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Repair, qcow2_repair_free)
+
+/* Checks the image, and makes the edits. */
+bool qcow2_repair_plan(Qcow2Repair *r, GError **errp);
+
+/*
+ * True where there is a fault that may be what made clusters look leaked. That it is going to be repaired does not
+ * matter: then they are freed in the next round.
+ */
+bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r);
+
+/* What may be in leaked clusters although there is no fault that tells so, as a phrase; NULL: nothing. */
+const char *qcow2_repair_lost(const Qcow2Repair *r);
+
+/*
+ * Plans the repair of @image, then that of what it makes of the image, and so on until nothing is left to do:
+ * Qcow2Repair, at least one, each on the image as those before leave it. NULL and @errp set if not even the first could
+ * be planned.
+ */
+GPtrArray *qcow2_repair_plan_rounds(Qcow2Image *image, const Qcow2RepairOptions *options, GError **errp);
+
+/* The error of all functions below: memory is short. Returns false. */
 bool qcow2_repair_no_memory(GError **errp);
 
 /* ---- structures ---- */
@@ -93,6 +125,9 @@ bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t 
 
 /* How often there is an L2 table that begins where @cluster does. */
 uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster);
+
+/* True where structures lie on one another, or data on structures. When all is planned. */
+bool qcow2_repair_structures_overlap(const Qcow2Repair *r);
 
 /* True where an L2 table at an odd place reaches into @cluster, whose words are then also its entries. */
 bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster);
@@ -207,7 +242,8 @@ bool qcow2_repair_report_flags(Qcow2Repair *r, bool repair, Qcow2Report *report,
 
 /* ---- the list ---- */
 
-/* What will be written, in the order of the steps; neighbouring clusters whose counts change in the same way are one.
+/* Appends what will be written, in the order of the steps; neighbouring clusters whose counts change in the same way
+ * are one.
  */
 bool qcow2_repair_list(const Qcow2Repair *r, ImageCheckEditList *list, GError **errp);
 

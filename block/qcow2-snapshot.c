@@ -278,7 +278,6 @@ static bool read_oversized(TableReader *r, uint32_t i, Qcow2Snapshot *s)
         if (!r->unfinished && repairing(r, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) && r->report->messages) {
             fprintf(r->report->messages, "Snapshot table entry %" PRIu32 " cannot be read, and is given up\n", i);
         }
-        r->snapshots->given_up = true;
         r->at = next;
         return next != 0;
     }
@@ -349,6 +348,22 @@ static bool check_pointer(TableReader *r)
     return h->nb_snapshots > 0;
 }
 
+/* The L1 table of what looks like another entry in the clusters of the table, behind the last one that is counted. */
+static uint64_t find_entry_behind(TableReader *r)
+{
+    const Qcow2HeaderFields *h = r->header;
+    uint64_t start, end;
+    Qcow2Snapshot s;
+
+    if (r->doubtful || r->unfinished || h->snapshots_offset == 0 || h->snapshots_offset % h->cluster_size ||
+        !align_up_u64(r->at, QCOW2_SNAPSHOT_ALIGNMENT, &start) ||
+        !align_up_u64(MAX(r->at, h->snapshots_offset + 1), h->cluster_size, &end) ||
+        start + sizeof(Qcow2DiskSnapshot) > end) {
+        return 0;
+    }
+    return is_entry(r, start) && parse_fixed(r, start, &s) ? s.l1_table_offset : 0;
+}
+
 void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2Snapshots *snapshots,
                           Qcow2Report *report)
 {
@@ -363,17 +378,19 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
 
     snapshots->items = g_array_new(FALSE, FALSE, sizeof(Qcow2Snapshot));
     snapshots->table_length = 0;
-    snapshots->complete = snapshots->given_up = false;
+    snapshots->complete = false;
+    snapshots->behind_l1 = 0;
     g_array_set_clear_func(snapshots->items, clear_snapshot);
-    if (!check_pointer(&r)) {
+    if (!check_pointer(&r) && (h->nb_snapshots || !h->snapshots_offset)) {
         return;
     }
     r.window = g_byte_array_new();
     for (uint32_t i = 0; i < n && read_entry(&r, i); i++) {
         continue;
     }
+    snapshots->behind_l1 = snapshots->items->len == h->nb_snapshots ? find_entry_behind(&r) : 0;
     g_byte_array_unref(r.window);
-    snapshots->complete = !r.unfinished;
+    snapshots->complete = n > 0 && !r.unfinished;
     if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS && repairing(&r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
         uint32_t left = h->nb_snapshots - snapshots->items->len;
 

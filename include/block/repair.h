@@ -4,7 +4,7 @@
  * A repair is planned wholly in memory, from a check that has counted everything; nothing is written while it is
  * planned. The plan is a list of edits in phases (block/edits.h), in an order in which the image reads the same guest
  * data, and is no worse than before, wherever it is broken off. What cannot be repaired is left alone, and does not
- * stop the rest.
+ * stop the rest. What only comes to light by a repair is repaired too: a second one changes nothing.
  *
  * A clean image keeps every byte.
  *
@@ -30,7 +30,6 @@ typedef struct Qcow2RepairOptions {
 
 typedef struct Qcow2RepairResult {
     Qcow2CheckResult check; /* of the image as it is on disk afterwards; with what was fixed */
-    bool lost_kept;         /* leaked clusters were kept for a fault that remains */
 } Qcow2RepairResult;
 
 /*

@@ -38,6 +38,7 @@ struct GuestView {
     uint64_t entries; /* of an L2 table */
     uint64_t size;    /* of the disk */
     uint64_t unallocated;
+    bool cut;           /* there is more in the snapshot table, which cannot be read */
     GArray *trees;      /* of Tree */
     GHashTable *tables; /* offset to contents */
 };
@@ -311,6 +312,9 @@ static void each_snapshot(const Image *image, GuestView *view)
         uint64_t extra = get32(image, offset + 36), names = offset + 40 + extra;
 
         if (extra > MAX_EXTRA || names + id_size + name_size > image->length) {
+            if (view) {
+                view->cut = true;
+            }
             break; /* what follows cannot be found */
         }
         if (view) {
@@ -488,7 +492,8 @@ static bool same_tables(const GuestView *view, const Tree *before, const Tree *a
     for (uint64_t j = 0; j < n; j++) {
         uint64_t was = content_of(before, i, j, view->unallocated), is = content_of(after, i, j, view->unallocated);
 
-        if (was != is && was != UNREADABLE && was != CONTESTED) {
+        /* that it lies on a structure was not known where the structure was not */
+        if (was != is && was != UNREADABLE && was != CONTESTED && !(is == CONTESTED && view->cut)) {
             *difference = g_strdup_printf("%s, guest offset 0x%" G_GINT64_MODIFIER "x: %s", before->name,
                                           (i * view->entries + j) * view->cluster_size,
                                           is == UNREADABLE ? "cannot be read any more" : "reads otherwise");

@@ -1,12 +1,12 @@
 /*
  * Repairs of an image, for leaks and for all.
  *
- * A dry run writes nothing, and with the undo file every byte is taken back. Where the image is clean after a repair, a
- * check says so too, a second repair changes nothing, and what a guest could read before it reads afterwards
- * (tests/crash/guest.h), unless snapshots were given up.
+ * A dry run writes nothing, a second repair changes nothing and says the same, and with the undo file every byte is
+ * taken back. Where the image is clean after a repair, a check says so too, and what a guest could read before it reads
+ * afterwards (tests/crash/guest.h), unless snapshots were given up.
  *
- * Images of a fuzzer may be such that no repair makes sense of them: structures that are one another's data. What is
- * left of these is not judged here, but by tests/crash, which breaks images less.
+ * Images of a fuzzer may be such that no repair makes sense of them: structures that are one another's data. What a
+ * guest reads from these, when faults are left, is not judged here, but by tests/crash, which breaks images less.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -113,10 +113,15 @@ static void assert_second_repair_empty(BlockSource *disk, bool all, Left left)
     g_autofree uint8_t *bytes = g_memdup2(block_source_memory_bytes(disk), size);
     Left again;
 
-    assert_same_left(check(disk), left);
-    g_assert_true(repair(disk, all, false, NULL, &again));
+    if (is_clean(left)) {
+        assert_same_left(check(disk), left);
+    }
+    if (repair(disk, all, false, NULL, &again)) {
+        g_assert_true(is_clean(again) == is_clean(left));
+    } else {
+        g_assert_false(is_clean(left));
+    }
     assert_bytes(disk, bytes, size);
-    assert_same_left(again, left);
 }
 
 static void roll_back(BlockSource *file, BlockSource *disk)
@@ -141,13 +146,13 @@ static void repair_and_judge(const uint8_t *bytes, size_t size, bool all)
     assert_bytes(disk, bytes, size);
     repaired = repair(disk, all, false, undo, &left);
     undo_file_free(undo);
-    if (repaired && is_clean(left)) {
+    if (repaired) {
         BlockSource *again =
             block_source_new_writable_memory(block_source_memory_bytes(disk), disk->length, disk->length + GROWTH);
 
         assert_second_repair_empty(again, all, left);
         block_source_close(again);
-        if (!too_many_snapshots(bytes, size)) {
+        if (is_clean(left) && !too_many_snapshots(bytes, size)) {
             assert_guest_unharmed(view, disk);
         }
     }

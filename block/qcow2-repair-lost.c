@@ -1,0 +1,49 @@
+/*
+ * What was lost without leaving a fault: something that is not referred to any more, and so looks leaked, but of which
+ * there are traces elsewhere.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-repair.h"
+
+#include "block/qcow2-format.h"
+
+/* True where the cluster at @offset has a count that nothing accounts for, or one that is not known. */
+static bool looks_leaked(const Qcow2Repair *r, uint64_t offset)
+{
+    uint64_t cluster = offset >> r->header->cluster_bits, stored;
+
+    return cluster < r->file_clusters &&
+           (!qcow2_stored_count(r->check.stored, cluster, &stored) || stored > refmap_get(r->wanted, cluster));
+}
+
+/* An entry of nothing but zeros comes from a table that is not where the header says. */
+static bool is_zeros(const Qcow2Snapshot *s)
+{
+    return !s->l1_table_offset && !s->l1_size && !s->id_size && !s->name_size;
+}
+
+static bool snapshot_lost(const Qcow2Repair *r)
+{
+    const Qcow2Snapshots *snapshots = &r->check.snapshots;
+
+    for (guint i = 0; i < snapshots->items->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
+
+        if (is_zeros(s) || (!s->l1_size && s->l1_table_offset && looks_leaked(r, s->l1_table_offset))) {
+            return true;
+        }
+    }
+    return snapshots->behind_l1 && looks_leaked(r, snapshots->behind_l1);
+}
+
+const char *qcow2_repair_lost(const Qcow2Repair *r)
+{
+    if (!r->check.report.leaks && !r->check.report.check_errors) {
+        return NULL;
+    }
+    if ((r->header->autoclear_features & QCOW2_AUTOCLEAR_BITMAPS) && !r->image->extensions.has_bitmaps) {
+        return "the header says that there are bitmaps, but not where";
+    }
+    return snapshot_lost(r) ? "the snapshot table has traces of a snapshot that is lost" : NULL;
+}

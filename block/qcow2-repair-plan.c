@@ -1,0 +1,378 @@
+/*
+ * Planning a repair of an image as it is: what to repair, and in which order.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2-repair.h"
+
+#include <errno.h>
+
+#include "block/qcow2-format.h"
+#include "util/number.h"
+
+/*
+ * Faults behind which there may be clusters that then look as if they were leaked: what refers to them cannot be read,
+ * or refers to a place where they are not. Where an entry has a bit wrong, others of it may be.
+ */
+#define MAY_HIDE                                                                                                       \
+    (QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOTS_TOO_MANY) | QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED) | \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) |                                                       \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG) |                                                         \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE) | QCOW2_FINDING_BIT(QCOW2_FINDING_REGION_BEYOND_END) | \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED) | QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE) | \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_L1_UNREADABLE) | QCOW2_FINDING_BIT(QCOW2_FINDING_L1_RESERVED_BITS) |              \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_L2_TABLE_UNALIGNED) | QCOW2_FINDING_BIT(QCOW2_FINDING_L2_UNREADABLE) |            \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_L2_RESERVED_BITS) | QCOW2_FINDING_BIT(QCOW2_FINDING_COMPRESSED_COPIED) |          \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE) |                                                      \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS) | QCOW2_FINDING_BIT(QCOW2_FINDING_DATA_UNALIGNED) |  \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS) |                                                   \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED) |                                                       \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE) | QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_DAMAGED) |  \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_TABLE_UNREADABLE) | QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_TABLE_ENTRY))
+
+/* Faults that are reported as being repaired where they are found; others once more, when all are known. */
+#define REPAIRED_AT_ONCE                                                                                               \
+    (QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOTS_TOO_MANY) | QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) | \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG) | QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE) |  \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_PREALLOCATED_UNALIGNED) |                                                         \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE))
+
+Qcow2Repair *qcow2_repair_new(Qcow2Image *image, const Qcow2RepairOptions *options)
+{
+    Qcow2Repair *r = g_new0(Qcow2Repair, 1);
+
+    r->image = image;
+    r->header = &image->header;
+    r->options = options;
+    r->messages = options->check->messages;
+    r->edits = edits_new();
+    r->may_raise = options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_TOO_LOW);
+    r->may_lower = true;
+    return r;
+}
+
+void qcow2_repair_free(Qcow2Repair *r)
+{
+    qcow2_check_clear(&r->check);
+    qcow2_counting_clear(&r->metadata);
+    g_clear_pointer(&r->dropped, refmap_free);
+    g_clear_pointer(&r->structures, g_array_unref);
+    g_clear_pointer(&r->zeroed, g_array_unref);
+    g_clear_pointer(&r->moved, g_array_unref);
+    g_clear_pointer(&r->flagged, g_array_unref);
+    g_clear_pointer(&r->cleared, g_hash_table_destroy);
+    g_clear_pointer(&r->new_blocks, g_array_unref);
+    edits_free(r->edits);
+    g_free(r);
+}
+
+/* ---- planning ---- */
+
+static uint64_t seen(const Qcow2Repair *r, ImageCheckFindingKind kind)
+{
+    return r->check.report.seen[kind];
+}
+
+bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r)
+{
+    for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
+        if ((MAY_HIDE & QCOW2_FINDING_BIT(kind)) && seen(r, kind)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Counts that nobody could write, or blocks that cannot be used: what the stock tool makes all blocks anew for. */
+static bool blocks_broken(const Qcow2Repair *r)
+{
+    Qcow2CountRun run;
+
+    if (seen(r, QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS) || seen(r, QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED) ||
+        seen(r, QCOW2_FINDING_REFCOUNT_BLOCK_SHARED)) {
+        return true;
+    }
+    for (uint64_t at = 0; seen(r, QCOW2_FINDING_REFCOUNT_TOO_LOW) && qcow2_repair_next_run(r, at, &run);
+         at = run.first + run.n) {
+        if (run.known && !run.stored) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool anything_wrong(const Qcow2Repair *r)
+{
+    const Qcow2Report *report = &r->check.report;
+
+    return report->corruptions || report->leaks || report->check_errors;
+}
+
+/* True where a COPIED flag contradicts the stored counts. */
+static bool flags_wrong(const Qcow2Repair *r)
+{
+    Qcow2Report report = {.max_messages = 1}; /* one is enough: the others are counted at once */
+
+    qcow2_walk_report_copied(r->check.walk, r->header->l1_table_offset, r->header->l1_size, &report);
+    return report.corruptions != 0;
+}
+
+static void say(const Qcow2Repair *r, const char *text)
+{
+    if (r->messages) {
+        fprintf(r->messages, "%s\n", text);
+    }
+}
+
+/* Says once more which counts are wrong, and which of them are being repaired. */
+static void report_counts_again(Qcow2Repair *r)
+{
+    Qcow2Report again = {
+        .messages = r->messages,
+        .max_messages = r->options->check->max_messages,
+        .repairing = (r->may_raise ? QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW) : 0) |
+                     (r->may_lower ? QCOW2_FINDING_BIT(QCOW2_FINDING_LEAK) : 0),
+    };
+
+    qcow2_check_report_counts(&r->check, &again);
+    qcow2_report_summary(&again);
+}
+
+static bool begin_rebuild(Qcow2Repair *r, GError **errp)
+{
+    say(r, "Rebuilding refcount structure");
+    return qcow2_repair_begin_rebuild(r, errp);
+}
+
+static bool plan_leaks_to_keep(Qcow2Repair *r, GError **errp)
+{
+    bool careful = !r->options->free_lost;
+
+    r->lost = careful ? qcow2_repair_lost(r) : NULL;
+    r->keep_leaks =
+        r->lost || (careful && qcow2_repair_may_hide_clusters(r)) || !qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
+    return !r->keep_leaks || qcow2_repair_keep_leaks(r, errp);
+}
+
+/* The counts, and where they can be written. */
+static bool plan_counts(Qcow2Repair *r, GError **errp)
+{
+    if (!plan_leaks_to_keep(r, errp)) {
+        return false;
+    }
+    if (r->options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE)) {
+        if (!qcow2_repair_clear_entries(r, errp)) {
+            return false;
+        }
+        if (qcow2_repair_must_rebuild(r)) {
+            return begin_rebuild(r, errp);
+        }
+    }
+    if (r->check.report.corruptions || r->check.report.leaks) {
+        report_counts_again(r);
+    }
+    return true;
+}
+
+/* What gets a new place, and with it counts of its own. */
+static bool plan_places(Qcow2Repair *r, GError **errp)
+{
+    if (!r->options->all) {
+        return true;
+    }
+    if (!qcow2_repair_find_append_end(r, errp)) {
+        return false;
+    }
+    if (qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_TOO_LOW) && !qcow2_repair_find_moved(r, errp)) {
+        return false;
+    }
+    if (!qcow2_repair_rewrite_snapshots(r, errp)) {
+        return false;
+    }
+    if (!r->rebuild && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE) && qcow2_repair_must_rebuild(r) &&
+        !begin_rebuild(r, errp)) {
+        return false;
+    }
+    return (!r->rebuild || qcow2_repair_place_rebuilt(r, errp)) && qcow2_repair_follow_header(r, errp);
+}
+
+/* True where COPIED flags are repaired: always or, if only leaks are to be, where nothing else is wrong. */
+static bool flags_wanted(const Qcow2Repair *r)
+{
+    const Qcow2Report *report = &r->check.report;
+    uint64_t corruptions = report->corruptions - seen(r, QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
+
+    return qcow2_repair_wants(r, QCOW2_FINDING_L1_COPIED_WRONG) &&
+           (r->options->all || (!corruptions && !report->check_errors && !r->leaks_kept));
+}
+
+static bool plan_flags(Qcow2Repair *r, GError **errp)
+{
+    Qcow2CountRun run;
+
+    if (!flags_wrong(r) && !qcow2_repair_next_run(r, 0, &run) && !r->rebuild) {
+        return true;
+    }
+    if (!qcow2_repair_find_flags(r, errp) || !qcow2_repair_report_flags(r, flags_wanted(r), &r->check.report, errp)) {
+        return false;
+    }
+    qcow2_report_summary(&r->check.report);
+    return true;
+}
+
+/* An 8-byte word of the header. */
+static void add_feature_word(Qcow2Repair *r, EditPhase phase, uint64_t offset, uint64_t value,
+                             ImageCheckFindingKind why, const char *what)
+{
+    Edit edit = {
+        .offset = offset,
+        .size = 8,
+        .structure = IMAGE_CHECK_STRUCTURE_HEADER,
+        .why = why,
+        .count = 1,
+        .what = what,
+        .bytes = g_malloc(8),
+    };
+
+    store_be64(edit.bytes, value);
+    edits_add(r->edits, phase, &edit);
+}
+
+static void plan_header(Qcow2Repair *r)
+{
+    uint64_t features = r->header->incompatible_features;
+    uint64_t marks = (qcow2_repair_wants(r, QCOW2_FINDING_DIRTY) ? QCOW2_INCOMPAT_DIRTY : 0) |
+                     (qcow2_repair_wants(r, QCOW2_FINDING_CORRUPT_BIT) ? QCOW2_INCOMPAT_CORRUPT : 0);
+
+    if (features & marks) {
+        add_feature_word(r, EDIT_PHASE_MARKS, offsetof(Qcow2DiskHeader, incompatible_features), features & ~marks,
+                         features & marks & QCOW2_INCOMPAT_DIRTY ? QCOW2_FINDING_DIRTY : QCOW2_FINDING_CORRUPT_BIT,
+                         "clear the marks, if nothing is wrong any more");
+    }
+    if (edits_any(r->edits, 0, EDIT_PHASE_PUNCH) && (r->header->autoclear_features & ~QCOW2_AUTOCLEAR_KNOWN)) {
+        add_feature_word(r, EDIT_PHASE_AUTOCLEAR, offsetof(Qcow2DiskHeader, autoclear_features),
+                         r->header->autoclear_features & QCOW2_AUTOCLEAR_KNOWN, QCOW2_FINDING_DIRTY,
+                         "switch off features that this program does not know");
+    }
+}
+
+static void plan_edits(Qcow2Repair *r)
+{
+    if (!r->rebuild) {
+        qcow2_repair_add_counts(r);
+        qcow2_repair_add_cleared(r);
+    }
+    qcow2_repair_add_switch(r);
+    qcow2_repair_add_zeroed(r);
+    if (!r->options->undo) {
+        qcow2_repair_add_punch(r); /* what is undone must have its data */
+    }
+}
+
+/* Counts and reports, as a check does; what is repaired at once is reported so. */
+static bool look(Qcow2Repair *r, GError **errp)
+{
+    Qcow2Check *c = &r->check;
+
+    r->how = *r->options->check;
+    if (r->options->all) {
+        r->how.repairing = REPAIRED_AT_ONCE & (r->options->only ? r->options->only : UINT64_MAX);
+    }
+    if (!qcow2_check_count(c, r->image, &r->how, NULL, errp)) {
+        return false;
+    }
+    r->wanted = c->counting.refs;
+    r->dropped = refmap_new(refmap_clusters(r->wanted));
+    r->file_clusters = refmap_clusters(r->wanted);
+    if (!qcow2_repair_find_structures(r, errp) || !qcow2_check_report_structures(c, errp)) {
+        return false;
+    }
+    if (r->options->all && seen(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) &&
+        qcow2_repair_wants(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) && !qcow2_repair_find_zeroed(r, errp)) {
+        return false;
+    }
+    qcow2_check_report_counts(c, &c->report);
+    return true;
+}
+
+/* True where nothing can be repaired without making refcount blocks anew, which is not wanted. */
+static bool lacks_rebuild(const Qcow2Repair *r)
+{
+    bool may_rebuild = r->options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE);
+
+    return !may_rebuild && ((!r->options->all && blocks_broken(r)) || qcow2_repair_any_block_shared(r));
+}
+
+static bool plan(Qcow2Repair *r, GError **errp)
+{
+    if (lacks_rebuild(r)) {
+        say(r, "ERROR need to rebuild refcount structures");
+        r->check.report.check_errors++;
+        qcow2_report_failure(&r->check.report, EIO);
+        return true;
+    }
+    /* a clean image keeps every byte, whatever else could be said of it */
+    if (anything_wrong(r) || flags_wrong(r)) {
+        if (!plan_counts(r, errp) || !plan_places(r, errp) || !plan_flags(r, errp)) {
+            return false;
+        }
+        plan_edits(r);
+    }
+    plan_header(r);
+    return true;
+}
+
+static void forget_plan(Qcow2Repair *r)
+{
+    edits_free(r->edits);
+    r->edits = edits_new();
+    r->leaks_kept = 0;
+}
+
+/*
+ * Where an L1 table is said to be where the header is, the header's words are its entries: a repair would change what a
+ * guest reads. An L2 table is not read there.
+ */
+static void give_up_if_header_contested(Qcow2Repair *r)
+{
+    if (edits_any(r->edits, 0, EDIT_PHASE_MARKS) &&
+        refmap_get(r->metadata.refs, 0) > 1 + qcow2_repair_l2_tables_in(r, 0)) {
+        forget_plan(r);
+        r->given_up = true;
+        say(r, "Nothing is repaired, as another structure is said to be where the header is, and would be changed with "
+               "it. 'qemu-img convert' can copy what can be read to a new image.");
+    }
+}
+
+/*
+ * Where something could not be read, nothing is known of what it refers to: no plan without it is safe. Refcount blocks
+ * alone can be missing, as all counts can be made anew.
+ */
+static void give_up_if_unread(Qcow2Repair *r, uint64_t failed_before)
+{
+    const BlockSource *source = r->image->source;
+
+    if (source->failed_reads - failed_before <= r->check.unread_blocks && !qcow2_image_partly_unread(r->image)) {
+        return;
+    }
+    forget_plan(r);
+    qcow2_report_failure(&r->check.report, -source->read_error);
+    if (r->messages) {
+        fprintf(r->messages,
+                "Nothing is repaired, as metadata could not be read (%s): a repair without it could destroy what it "
+                "refers to. Try again, or copy the image to a sound disk first.\n",
+                g_strerror(-source->read_error));
+    }
+}
+
+bool qcow2_repair_plan(Qcow2Repair *r, GError **errp)
+{
+    uint64_t failed_reads = r->image->source->failed_reads;
+
+    if (!look(r, errp) || !plan(r, errp)) {
+        return false;
+    }
+    give_up_if_unread(r, failed_reads);
+    give_up_if_header_contested(r);
+    return true;
+}
