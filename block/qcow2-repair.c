@@ -239,6 +239,7 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
     if (!rounds) {
         return false;
     }
+    result->leaks_kept = ((const Qcow2Repair *)g_ptr_array_index(rounds, rounds->len - 1))->leaks_kept;
     return options->dry_run ? list_edits(rounds, result, errp) : apply(rounds, result, errp);
 }
 

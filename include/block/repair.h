@@ -30,6 +30,7 @@ typedef struct Qcow2RepairOptions {
 
 typedef struct Qcow2RepairResult {
     Qcow2CheckResult check; /* of the image as it is on disk afterwards; with what was fixed */
+    uint64_t leaks_kept;    /* leaked clusters that stay for a fault that remains, or a trace of something lost */
 } Qcow2RepairResult;
 
 /*

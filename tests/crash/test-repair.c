@@ -38,6 +38,7 @@ static char **images;
 /* What is wrong with an image. */
 typedef struct Counts {
     int64_t corruptions, leaks, errors;
+    bool kept; /* some of the leaks for the sake of a fault, or of what was lost */
 } Counts;
 
 typedef struct Case {
@@ -104,6 +105,7 @@ static bool repair(BlockSource *disk, bool all, UndoFile *undo, Counts *claim, G
         return false;
     }
     *claim = counts_of(result.check.check);
+    claim->kept = result.leaks_kept;
     qcow2_repair_result_clear(&result);
     return true;
 }
@@ -122,14 +124,10 @@ static bool check(BlockSource *disk, Counts *counts, GError **errp)
     return true;
 }
 
-/*
- * Where faults remain, leaks may be kept for their sake: then also those of clusters that a repair had taken when it
- * was interrupted.
- */
+/* Where leaks are kept, then also those of clusters that a repair had taken when it was interrupted. */
 static bool no_more(const Counts *a, const Counts *b)
 {
-    return a->corruptions <= b->corruptions && a->errors <= b->errors &&
-           (a->leaks <= b->leaks || b->corruptions > 0 || b->errors > 0);
+    return a->corruptions <= b->corruptions && a->errors <= b->errors && (a->leaks <= b->leaks || a->kept);
 }
 
 /* A repair may say less good of an image than is true, as it counts what it could not do; but not better. */
@@ -166,6 +164,7 @@ static bool repair_and_check(Case *c, BlockSource *disk, UndoFile *undo, Counts 
     if (!not_better(&claim, left)) {
         return failed(c, "%s: the repair says that all is well, a check does not", when);
     }
+    left->kept = claim.kept;
     return disk_unharmed(c, disk, when);
 }
 
