@@ -10,6 +10,8 @@
 #include "block/qcow2-format.h"
 #include "util/number.h"
 
+#define MAX_TAIL (UINT64_C(16) << 20) /* bytes at the end of the file that an interrupted repair may have written */
+
 static const Counters no_counts;
 
 bool qcow2_repair_no_memory(GError **errp)
@@ -184,10 +186,23 @@ bool qcow2_repair_drop(Qcow2Repair *r, uint64_t offset, uint64_t size, uint64_t 
     return true;
 }
 
+/* The cluster behind the last one that anything refers to; or, where that is far from the end of the file, a later one.
+ */
+static uint64_t find_in_use_end(const Qcow2Repair *r)
+{
+    uint64_t at = r->file_clusters, least = at - MIN(at, MAX_TAIL >> r->header->cluster_bits), end;
+
+    while (at > least && !refmap_get(r->wanted, at - 1) && !qcow2_repair_in_structure(r, at - 1, &end)) {
+        at--;
+    }
+    return at;
+}
+
 bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp)
 {
     Qcow2CountRun run;
 
+    r->in_use_end = find_in_use_end(r);
     for (uint64_t at = 0; qcow2_repair_next_run(r, at, &run); at = run.first + run.n) {
         for (uint64_t i = run.first; i < run.first + run.n; i++) {
             /* where nothing is known of the count, there may be something */

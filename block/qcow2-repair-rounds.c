@@ -7,12 +7,16 @@
 #include "block/qcow2-repair.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "block/overlay.h"
 
 #define MAX_ROUNDS    8            /* images broken at random take up to four */
 #define MAX_IN_MEMORY (64u << 20)  /* bytes that are written in a round */
 #define MAX_MESSAGES  (256u << 10) /* bytes of messages of a round that are printed */
+#define SECTOR        512u         /* what a disk writes wholly or not at all, bytes */
+#define MAX_TAILS     32u          /* clusters that may be left over at the end of a file */
+#define TAIL_PIECE    4096u        /* bytes of the end of a file that are compared at once */
 
 /* Faults of single counts and flags. When no structures overlap, a plan knows what becomes of these. */
 #define FORESEEN                                                                                                       \
@@ -34,22 +38,19 @@ static bool is_last(const Qcow2Repair *r)
     return !(r->moved && r->moved->len) && !qcow2_repair_structures_overlap(r);
 }
 
-/* A repair of what @before makes of the image, nothing of it planned yet; NULL where that cannot be known. */
-static Qcow2Repair *repair_after(const Qcow2Repair *before)
+/* A repair of what is in @overlay, nothing of it planned yet, like @before; NULL where it cannot be opened. */
+static Qcow2Repair *repair_of(BlockSource *overlay, const Qcow2Repair *before)
 {
-    g_autoptr(Qcow2Repair) r = NULL;
-    g_autoptr(BlockSource) overlay = block_source_new_overlay(before->image->source, MAX_IN_MEMORY);
-    Qcow2Image *image = NULL;
+    Qcow2Image *image = qcow2_open(overlay, NULL, NULL);
+    Qcow2Repair *r;
 
-    if (edits_apply(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL)) {
-        image = qcow2_open(overlay, NULL, NULL);
-    }
     if (!image) {
+        block_source_close(overlay);
         return NULL;
     }
     r = qcow2_repair_new(image, before->options);
     r->overlay_image = image;
-    r->overlay = g_steal_pointer(&overlay);
+    r->overlay = overlay;
     /* nobody wants more of it than the edits */
     r->overlay_check = (Qcow2CheckOptions){.workers = before->options->check->workers,
                                            .max_messages = before->options->check->max_messages,
@@ -57,7 +58,29 @@ static Qcow2Repair *repair_after(const Qcow2Repair *before)
     r->overlay_options = *before->options;
     r->overlay_options.check = &r->overlay_check;
     r->options = &r->overlay_options;
-    return g_steal_pointer(&r);
+    return r;
+}
+
+/* A repair of what @before makes of the image; NULL where that cannot be known. */
+static Qcow2Repair *repair_after(const Qcow2Repair *before)
+{
+    g_autoptr(BlockSource) overlay = block_source_new_overlay(before->image->source, MAX_IN_MEMORY);
+
+    return edits_apply(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL) ? repair_of(g_steal_pointer(&overlay), before)
+                                                                          : NULL;
+}
+
+static void free_round(gpointer opaque)
+{
+    Qcow2Repair *r = opaque;
+    Qcow2Image *image = r->overlay_image;
+    BlockSource *overlay = r->overlay;
+
+    qcow2_repair_free(r);
+    if (image) {
+        qcow2_close(image);
+        block_source_close(overlay);
+    }
 }
 
 /* Plans a later round; prints what it has to say where something is to be done. False where nothing is. */
@@ -101,19 +124,6 @@ static void say_kept(const Qcow2Repair *r)
     }
 }
 
-static void free_round(gpointer opaque)
-{
-    Qcow2Repair *r = opaque;
-    Qcow2Image *image = r->overlay_image;
-    BlockSource *overlay = r->overlay;
-
-    qcow2_repair_free(r);
-    if (image) {
-        qcow2_close(image);
-        block_source_close(overlay);
-    }
-}
-
 /* Adds the round after the last one. False where nothing is to be done in it; *@settled if no fault remains then. */
 static bool add_round(GPtrArray *rounds, bool *settled)
 {
@@ -131,15 +141,103 @@ static bool add_round(GPtrArray *rounds, bool *settled)
     return more;
 }
 
+/* ---- what an interrupted repair left behind the end ---- */
+
+/* True where @size bytes at @now are, sector by sector, zeros or what is at @then. */
+static bool may_be_left_of(const uint8_t *now, const uint8_t *then, size_t size)
+{
+    static const uint8_t zeros[SECTOR];
+
+    for (size_t at = 0; at < size; at += SECTOR) {
+        size_t n = MIN(SECTOR, size - at);
+
+        if (memcmp(now + at, zeros, n) != 0 && memcmp(now + at, then + at, n) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* True where a repair that writes what @planned has behind @end can have left what @source has there. */
+static bool tail_is_left_over(BlockSource *source, BlockSource *planned, uint64_t end)
+{
+    uint8_t now[TAIL_PIECE], then[TAIL_PIECE];
+
+    for (uint64_t at = end; at < source->length; at += TAIL_PIECE) {
+        if (block_source_read(source, now, TAIL_PIECE, at) || block_source_read(planned, then, TAIL_PIECE, at) ||
+            !may_be_left_of(now, then, TAIL_PIECE)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The plan of @failed without what is behind @end; NULL where that may be something else than was left over. */
+static Qcow2Repair *plan_without_tail(const Qcow2Repair *failed, uint64_t end)
+{
+    BlockSource *source = failed->image->source;
+    BlockSource *overlay = block_source_new_overlay(source, MAX_IN_MEMORY);
+    Qcow2Repair *r;
+
+    if (block_source_truncate(overlay, end)) {
+        block_source_close(overlay);
+        return NULL;
+    }
+    r = repair_of(overlay, failed);
+    if (r && qcow2_repair_plan(r, NULL) &&
+        edits_apply(r->edits, EDIT_PHASE_FREE_SPACE, EDIT_PHASE_FREE_SPACE, r->overlay, NULL) &&
+        tail_is_left_over(source, r->overlay, end)) {
+        return r;
+    }
+    g_clear_pointer(&r, free_round);
+    return NULL;
+}
+
+/*
+ * A repair that was interrupted before anything referred to what it had appended leaves that behind, with no count that
+ * tells what it is. Where the next finds no place for the same, because what nobody knows must stay, it looks whether
+ * the same would be written to the same place if the file ended earlier.
+ */
+static Qcow2Repair *plan_over_left_over(const Qcow2Repair *failed)
+{
+    unsigned bits = failed->header->cluster_bits;
+    uint64_t tries = failed->no_place && !failed->image->source->fixed_length ? MAX_TAILS : 0;
+    uint64_t least = MAX(failed->in_use_end, failed->file_clusters - MIN(failed->file_clusters, tries));
+    Qcow2Repair *r = NULL;
+
+    for (uint64_t end = failed->file_clusters; !r && end > least && failed->in_use_end;) {
+        r = plan_without_tail(failed, --end << bits);
+    }
+    return r;
+}
+
+/* Such a plan in the place of the only one in @rounds, which failed; NULL where there is none. */
+static Qcow2Repair *replace_failed(GPtrArray *rounds)
+{
+    const Qcow2Repair *failed = g_ptr_array_index(rounds, 0);
+    Qcow2Repair *r = plan_over_left_over(failed);
+
+    if (r) {
+        r->messages = failed->messages;
+        g_ptr_array_set_size(rounds, 0);
+        g_ptr_array_add(rounds, r);
+    }
+    return r;
+}
+
+/* ---- all rounds ---- */
+
 GPtrArray *qcow2_repair_plan_rounds(Qcow2Image *image, const Qcow2RepairOptions *options, GError **errp)
 {
     g_autoptr(GPtrArray) rounds = g_ptr_array_new_with_free_func(free_round);
     Qcow2Repair *r = qcow2_repair_new(image, options);
+    g_autoptr(GError) error = NULL;
     bool settled = true;
 
     g_ptr_array_add(rounds, r);
-    if (!qcow2_repair_plan(r, errp)) {
-        say_kept(r);
+    if (!qcow2_repair_plan(r, &error) && !(r = replace_failed(rounds))) {
+        say_kept(g_ptr_array_index(rounds, 0));
+        g_propagate_error(errp, g_steal_pointer(&error));
         return NULL;
     }
     while (rounds->len < MAX_ROUNDS && !is_last(r) && add_round(rounds, &settled)) {

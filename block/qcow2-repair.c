@@ -86,8 +86,8 @@ static bool add_fixed(ImageCheckFindingList *before, ImageCheckFindingList *afte
     return true;
 }
 
-/* Checks what is on disk now, and clears @marks if that is right; @r was planned on what was there before. */
-static bool check_again(Qcow2Repair *r, Edits *marks, Qcow2RepairResult *result, GError **errp)
+/* Checks what is in @source now, and clears @marks if that is right; @r was planned on what was there before. */
+static bool check_again(BlockSource *source, Qcow2Repair *r, Edits *marks, Qcow2RepairResult *result, GError **errp)
 {
     uint64_t corruptions = r->check.report.corruptions;
     uint64_t leaks = r->check.report.leaks;
@@ -103,7 +103,7 @@ static bool check_again(Qcow2Repair *r, Edits *marks, Qcow2RepairResult *result,
     qcow2_check_clear(&r->check); /* not both at once */
     options.reported = clear_marks_if_right;
     options.opaque = marks;
-    image = qcow2_open(r->image->source, NULL, errp);
+    image = qcow2_open(source, NULL, errp);
     ok = image && qcow2_check(image, &options, &result->check, errp) &&
          add_fixed(&before, &result->check.check->findings, errp);
     qapi_clear_ImageCheckFindingList(&before);
@@ -131,7 +131,7 @@ static bool read_beyond_limits(const Qcow2Repair *r)
  * by a check of their own, whose messages have been printed already: in planning a fault that goes away with another is
  * not counted, as with the stock tool.
  */
-static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
+static bool finish_unchanged(Qcow2Image *image, Qcow2Repair *r, Qcow2RepairResult *result, GError **errp)
 {
     Qcow2CheckOptions options = *r->options->check;
     int failure = r->check.report.failure;
@@ -143,7 +143,7 @@ static bool finish_unchanged(Qcow2Repair *r, Qcow2RepairResult *result, GError *
     }
     qcow2_check_clear(&r->check);
     options.messages = NULL;
-    if (!qcow2_check(r->image, &options, &result->check, errp)) {
+    if (!qcow2_check(image, &options, &result->check, errp)) {
         return false;
     }
     result->check.failure = failure ? failure : result->check.failure;
@@ -157,9 +157,8 @@ static bool is_right(const Qcow2Report *report)
 }
 
 /* New structures, where nothing lies. */
-static bool fill_free_space(Qcow2Repair *r, GError **errp)
+static bool fill_free_space(BlockSource *source, const Qcow2Repair *r, GError **errp)
 {
-    BlockSource *source = r->image->source;
     uint64_t length = source->length;
 
     if (edits_apply(r->edits, EDIT_PHASE_FREE_SPACE, EDIT_PHASE_FREE_SPACE, source, errp)) {
@@ -185,10 +184,10 @@ static bool save(const GPtrArray *rounds, UndoFile *undo, GError **errp)
     return undo_file_seal(undo, errp);
 }
 
-static bool apply(const GPtrArray *rounds, Qcow2RepairResult *result, GError **errp)
+static bool apply(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairResult *result, GError **errp)
 {
     Qcow2Repair *first = g_ptr_array_index(rounds, 0), *last = g_ptr_array_index(rounds, rounds->len - 1);
-    BlockSource *source = first->image->source;
+    BlockSource *source = image->source;
     bool changes = edits_any(first->edits, 0, EDIT_PHASE_PUNCH);
 
     if ((changes || edits_any(first->edits, EDIT_PHASE_MARKS, EDIT_PHASE_MARKS)) && first->options->undo &&
@@ -196,10 +195,10 @@ static bool apply(const GPtrArray *rounds, Qcow2RepairResult *result, GError **e
         return false;
     }
     if (!changes) {
-        return (!is_right(&first->check.report) || clear_marks(first->edits, first->image, errp)) &&
-               finish_unchanged(first, result, errp);
+        return (!is_right(&first->check.report) || clear_marks(first->edits, image, errp)) &&
+               finish_unchanged(image, first, result, errp);
     }
-    if (!fill_free_space(first, errp) ||
+    if (!fill_free_space(source, first, errp) ||
         !edits_apply(first->edits, EDIT_PHASE_FREE_SPACE + 1, EDIT_PHASE_PUNCH, source, errp)) {
         return false;
     }
@@ -210,11 +209,11 @@ static bool apply(const GPtrArray *rounds, Qcow2RepairResult *result, GError **e
             return false;
         }
     }
-    return check_again(first, last->edits, result, errp);
+    return check_again(source, first, last->edits, result, errp);
 }
 
 /* What would be written goes with the verdict on what is there. */
-static bool list_edits(const GPtrArray *rounds, Qcow2RepairResult *result, GError **errp)
+static bool list_edits(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairResult *result, GError **errp)
 {
     ImageCheckEditList edits = {0};
     bool ok = true;
@@ -222,7 +221,7 @@ static bool list_edits(const GPtrArray *rounds, Qcow2RepairResult *result, GErro
     for (guint i = 0; ok && i < rounds->len; i++) {
         ok = qcow2_repair_list(g_ptr_array_index(rounds, i), &edits, errp);
     }
-    if (!ok || !finish_unchanged(g_ptr_array_index(rounds, 0), result, errp)) {
+    if (!ok || !finish_unchanged(image, g_ptr_array_index(rounds, 0), result, errp)) {
         qapi_clear_ImageCheckEditList(&edits);
         return false;
     }
@@ -240,7 +239,7 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
         return false;
     }
     result->leaks_kept = ((const Qcow2Repair *)g_ptr_array_index(rounds, rounds->len - 1))->leaks_kept;
-    return options->dry_run ? list_edits(rounds, result, errp) : apply(rounds, result, errp);
+    return options->dry_run ? list_edits(image, rounds, result, errp) : apply(image, rounds, result, errp);
 }
 
 void qcow2_repair_result_clear(Qcow2RepairResult *result)

@@ -53,6 +53,7 @@ typedef struct Qcow2Repair {
     uint64_t next_free;     /* no cluster below is free for new structures */
     uint64_t next_reused;   /* nor one whose count is not known, and that is not empty */
     uint64_t append_end;    /* nor can those from here on be appended: something refers to them */
+    uint64_t in_use_end;    /* where leaks are kept: cluster behind the last one that anything refers to */
     uint64_t file_clusters; /* of the file as it is, a last one that is not whole included */
 
     GArray *zeroed;      /* Qcow2EntryEdit, sorted by table and index */
@@ -66,6 +67,7 @@ typedef struct Qcow2Repair {
     const char *lost;    /* for something that was lost; NULL: nothing */
     bool rebuild;        /* refcount table and blocks are made anew */
     uint64_t leaks_kept; /* clusters */
+    bool no_place;       /* for what must be written anew */
     bool given_up;       /* nothing is repaired: what was reported was what would be left by the repair */
     GArray *new_blocks;  /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
     uint64_t new_table;  /* offset */
