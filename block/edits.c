@@ -9,7 +9,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SECTOR 512 /* bytes: the unit in which differences are looked for */
+#include "block/overlay.h"
+
+#define SECTOR       512         /* bytes: the unit in which differences are looked for */
+#define MAX_FORESEEN (64u << 20) /* bytes that several edits write, kept to know what they make of them together */
 
 struct Edits {
     GArray *phases[EDIT_PHASE__MAX]; /* Edit */
@@ -44,6 +47,11 @@ void edits_free(Edits *edits)
 void edits_add(Edits *edits, EditPhase phase, const Edit *edit)
 {
     g_array_append_vals(edits->phases[phase], edit, 1);
+}
+
+void edits_drop(Edits *edits, EditPhase phase)
+{
+    g_array_set_size(edits->phases[phase], 0);
 }
 
 const Edit *edits_of(const Edits *edits, EditPhase phase, size_t *n)
@@ -102,40 +110,104 @@ static bool make_bytes(const Edit *edit, BlockSource *source, uint8_t **now, uin
     return true;
 }
 
-static bool save_edit(const Edit *edit, BlockSource *source, UndoFile *undo, GError **errp)
+/* ---- saving ---- */
+
+typedef struct Saver {
+    GHashTable *again;     /* the edits of whose bytes others have some */
+    BlockSource *foreseen; /* what the file will be where these are, as far as they are saved */
+    bool lost;             /* that is not known any more */
+    UndoFile *undo;
+} Saver;
+
+static int compare_places(const void *a, const void *b)
+{
+    const Edit *const *x = a, *const *y = b;
+
+    return ((*x)->offset > (*y)->offset) - ((*x)->offset < (*y)->offset);
+}
+
+/* The edits that write bytes, in the order of the file. */
+static GPtrArray *sorted_edits(const Edits *edits)
+{
+    GPtrArray *sorted = g_ptr_array_new();
+
+    for (EditPhase phase = 0; phase < EDIT_PHASE__MAX; phase++) {
+        for (guint i = 0; i < edits->phases[phase]->len; i++) {
+            Edit *edit = &g_array_index(edits->phases[phase], Edit, i);
+
+            if (edit->size) {
+                g_ptr_array_add(sorted, edit);
+            }
+        }
+    }
+    g_ptr_array_sort(sorted, compare_places);
+    return sorted;
+}
+
+static GHashTable *edits_that_overlap(const Edits *edits)
+{
+    g_autoptr(GPtrArray) sorted = sorted_edits(edits);
+    GHashTable *again = g_hash_table_new(NULL, NULL);
+    Edit *reaching = NULL; /* the one before that ends last */
+
+    for (guint i = 0; i < sorted->len; i++) {
+        Edit *edit = g_ptr_array_index(sorted, i);
+
+        if (reaching && edit->offset < reaching->offset + reaching->size) {
+            g_hash_table_add(again, reaching);
+            g_hash_table_add(again, edit);
+        }
+        if (!reaching || edit->offset + edit->size > reaching->offset + reaching->size) {
+            reaching = edit;
+        }
+    }
+    return again;
+}
+
+static bool save_edit(Saver *s, const Edit *edit, GError **errp)
 {
     g_autofree uint8_t *now = NULL;
     g_autofree uint8_t *then = NULL;
+    bool again = g_hash_table_contains(s->again, edit);
 
     if (!edit->size) {
         return true;
     }
-    if (edit->change) {
-        /* several edits may change the range one after the other */
-        return undo_file_save(undo, edit->offset, NULL, edit->size, errp);
+    if (s->lost && again && edit->change) {
+        return undo_file_save(s->undo, edit->offset, NULL, edit->size, errp);
     }
-    return make_bytes(edit, source, &now, &then, errp) && undo_file_save(undo, edit->offset, then, edit->size, errp);
+    if (!make_bytes(edit, s->foreseen, &now, &then, errp)) {
+        return false;
+    }
+    s->lost |= again && block_source_write(s->foreseen, then, edit->size, edit->offset);
+    return undo_file_save(s->undo, edit->offset, then, edit->size, errp);
 }
 
-bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp)
+static bool save_phases(Saver *s, const Edits *edits, GError **errp)
 {
     for (EditPhase phase = 0; phase < EDIT_PHASE__MAX; phase++) {
         for (guint i = 0; i < edits->phases[phase]->len; i++) {
-            if (!save_edit(&g_array_index(edits->phases[phase], Edit, i), source, undo, errp)) {
+            if (!save_edit(s, &g_array_index(edits->phases[phase], Edit, i), errp)) {
                 return false;
             }
         }
-        if (edits->phases[phase]->len && !undo_file_barrier(undo, errp)) {
+        if (edits->phases[phase]->len && !undo_file_barrier(s->undo, errp)) {
             return false;
         }
     }
     return true;
 }
 
-void edits_drop(Edits *edits, EditPhase phase)
+bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp)
 {
-    g_array_set_size(edits->phases[phase], 0);
+    g_autoptr(GHashTable) again = edits_that_overlap(edits);
+    g_autoptr(BlockSource) foreseen = block_source_new_overlay(source, MAX_FORESEEN);
+    Saver s = {.again = again, .foreseen = foreseen, .undo = undo};
+
+    return save_phases(&s, edits, errp);
 }
+
+/* ---- applying ---- */
 
 /* Writes the sectors of @then that are not as in @now, each row of them at once. */
 static int write_differences(const Edit *edit, BlockSource *source, const uint8_t *now, const uint8_t *then)

@@ -76,7 +76,7 @@ bool edits_any(const Edits *edits, EditPhase first, EditPhase last);
 /* Takes away the edits of @phase. */
 void edits_drop(Edits *edits, EditPhase phase);
 
-/* Saves what all edits will overwrite; @source is as they will find it. */
+/* Saves what all edits will overwrite, and what they write; @source is as they will find it. */
 bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp);
 
 /* Makes the changes of the phases @first to @last. After an error the later edits have not been touched. */

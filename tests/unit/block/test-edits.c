@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block/undo-reader.h"
 #include "block/undo-rollback.h"
 
 #define SIZE  4096
@@ -183,10 +184,60 @@ static void test_saved(Fixture *f, gconstpointer data)
     edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.offset = 1024, .size = 2048, .change = change_two});
     edits_add(f->edits, EDIT_PHASE_PUNCH, &(Edit){.run = give_back_space});
     g_assert_true(edits_save(f->edits, &f->recorder.base, undo, NULL));
+    g_assert_true(undo_file_seal(undo, NULL));
     apply(f);
     g_assert_cmpuint(byte_at(f, 1624), ==, 1);
     g_assert_true(undo_rollback_from(file, "undo", f->recorder.below, NULL, NULL));
     g_assert_cmpmem(block_source_memory_bytes(f->recorder.below), f->recorder.below->length, before, SIZE);
+}
+
+static bool add_one(const Edit *edit, uint8_t *bytes, GError **errp)
+{
+    for (uint64_t i = 0; i < edit->size; i++) {
+        bytes[i]++;
+    }
+    return true;
+}
+
+/* What the last of @n ranges that were saved is said to become is what is there when all is done. */
+static void assert_last_known(const Fixture *f, BlockSource *file, guint n)
+{
+    g_auto(UndoContents) contents = {0};
+    g_autoptr(GError) error = NULL;
+    const UndoRange *last;
+    uint8_t new[100];
+
+    undo_contents_read(&contents, file, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(contents.ranges->len, ==, n);
+    for (guint i = 0; i < n; i++) {
+        g_assert_true(g_array_index(contents.ranges, UndoRange, i).has_new);
+    }
+    last = &g_array_index(contents.ranges, UndoRange, n - 1);
+    g_assert_cmpint(block_source_read(file, new, last->size, last->position + last->old_size), ==, 0);
+    g_assert_cmpmem(new, last->size, block_source_memory_bytes(f->recorder.below) + last->offset, last->size);
+}
+
+/* An undo file knows beforehand what edits make of the same bytes one after the other. */
+static void test_foreseen(Fixture *f, gconstpointer data)
+{
+    g_autoptr(BlockSource) file = block_source_new_writable_memory(NULL, 0, 1 << 20);
+    UndoFile *undo = undo_file_new(file, "undo", &f->recorder.base, NULL);
+    g_autoptr(GError) error = NULL;
+
+    add_write(f, EDIT_PHASE_FREE_SPACE, 20, 5);
+    edits_add(f->edits, EDIT_PHASE_RAISE, &(Edit){.offset = 0, .size = 24, .change = add_one});
+    edits_add(f->edits, EDIT_PHASE_RAISE, &(Edit){.offset = 1000, .size = 50, .change = add_one});
+    edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.offset = 16, .size = 100, .change = add_one});
+    edits_save(f->edits, &f->recorder.base, undo, &error);
+    g_assert_no_error(error);
+    undo_file_seal(undo, &error);
+    g_assert_no_error(error);
+    undo_file_free(undo);
+    g_assert_cmpstr(f->recorder.log->str, ==, "");
+    apply(f);
+    assert_last_known(f, file, 4);
+    g_assert_cmpuint(byte_at(f, 20), ==, 7);
 }
 
 int main(int argc, char **argv)
@@ -199,5 +250,6 @@ int main(int argc, char **argv)
     ADD(copy);
     ADD(failure);
     ADD(saved);
+    ADD(foreseen);
     return g_test_run();
 }
