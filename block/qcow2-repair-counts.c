@@ -268,15 +268,20 @@ static bool is_free(const Qcow2Repair *r, uint64_t cluster, bool reuse, uint64_t
     return !r->keep_leaks && (reuse || !has_data(r, cluster, next));
 }
 
-/* The first of @n clusters at the end of the file that nothing is in yet, or behind it. */
+/* The first of @n clusters behind the end of the file that nothing is in yet, from @first on, which may lie before it.
+ */
 static uint64_t find_at_end(const Qcow2Repair *r, uint64_t first, uint64_t n)
 {
     uint64_t table = r->header->refcount_table_offset >> r->header->cluster_bits;
     uint64_t table_end = table + r->header->refcount_table_clusters;
+    uint64_t next;
 
     for (uint64_t at = first; at < refmap_clusters(r->wanted); at++) {
         /* what was appended before, and what an unaligned structure at the end of the file needs */
-        if (refmap_get(r->wanted, at) || refmap_get(r->dropped, at)) {
+        bool taken = refmap_get(r->wanted, at) || refmap_get(r->dropped, at);
+
+        /* a last cluster that is not whole has as much in it as another */
+        if (taken || (at < r->file_clusters && !is_free(r, at, true, &next))) {
             first = at + 1;
         }
     }
@@ -337,6 +342,7 @@ bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t
 
     *offset = 0;
     if (!find_place(r, n, &first)) {
+        r->no_place = true;
         return true;
     }
     *offset = first << r->header->cluster_bits;

@@ -187,7 +187,6 @@ static bool place(Qcow2Repair *r, uint64_t n, uint64_t *offset, GError **errp)
     if (!qcow2_repair_allocate(r, n, 1, offset, errp)) {
         return false;
     }
-    r->no_place = !*offset;
     if (!*offset && r->image->source->fixed_length) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOSPC,
                             "No room for new reference counts, and nothing was changed: the image is full, and cannot "

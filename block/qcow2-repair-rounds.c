@@ -58,6 +58,7 @@ static Qcow2Repair *repair_of(BlockSource *overlay, const Qcow2Repair *before)
     r->overlay_options = *before->options;
     r->overlay_options.check = &r->overlay_check;
     r->options = &r->overlay_options;
+    r->messages = NULL;
     return r;
 }
 
@@ -184,7 +185,7 @@ static Qcow2Repair *plan_without_tail(const Qcow2Repair *failed, uint64_t end)
         return NULL;
     }
     r = repair_of(overlay, failed);
-    if (r && qcow2_repair_plan(r, NULL) &&
+    if (r && qcow2_repair_plan(r, NULL) && !r->no_place &&
         edits_apply(r->edits, EDIT_PHASE_FREE_SPACE, EDIT_PHASE_FREE_SPACE, r->overlay, NULL) &&
         tail_is_left_over(source, r->overlay, end)) {
         return r;
@@ -211,18 +212,25 @@ static Qcow2Repair *plan_over_left_over(const Qcow2Repair *failed)
     return r;
 }
 
-/* Such a plan in the place of the only one in @rounds, which failed; NULL where there is none. */
-static Qcow2Repair *replace_failed(GPtrArray *rounds)
+/* Plans the first round. */
+static bool plan_first(GPtrArray *rounds, GError **errp)
 {
-    const Qcow2Repair *failed = g_ptr_array_index(rounds, 0);
-    Qcow2Repair *r = plan_over_left_over(failed);
+    Qcow2Repair *first = g_ptr_array_index(rounds, 0);
+    g_autoptr(GError) error = NULL;
+    bool planned = qcow2_repair_plan(first, &error);
+    Qcow2Repair *instead = first->no_place ? plan_over_left_over(first) : NULL;
 
-    if (r) {
-        r->messages = failed->messages;
+    if (instead) {
+        instead->messages = first->messages;
         g_ptr_array_set_size(rounds, 0);
-        g_ptr_array_add(rounds, r);
+        g_ptr_array_add(rounds, instead);
+        return true;
     }
-    return r;
+    if (!planned) {
+        say_kept(first);
+        g_propagate_error(errp, g_steal_pointer(&error));
+    }
+    return planned;
 }
 
 /* ---- all rounds ---- */
@@ -230,16 +238,14 @@ static Qcow2Repair *replace_failed(GPtrArray *rounds)
 GPtrArray *qcow2_repair_plan_rounds(Qcow2Image *image, const Qcow2RepairOptions *options, GError **errp)
 {
     g_autoptr(GPtrArray) rounds = g_ptr_array_new_with_free_func(free_round);
-    Qcow2Repair *r = qcow2_repair_new(image, options);
-    g_autoptr(GError) error = NULL;
     bool settled = true;
+    Qcow2Repair *r;
 
-    g_ptr_array_add(rounds, r);
-    if (!qcow2_repair_plan(r, &error) && !(r = replace_failed(rounds))) {
-        say_kept(g_ptr_array_index(rounds, 0));
-        g_propagate_error(errp, g_steal_pointer(&error));
+    g_ptr_array_add(rounds, qcow2_repair_new(image, options));
+    if (!plan_first(rounds, errp)) {
         return NULL;
     }
+    r = g_ptr_array_index(rounds, 0);
     while (rounds->len < MAX_ROUNDS && !is_last(r) && add_round(rounds, &settled)) {
         r = g_ptr_array_index(rounds, rounds->len - 1);
     }
