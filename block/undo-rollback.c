@@ -15,29 +15,29 @@
 #define CHUNK (64u << 10)
 #define SHOWN 20 /* places: counts that differ may be many, each a byte or two */
 
-static void announce(const UndoContents *contents, const BlockSource *image, const GArray *differences, FILE *say)
+void undo_rollback_announce(const UndoRollback *rollback, bool dry_run, FILE *say)
 {
-    uint64_t bytes = 0;
+    const GArray *differences = rollback->differences;
+    uint64_t length = rollback->image->length, old_length = rollback->contents.old_length;
 
-    for (guint i = 0; i < differences->len; i++) {
+    for (guint i = 0; i < MIN(differences->len, SHOWN); i++) {
         const UndoDifference *difference = &g_array_index(differences, UndoDifference, i);
 
-        if (i < SHOWN) {
-            fprintf(say, "Putting back %" PRIu64 " byte%s at offset %" PRIu64 "\n", difference->size,
-                    difference->size == 1 ? "" : "s", difference->offset);
-        }
-        bytes += difference->size;
+        fprintf(say, "%s %" PRIu64 " byte%s at offset %" PRIu64 "\n", dry_run ? "Would put back" : "Putting back",
+                difference->size, difference->size == 1 ? "" : "s", difference->offset);
     }
     if (differences->len > SHOWN) {
-        fprintf(say, "Putting back bytes at %u more places\n", differences->len - SHOWN);
+        fprintf(say, "%s bytes at %u more places\n", dry_run ? "Would put back" : "Putting back",
+                differences->len - SHOWN);
     }
-    if (image->length != contents->old_length) {
-        fprintf(say, "Setting the length from %" PRIu64 " to %" PRIu64 " bytes\n", image->length, contents->old_length);
-    } else if (bytes == 0) {
+    if (length != old_length) {
+        fprintf(say, "%s the length from %" PRIu64 " to %" PRIu64 " bytes\n", dry_run ? "Would set" : "Setting", length,
+                old_length);
+    } else if (rollback->bytes == 0) {
         fprintf(say, "The image is as it was before the repair; nothing is to be put back.\n");
         return;
     }
-    fprintf(say, "Bytes that differ from what was there before the repair: %" PRIu64 "\n", bytes);
+    fprintf(say, "Bytes that differ from what was there before the repair: %" PRIu64 "\n", rollback->bytes);
     fflush(say);
 }
 
@@ -100,28 +100,54 @@ static bool restore_ranges(const UndoContents *contents, BlockSource *file, Bloc
 }
 
 /* What was left in the page cache by an interrupted rollback is flushed with the rest. */
-static bool restore(const UndoContents *contents, BlockSource *file, BlockSource *image, GError **errp)
+bool undo_rollback_apply(const UndoRollback *rollback, GError **errp)
 {
-    return restore_ranges(contents, file, image, errp) && !failed(block_source_flush(image), "flush the image", errp) &&
-           !failed(block_source_truncate(image, contents->old_length), "set the length of the image", errp) &&
+    BlockSource *image = rollback->image;
+
+    return restore_ranges(&rollback->contents, rollback->file, image, errp) &&
+           !failed(block_source_flush(image), "flush the image", errp) &&
+           !failed(block_source_truncate(image, rollback->contents.old_length), "set the length of the image", errp) &&
            !failed(block_source_flush(image), "flush the image", errp);
 }
 
-bool undo_rollback_from(BlockSource *file, const char *name, BlockSource *image, FILE *say, GError **errp)
+bool undo_rollback_verify(UndoRollback *rollback, BlockSource *file, const char *name, BlockSource *image,
+                          GError **errp)
 {
-    g_auto(UndoContents) contents = {0};
-    g_autoptr(GArray) differences = g_array_new(false, false, sizeof(UndoDifference));
-
-    if (!undo_contents_read(&contents, file, errp) || !undo_verify(&contents, file, image, differences, errp)) {
+    *rollback = (UndoRollback){
+        .file = file,
+        .image = image,
+        .differences = g_array_new(false, false, sizeof(UndoDifference)),
+    };
+    if (!undo_contents_read(&rollback->contents, file, errp) ||
+        !undo_verify(&rollback->contents, file, image, rollback->differences, errp)) {
         g_autofree char *shown = text_escape(name, strlen(name));
 
         g_prefix_error(errp, "Could not use undo file '%s': ", shown);
         return false;
     }
-    if (say) {
-        announce(&contents, image, differences, say);
+    for (guint i = 0; i < rollback->differences->len; i++) {
+        rollback->bytes += g_array_index(rollback->differences, UndoDifference, i).size;
     }
-    return restore(&contents, file, image, errp);
+    return true;
+}
+
+void undo_rollback_clear(UndoRollback *rollback)
+{
+    undo_contents_clear(&rollback->contents);
+    g_clear_pointer(&rollback->differences, g_array_unref);
+}
+
+bool undo_rollback_from(BlockSource *file, const char *name, BlockSource *image, FILE *say, GError **errp)
+{
+    g_auto(UndoRollback) rollback = {0};
+
+    if (!undo_rollback_verify(&rollback, file, name, image, errp)) {
+        return false;
+    }
+    if (say) {
+        undo_rollback_announce(&rollback, false, say);
+    }
+    return undo_rollback_apply(&rollback, errp);
 }
 
 BlockSource *undo_rollback_open(const char *path, GError **errp)

@@ -26,6 +26,7 @@
 #include "ui/progress.h"
 #include "ui/repair-command.h"
 #include "ui/report.h"
+#include "ui/rollback-command.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
 
@@ -344,7 +345,8 @@ static int rollback(const CheckCommand *command, const ImageTarget *target)
     const CheckOptions *options = &command->options;
     g_autoptr(GError) error = NULL;
     g_auto(CheckFiles) none = {0};
-    g_autoptr(BlockSource) source = image_target_open_writable(target, &error);
+    g_autoptr(BlockSource) source =
+        options->dry_run ? image_target_open(target, &error) : image_target_open_writable(target, &error);
     g_autoptr(BlockSource) undo = NULL;
     unsigned layers;
 
@@ -355,12 +357,9 @@ static int rollback(const CheckCommand *command, const ImageTarget *target)
     if (undo && !lock_in(options, target, &none, &layers)) {
         return EXIT_FAILED;
     }
-    if (!undo || !undo_rollback_from(undo, options->rollback, source, options->quiet ? NULL : stdout, &error)) {
+    if (!undo || !rollback_image(options, undo, source, &error)) {
         error_report("%s", error->message);
         return EXIT_FAILED;
-    }
-    if (!options->quiet) {
-        printf("The image is what it was before the repair.\n");
     }
     return finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
 }

@@ -22,6 +22,15 @@ static void choose_members(ImageCheck *check, bool all)
     check->has_compressed_clusters = all || check->compressed_clusters != 0;
 }
 
+void print_rollback_json(FILE *out, ImageRollback *rollback)
+{
+    g_autoptr(Visitor) visitor = json_output_visitor_new(out, true);
+
+    visit_type_ImageRollback(visitor, NULL, rollback, NULL);
+    visit_complete(visitor, NULL);
+    fputc('\n', out);
+}
+
 void print_check_json(FILE *out, ImageCheck *check, bool all_fields, bool pretty)
 {
     g_autoptr(Visitor) visitor = json_output_visitor_new(out, pretty);

@@ -430,15 +430,13 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
     return CHECK_PARSED_RUN;
 }
 
-/* A rollback is one thing, done to one image, and told in words. */
+/* A rollback is one thing, done to one image. */
 static bool allows_rollback(const CheckOptions *options)
 {
     if (options->repair) {
         error_report_usage("--rollback and --repair are mutually exclusive");
     } else if (options->many) {
         error_report_usage("--rollback expects one image");
-    } else if (options->json) {
-        error_report_usage("--rollback has no JSON output");
     } else {
         return true;
     }
@@ -474,8 +472,10 @@ static bool allows_report(const CheckOptions *options)
 /* Options that have a meaning with -r only. */
 static bool check_repair_options(const CheckOptions *options)
 {
-    if (!options->repair && (options->dry_run || options->free_lost || options->only || options->undo_file)) {
-        error_report_usage("%s is about a repair, and needs -r", options->dry_run     ? "--dry-run"
+    bool dry_run = options->dry_run && !options->rollback;
+
+    if (!options->repair && (dry_run || options->free_lost || options->only || options->undo_file)) {
+        error_report_usage("%s is about a repair, and needs -r", dry_run              ? "--dry-run"
                                                                  : options->free_lost ? "--free-lost"
                                                                  : options->only      ? "--only"
                                                                                       : "--undo-file");
@@ -581,7 +581,7 @@ void check_options_print_help(void)
           "  -U, --force-share      check although another program may write to the image; what is found\n"
           "                         can then be a passing state\n"
           "  -r, --repair=WHAT      repair leaks or all; the image is written to\n"
-          "  -n, --dry-run          with -r: only list what would be changed\n"
+          "  -n, --dry-run          with -r or --rollback: only list what would be changed\n"
           "      --only=KIND,...    with -r: repair findings of these kinds only\n"
           "      --free-lost        with -r: free leaked clusters also where a fault remains that may be\n"
           "                         what makes them look leaked\n"

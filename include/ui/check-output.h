@@ -43,4 +43,7 @@ void print_explanation_text(FILE *out, const ImageCheckExplanation *explanation)
  */
 void print_check_json(FILE *out, ImageCheck *check, bool all_fields, bool pretty);
 
+/* What a rollback has done, or would do, in JSON. */
+void print_rollback_json(FILE *out, ImageRollback *rollback);
+
 #endif

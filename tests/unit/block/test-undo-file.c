@@ -419,6 +419,9 @@ static void test_names(Fixture *f, gconstpointer data)
 
     g_assert_nonnull(undo);
     undo_file_free(undo);
+    g_assert_null(undo_rollback_open(path, &error));
+    g_assert_true(g_pattern_match_simple("*odd\\x0aname': No such file or directory", error->message));
+    g_clear_error(&error);
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 
     undo = undo_file_create(path, f->image, NULL);
@@ -432,6 +435,7 @@ static void test_names(Fixture *f, gconstpointer data)
     write_fill(f, 4096, 'x', 1);
     g_clear_error(&error);
     file = undo_rollback_open(path, NULL);
+    g_assert_nonnull(file);
     g_assert_false(undo_rollback_from(file, path, f->image, NULL, &error));
     g_assert_true(g_pattern_match_simple("*odd\\x0aname': At offset 4096*", error->message));
     g_assert_cmpint(block_source_write(f->image, "new", 3, 4096), ==, 0);
