@@ -10,6 +10,7 @@
 
 struct Qcow2Collector {
     size_t limit;
+    uint64_t text; /* bytes of messages and names of snapshots in the records */
     bool only_corruptions;
     GArray *records;
     size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
@@ -128,6 +129,22 @@ void qcow2_collector_add_unlisted(Qcow2Collector *c, ImageCheckFindingKind kind,
     c->beyond[kind] += is_wanted(c, kind) ? n : 0;
 }
 
+static uint64_t text_limit(const Qcow2Collector *c)
+{
+    return (uint64_t)c->limit * QCOW2_FINDING_TEXT;
+}
+
+/* The bytes that @text, which may be NULL, takes in JSON. */
+static uint64_t length_of(const char *text)
+{
+    uint64_t length = 0;
+
+    for (const char *p = text; p && *p; p++) {
+        length += g_ascii_isprint(*p) ? 1 : 6;
+    }
+    return length;
+}
+
 const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
 {
     Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};
@@ -143,11 +160,12 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
             return NULL;
         }
     }
-    if (c->records->len >= c->limit) {
+    if (c->records->len >= c->limit || c->text >= text_limit(c)) {
         c->beyond[f->kind]++;
         return NULL;
     }
     record.message = qcow2_finding_message(f);
+    c->text += length_of(record.message) + length_of(record.place.snapshot);
     g_array_append_val(c->records, record);
     open_record(c, c->records->len - 1, c->n_open);
     c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
@@ -253,9 +271,45 @@ static bool move_records(Qcow2Collector *c, ImageCheckFindingList *list)
     return ok;
 }
 
+/* Leaves out users that find no room any more. */
+static void keep_users(Qcow2Collector *c, GArray *users)
+{
+    guint n;
+
+    for (n = 0; n < users->len && c->text < text_limit(c); n++) {
+        c->text += length_of(g_array_index(users, Qcow2Place, n).snapshot);
+    }
+    g_array_set_size(users, n);
+}
+
+/* Leaves out what does not fit any more since there are users, and more records. */
+static void keep_to_limit(Qcow2Collector *c)
+{
+    guint n;
+
+    c->text = 0;
+    for (n = 0; n < c->records->len && c->text < text_limit(c); n++) {
+        Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, n);
+
+        c->text += length_of(r->message) + length_of(r->place.snapshot);
+        if (r->other_users) {
+            keep_users(c, r->other_users);
+        }
+    }
+    for (guint i = n; i < c->records->len; i++) {
+        const Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, i);
+
+        c->beyond[r->kind] += r->count;
+    }
+    g_array_set_size(c->records, n);
+}
+
 bool qcow2_collector_finish(Qcow2Collector *c, ImageCheckFindingList *list, GError **errp)
 {
-    bool ok = move_records(c, list);
+    bool ok;
+
+    keep_to_limit(c);
+    ok = move_records(c, list);
 
     for (size_t kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
         ok = !c->beyond[kind] || append_rest(list, kind, c->beyond[kind]);

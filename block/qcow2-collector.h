@@ -3,10 +3,11 @@
  * while they arrive, so that a million leaks in a row are one.
  *
  * Records stay in the order in which their first fault arrived. There are never more than a limit: what comes when it
- * is reached, and continues no record, is only counted, by kind. So the counts of all records and those numbers add up
- * to the counts of the report.
+ * is reached, and continues no record, is only counted, by kind. So is what comes when all texts together are too long:
+ * the name of a snapshot may have 65,535 bytes, and be in each of them. So the counts of all records and those numbers
+ * add up to the counts of the report.
  *
- * Memory: about 250 bytes a record. Not thread safe.
+ * Memory: about 250 bytes a record, and its text. Not thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,6 +22,7 @@
 #include "qapi/qapi-types.h"
 
 #define QCOW2_MAX_FINDINGS 100000
+#define QCOW2_FINDING_TEXT 256 /* bytes of message and names of snapshots for each record of the limit, on average */
 
 typedef struct Qcow2FindingRecord {
     ImageCheckFindingKind kind;
@@ -34,7 +36,8 @@ typedef struct Qcow2FindingRecord {
 
 typedef struct Qcow2Collector Qcow2Collector;
 
-/* Keeps at most @limit records; of what is no corruption none where @only_corruptions. */
+/* Keeps at most @limit records, and QCOW2_FINDING_TEXT bytes of text for each; of what is no corruption none where
+ * @only_corruptions. */
 Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions);
 void qcow2_collector_free(Qcow2Collector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Collector, qcow2_collector_free)

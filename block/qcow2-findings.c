@@ -18,6 +18,7 @@
 #define NOTE       IMAGE_CHECK_SEVERITY_NOTE
 
 #define USUAL_LENGTH 240 /* of a message at most; longer ones cost more */
+#define LONG_MESSAGE 512 /* bytes for which a message counts as one more: names may be long, and be in each */
 
 /*
  * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
@@ -120,6 +121,7 @@ static const struct {
 typedef struct Sink {
     FILE *file;      /* NULL: to @string */
     GString *string; /* NULL until something is written to it */
+    uint64_t total;  /* bytes flushed */
     size_t used;
     char bytes[USUAL_LENGTH];
 } Sink;
@@ -132,6 +134,7 @@ static void flush(Sink *to)
         to->string = to->string ? to->string : g_string_new(NULL);
         g_string_append_len(to->string, to->bytes, (gssize)to->used);
     }
+    to->total += to->used;
     to->used = 0;
 }
 
@@ -226,10 +229,12 @@ static void sink_init(Sink *to, FILE *file)
 {
     to->file = file;
     to->string = NULL;
+    to->total = 0;
     to->used = 0;
 }
 
-static void write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
+/* Returns the number of bytes. */
+static uint64_t write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
 {
     Sink to;
 
@@ -237,6 +242,7 @@ static void write_message(FILE *file, const Qcow2Finding *finding, bool repairin
     put_message(&to, finding, repairing);
     put(&to, "\n", 1);
     flush(&to);
+    return to.total;
 }
 
 char *qcow2_finding_message(const Qcow2Finding *finding)
@@ -286,6 +292,7 @@ bool qcow2_report_full(const Qcow2Report *report)
 static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding, const char *message)
 {
     bool repairing = report->repairing & QCOW2_FINDING_BIT(finding->kind);
+    uint64_t bytes = 0;
 
     if (report->max_messages && report->written >= report->max_messages) {
         report->left_out[finding->kind]++;
@@ -293,11 +300,13 @@ static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding, co
     }
     report->written++;
     if (report->messages && message && !repairing) {
-        fputs_unlocked(message, report->messages);
+        bytes = strlen(message);
+        fwrite_unlocked(message, 1, bytes, report->messages);
         putc_unlocked('\n', report->messages);
     } else if (report->messages) {
-        write_message(report->messages, finding, repairing);
+        bytes = write_message(report->messages, finding, repairing);
     }
+    report->written += bytes / LONG_MESSAGE;
 }
 
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)

@@ -308,6 +308,26 @@ static void test_long_name(void)
     messages_clear(&m);
 }
 
+/* A message with a long name counts as several, so that a limit of messages is one of bytes, too. */
+static void test_long_name_limited(void)
+{
+    g_autofree char *name = g_strnfill(1023, '\x01'); /* 4092 bytes when it is escaped: a message as long as nine */
+    Qcow2Finding finding = {QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {0x50000}, {name}};
+    Messages m;
+
+    messages_begin(&m);
+    m.report.max_messages = 100;
+    for (unsigned i = 0; i < 50; i++) {
+        qcow2_report(&m.report, &finding);
+    }
+    messages_end(&m);
+    g_assert_cmpuint(m.size, <, 100 * 512);
+    g_assert_cmpuint(m.size, >, 90 * 512 - 4092);
+    g_assert_cmpuint(m.report.check_errors, ==, 50);
+    g_assert_cmpuint(m.report.left_out[QCOW2_FINDING_BITMAP_TABLE_UNREADABLE], ==, 50 - 12);
+    messages_clear(&m);
+}
+
 /* Of several failures the first is the one that is told. */
 static void test_failure(void)
 {
@@ -326,6 +346,7 @@ int main(int argc, char **argv)
     g_test_add_func("/findings/bare-zero", test_bare_zero);
     g_test_add_func("/findings/hostile-name", test_hostile_name);
     g_test_add_func("/findings/long-name", test_long_name);
+    g_test_add_func("/findings/long-name-limited", test_long_name_limited);
     g_test_add_func("/findings/bitmaps", test_bitmaps);
     g_test_add_func("/findings/quiet", test_quiet);
     g_test_add_func("/findings/failure", test_failure);
