@@ -15,6 +15,7 @@
 #include "ui/fallback.h"
 #include "ui/metadump-command.h"
 #include "util/error-report.h"
+#include "util/fatal-error.h"
 
 /* What the stock tool knows besides `check`; only for telling a missing tool from a misspelt word. */
 static const char *const stock_commands[] = {
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
     int option;
 
     g_set_prgname(name);
+    fatal_error_exits();
     /* The plus sign stops at the first word that is no option: the command. */
     while ((option = getopt_long(argc, argv, "+:hVT:", long_options, NULL)) != -1) {
         switch (option) {
