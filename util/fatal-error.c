@@ -12,6 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "util/output-file.h"
+
 static struct iovec part(const char *text)
 {
     return (struct iovec){.iov_base = (char *)text, .iov_len = strlen(text)};
@@ -26,6 +28,7 @@ static void end_process(const char *message)
     if (writev(STDERR_FILENO, parts, G_N_ELEMENTS(parts)) < 0) {
         /* the exit status is left to say it */
     }
+    output_files_abandon();
     _exit(EXIT_FAILURE);
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,70 @@ struct OutputFile {
     FILE *stream;
     int failure; /* errno of the first write of @stream that failed, or 0 */
 };
+
+/* ---- temporary names ---- */
+
+/* Names to be removed when the process is ended by a signal; as many files as that are never written at once. */
+static char *pending[8];
+
+void output_files_abandon(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(pending); i++) {
+        const char *name = __atomic_exchange_n(&pending[i], NULL, __ATOMIC_SEQ_CST);
+
+        if (name) {
+            unlink(name);
+        }
+    }
+}
+
+static void abandon_and_end(int number)
+{
+    output_files_abandon();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+    static bool caught;
+
+    for (size_t i = 0; !caught && i < G_N_ELEMENTS(numbers); i++) {
+        struct sigaction old;
+
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL) {
+            signal(numbers[i], abandon_and_end);
+        }
+    }
+    caught = true;
+}
+
+/* Has the temporary name of @file, which it has until forget() is called, removed when a signal ends the process. */
+static void remember(OutputFile *file, char *name)
+{
+    file->temporary = name;
+    catch_signals();
+    for (size_t i = 0; i < G_N_ELEMENTS(pending); i++) {
+        char *none = NULL;
+
+        if (__atomic_compare_exchange_n(&pending[i], &none, name, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+            return;
+        }
+    }
+}
+
+static void forget(OutputFile *file)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(pending); i++) {
+        char *name = file->temporary;
+
+        __atomic_compare_exchange_n(&pending[i], &name, NULL, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    g_clear_pointer(&file->temporary, g_free);
+}
+
+/* ---- files ---- */
 
 static void set_error(GError **errp, const OutputFile *file, int failure)
 {
@@ -45,7 +110,7 @@ static int create_temporary(OutputFile *file, int (*create)(const OutputFile *fi
 
         result = create(file, name);
         if (result >= 0) {
-            file->temporary = g_steal_pointer(&name);
+            remember(file, g_steal_pointer(&name));
         }
     }
     return result;
@@ -205,7 +270,7 @@ static int move_into_place(OutputFile *file)
     if (close(g_steal_fd(&file->fd)) < 0 || rename(file->temporary, file->path) < 0) {
         return errno;
     }
-    g_clear_pointer(&file->temporary, g_free);
+    forget(file);
     return 0;
 }
 
@@ -230,8 +295,8 @@ void output_file_free(OutputFile *file)
     }
     if (file->temporary) {
         unlink(file->temporary);
+        forget(file);
     }
-    g_free(file->temporary);
     g_free(file->path);
     g_free(file->shown_path);
     g_free(file);

@@ -2,9 +2,10 @@
  * A file that is there as a whole or not at all: written beside its place, and put there at the end.
  *
  * Until output_file_commit() the file has no name where the file system can do that, so that a process that is killed
- * leaves nothing behind; elsewhere it is a hidden file in the same folder. A file that was at its place before is
- * replaced in one step, keeps its permissions, and is as it was when anything fails. Nothing is flushed to the disk: a
- * power failure is not what this guards against.
+ * leaves nothing behind; elsewhere it is a hidden file in the same folder, which is removed when SIGHUP, SIGINT or
+ * SIGTERM ends the process, and stays when SIGKILL does. A file that was at its place before is replaced in one step,
+ * keeps its permissions, and is as it was when anything fails. Nothing is flushed to the disk: a power failure is not
+ * what this guards against.
  *
  * Where a pipe or a character device has the name, it is written to directly, and has what was written until then when
  * something fails. A symbolic link is followed.
@@ -41,6 +42,10 @@ const char *output_file_path(const OutputFile *file);
 
 /* Writes what the stream still has, and puts the file at its place. False, and nothing is there, on any error. */
 bool output_file_commit(OutputFile *file, GError **errp);
+
+/* Removes what has a name and is not complete, of all files. For who ends the process; may be called by a signal
+ * handler. */
+void output_files_abandon(void);
 
 /* In any case the last call. A file that was not committed is gone. */
 void output_file_free(OutputFile *file);

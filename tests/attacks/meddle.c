@@ -7,7 +7,8 @@
  *     MEDDLE_COUNT  at which of the reads that touch it something happens; the first if not set
  *     MEDDLE_DO     "length N": the file gets this length; "length-each N": this length and a byte more in each read;
  *                   "write OFFSET HEX": these bytes; "fail": this read and all later ones of the byte give EIO; "kill",
- *                   "stop": the process is killed or stopped
+ *                   "stop", "end": the process gets SIGKILL, SIGSTOP or SIGTERM
+ *     MEDDLE_NAMED  if set, there are no files without a name, as on NFS
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +88,8 @@ static bool before_read(int fd, size_t size, off_t offset)
         ok = false;
     } else if (meddle.count == 0 && !strcmp(meddle.what, "kill")) {
         raise(SIGKILL);
+    } else if (meddle.count == 0 && !strcmp(meddle.what, "end")) {
+        raise(SIGTERM);
     } else if (meddle.count == 0 && !strcmp(meddle.what, "stop")) {
         raise(SIGSTOP);
     } else if (!strncmp(meddle.what, "length-each ", 12)) {
@@ -120,4 +124,25 @@ ssize_t preadv64v2(int fd, const struct iovec *parts, int n, off_t offset, int f
 {
     errno = EOPNOTSUPP;
     return -1;
+}
+
+int open64(const char *path, int flags, ...)
+{
+    static int (*real)(const char *, int, ...);
+    va_list arguments;
+    mode_t mode;
+
+    if (!real) {
+        void *symbol = dlsym(RTLD_NEXT, "open64");
+
+        memcpy(&real, &symbol, sizeof(real));
+    }
+    va_start(arguments, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    if ((flags & O_TMPFILE) == O_TMPFILE && getenv("MEDDLE_NAMED")) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return real(path, flags, mode);
 }
