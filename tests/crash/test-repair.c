@@ -7,7 +7,8 @@
  * - what a guest reads, in all trees, is what it was (guest.h), and a second repair changes nothing;
  * - after a crash at any point it still is; a repair finishes there too, and leaves no more faults than the first did;
  * - when a single request or allocation fails, likewise;
- * - with an undo file, a rollback gives the original to the byte, after a crash too.
+ * - with an undo file, a rollback gives the original to the byte, after a crash of the repair or of the rollback too;
+ * - where there is no room for the undo file, nothing is changed.
  *
  * With --keep some of the states that were repaired are put in FOLDER, for others to look at, and what failed. Prints
  * TAP. CRASH_SCALE=N tries N times as much.
@@ -315,23 +316,83 @@ static bool is_original(const Case *c, const uint8_t *bytes, uint64_t size)
     return size == c->bytes->len && memcmp(bytes, c->bytes->data, size) == 0;
 }
 
-/* After a crash of a repair with an undo file: it can be taken back, or has not begun. */
+/* Rolls back on a disk that has @image, by an undo file that has @undo; what is done is put in @journal. */
+static BlockSource *roll_back(CrashJournal *journal, const GByteArray *image, const GByteArray *undo, GError **errp)
+{
+    BlockSource *disk = crash_disk_new(journal, IMAGE, image->data, image->len, image->len + GROWTH);
+    g_autoptr(BlockSource) file = block_source_new_memory(undo->data, undo->len);
+
+    if (undo_rollback_from(file, "undo", disk, NULL, errp)) {
+        return disk;
+    }
+    block_source_close(disk);
+    return NULL;
+}
+
+typedef struct RollbackJudge {
+    Case *c;
+    const GByteArray *undo;
+    const char *when;
+} RollbackJudge;
+
+/* After a crash of a rollback: rolling back once more gives the original. */
+static bool judge_second_rollback(const CrashState *state, void *opaque)
+{
+    const RollbackJudge *judge = opaque;
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BlockSource) disk = roll_back(journal, state->disks[IMAGE], judge->undo, &error);
+
+    if (disk && is_original(judge->c, crash_disk_bytes(disk), disk->length)) {
+        return true;
+    }
+    keep_bytes(judge->c, "rollback-failed", state->disks[IMAGE]->data, state->disks[IMAGE]->len);
+    keep_bytes(judge->c, "undo", judge->undo->data, judge->undo->len);
+    return failed(judge->c, "%s, a rollback, a crash of that after operation %u, parts %.200s, a rollback: %s",
+                  judge->when, state->done, state->parts, error ? error->message : "not the original");
+}
+
+/* After a crash of a repair with an undo file: it can be taken back, a crash of that included, or has not begun. */
 static bool judge_rollback(const CrashState *state, void *opaque)
 {
     Case *c = opaque;
-    const GByteArray *bytes = state->disks[IMAGE], *undo = state->disks[UNDO];
-    g_autoptr(BlockSource) image = block_source_new_writable_memory(bytes->data, bytes->len, bytes->len + GROWTH);
-    g_autoptr(BlockSource) file = block_source_new_memory(undo->data, undo->len);
+    const GByteArray *initial[CRASH_DISKS] = {state->disks[IMAGE]};
+    CrashPlan plan = {.max_exhaustive = 2, .samples = 1, .random = c->random};
+    g_autoptr(CrashJournal) journal = crash_journal_new();
     g_autoptr(GError) error = NULL;
-    bool rolled_back = undo_rollback_from(file, "undo", image, NULL, &error);
+    g_autoptr(BlockSource) disk = roll_back(journal, state->disks[IMAGE], state->disks[UNDO], &error);
+    g_autofree char *when =
+        g_strdup_printf("a crash with an undo file after operation %u, parts %.200s", state->done, state->parts);
+    RollbackJudge judge = {.c = c, .undo = state->disks[UNDO], .when = when};
+    bool ended = false;
 
-    if (is_original(c, block_source_memory_bytes(image), image->length)) {
-        return true;
+    if (!disk || !is_original(c, crash_disk_bytes(disk), disk->length)) {
+        if (!disk && is_original(c, state->disks[IMAGE]->data, state->disks[IMAGE]->len)) {
+            return true;
+        }
+        keep_bytes(c, "rollback-failed", state->disks[IMAGE]->data, state->disks[IMAGE]->len);
+        keep_bytes(c, "undo", state->disks[UNDO]->data, state->disks[UNDO]->len);
+        return failed(c, "%s, a rollback: %s", when, disk ? "not the original" : error->message);
     }
-    keep_bytes(c, "rollback-failed", bytes->data, bytes->len);
-    keep_bytes(c, "undo", undo->data, undo->len);
-    return failed(c, "a crash with an undo file after operation %u, parts %.200s, a rollback: %s", state->done,
-                  state->parts, rolled_back ? "not the original" : error->message);
+    c->states += crash_states(journal, initial, &plan, judge_second_rollback, &judge, &ended);
+    return !ended;
+}
+
+/* The disk with the undo file is full at @limit bytes: nothing was written to the image. */
+static bool test_full_disk(Case *c, size_t limit)
+{
+    g_autoptr(CrashJournal) journal = crash_journal_new();
+    g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, c->bytes->data, c->bytes->len, c->bytes->len + GROWTH);
+    g_autoptr(BlockSource) file = crash_disk_new(journal, UNDO, NULL, 0, limit);
+    g_autoptr(UndoFile) undo = undo_file_new(file, "undo", disk, NULL);
+    g_autoptr(GError) error = NULL;
+    Counts claim;
+
+    if (repair(disk, c->all, undo, &claim, &error) || !g_error_matches(error, BLOCK_ERROR, ENOSPC)) {
+        return failed(c, "room for %zu bytes of an undo file: %s", limit, error ? error->message : "no error");
+    }
+    return is_original(c, crash_disk_bytes(disk), disk->length) ||
+           failed(c, "room for %zu bytes of an undo file: the image was changed", limit);
 }
 
 static bool test_undo(Case *c)
@@ -353,7 +414,8 @@ static bool test_undo(Case *c)
         return failed_counts(c, "with an undo file", &left);
     }
     c->states += crash_states(journal, initial, &plan, judge_rollback, c, &ended);
-    return !ended;
+    return !ended && (file->length == 0 || (test_full_disk(c, 0) && test_full_disk(c, file->length - 1) &&
+                                            test_full_disk(c, g_rand_int_range(c->random, 0, file->length))));
 }
 
 /* A header that is not accepted is nothing to repair. */
