@@ -269,13 +269,20 @@ static void plan_edits(Qcow2Repair *r)
     }
 }
 
+/* True where the header itself says that a table is where it is. That is known before anything is reported. */
+static bool header_in_table(const Qcow2HeaderFields *h)
+{
+    return (h->nb_snapshots && h->snapshots_offset < h->cluster_size) ||
+           (h->l1_size && h->l1_table_offset < h->cluster_size) || h->refcount_table_offset < h->cluster_size;
+}
+
 /* Counts and reports, as a check does; what is repaired at once is reported so. */
 static bool look(Qcow2Repair *r, GError **errp)
 {
     Qcow2Check *c = &r->check;
 
     r->how = *r->options->check;
-    if (r->options->all) {
+    if (r->options->all && !header_in_table(r->header)) {
         r->how.repairing = REPAIRED_AT_ONCE & (r->options->only ? r->options->only : UINT64_MAX);
     }
     if (!qcow2_check_count(c, r->image, &r->how, NULL, errp)) {
@@ -303,25 +310,6 @@ static bool lacks_rebuild(const Qcow2Repair *r)
     return !may_rebuild && ((!r->options->all && blocks_broken(r)) || qcow2_repair_any_block_shared(r));
 }
 
-static bool plan(Qcow2Repair *r, GError **errp)
-{
-    if (lacks_rebuild(r)) {
-        say(r, "ERROR need to rebuild refcount structures");
-        r->check.report.check_errors++;
-        qcow2_report_failure(&r->check.report, EIO);
-        return true;
-    }
-    /* a clean image keeps every byte, whatever else could be said of it */
-    if (anything_wrong(r) || flags_wrong(r)) {
-        if (!plan_counts(r, errp) || !plan_places(r, errp) || !plan_flags(r, errp)) {
-            return false;
-        }
-        plan_edits(r);
-    }
-    plan_header(r);
-    return true;
-}
-
 static void forget_plan(Qcow2Repair *r)
 {
     edits_free(r->edits);
@@ -333,15 +321,40 @@ static void forget_plan(Qcow2Repair *r)
  * Where an L1 table is said to be where the header is, the header's words are its entries: a repair would change what a
  * guest reads. An L2 table is not read there.
  */
-static void give_up_if_header_contested(Qcow2Repair *r)
+static bool header_contested(const Qcow2Repair *r)
 {
-    if (edits_any(r->edits, 0, EDIT_PHASE_MARKS) &&
-        refmap_get(r->metadata.refs, 0) > 1 + qcow2_repair_l2_tables_in(r, 0)) {
-        forget_plan(r);
-        r->given_up = true;
-        say(r, "Nothing is repaired, as another structure is said to be where the header is, and would be changed with "
-               "it. 'qemu-img convert' can copy what can be read to a new image.");
+    return refmap_get(r->metadata.refs, 0) > 1 + qcow2_repair_l2_tables_in(r, 0);
+}
+
+static void give_up_for_header(Qcow2Repair *r)
+{
+    forget_plan(r);
+    r->given_up = true;
+    say(r, "Nothing is repaired, as another structure is said to be where the header is, and would be changed with it. "
+           "'qemu-img convert' can copy what can be read to a new image.");
+}
+
+static bool plan(Qcow2Repair *r, GError **errp)
+{
+    if (lacks_rebuild(r)) {
+        say(r, "ERROR need to rebuild refcount structures");
+        r->check.report.check_errors++;
+        qcow2_report_failure(&r->check.report, EIO);
+        return true;
     }
+    if (header_contested(r) && (r->options->all ? anything_wrong(r) : r->check.report.leaks > 0)) {
+        give_up_for_header(r);
+        return true;
+    }
+    /* a clean image keeps every byte, whatever else could be said of it */
+    if (anything_wrong(r) || flags_wrong(r)) {
+        if (!plan_counts(r, errp) || !plan_places(r, errp) || !plan_flags(r, errp)) {
+            return false;
+        }
+        plan_edits(r);
+    }
+    plan_header(r);
+    return true;
 }
 
 /*
@@ -373,6 +386,8 @@ bool qcow2_repair_plan(Qcow2Repair *r, GError **errp)
         return false;
     }
     give_up_if_unread(r, failed_reads);
-    give_up_if_header_contested(r);
+    if (header_contested(r) && edits_any(r->edits, 0, EDIT_PHASE_MARKS)) {
+        give_up_for_header(r);
+    }
     return true;
 }
