@@ -6,6 +6,7 @@
 #include "block/qcow2-repair.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "block/qcow2-format.h"
 
@@ -47,6 +48,36 @@ static char *hexadecimal(const uint8_t *bytes, size_t size)
     return g_string_free(text, FALSE);
 }
 
+/*
+ * Where @edit, which changes what is there, changes a single word: shows that. What several edits make of the same
+ * bytes is not followed here, and so not shown.
+ */
+static void show_changed_word(const Lister *l, const Edit *edit, ImageCheckEdit *item)
+{
+    g_autofree uint8_t *now = g_try_malloc(edit->size), *then = g_try_malloc(edit->size);
+    uint64_t first = 0, last = edit->size - 1;
+
+    if (edit->count != 1 || edit->size % 8 || !now || !then ||
+        block_source_read(l->r->image->source, now, edit->size, edit->offset)) {
+        return;
+    }
+    memcpy(then, now, edit->size);
+    if (!edit->change(edit, then, NULL) || memcmp(now, then, edit->size) == 0) {
+        return;
+    }
+    for (; now[first] == then[first]; first++) {
+    }
+    for (; now[last] == then[last]; last--) {
+    }
+    if (first / 8 == last / 8) {
+        first -= first % 8;
+        item->offset += first;
+        item->size = 8;
+        item->old = hexadecimal(now + first, 8);
+        item->new = hexadecimal(then + first, 8);
+    }
+}
+
 static void list_plain(Lister *l, const Edit *edit)
 {
     ImageCheckEdit *item = append(l, edit->copies ? IMAGE_CHECK_EDIT_ACTION_COPY : IMAGE_CHECK_EDIT_ACTION_WRITE, edit);
@@ -54,6 +85,9 @@ static void list_plain(Lister *l, const Edit *edit)
 
     if (!item) {
         return;
+    }
+    if (edit->change) {
+        show_changed_word(l, edit, item);
     }
     item->has_from = edit->copies;
     item->from = edit->from;
