@@ -26,10 +26,6 @@ char *size_format(uint64_t bytes)
         value /= 1024;
         unit++;
     }
-    if (unit < 0) {
-        value /= 1024;
-        unit = 0;
-    }
     decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
     return g_strdup_printf("%.*f %ciB", decimals, value, units[unit]);
 }
