@@ -15,6 +15,7 @@ typedef struct Comparison {
     const Qcow2HeaderFields *header;
     const Qcow2StoredCounts *stored;
     const RefMap *computed;
+    uint64_t end;         /* clusters from here on are not compared */
     uint64_t next_index;  /* of the next piece of computed counts; finding it takes a look at empty directories */
     const Counters *next; /* that piece; NULL = there is none */
     bool next_known;
@@ -213,7 +214,7 @@ static const Counters *next_computed(Comparison *c, uint64_t index)
 /* The next stretch at or behind cluster @at in which anything is stored or computed; false when there is none. */
 static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
 {
-    uint64_t end = refmap_clusters(c->computed);
+    uint64_t end = c->end;
     const Counters *computed = next_computed(c, at >> COUNTERS_PER_PIECE_BITS);
     uint64_t computed_from = computed ? MAX(at, c->next_index << COUNTERS_PER_PIECE_BITS) : UINT64_MAX;
     uint64_t first = MIN(computed_from, qcow2_stored_counts_next(c->stored, at));
@@ -238,14 +239,19 @@ static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
     return true;
 }
 
-uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
-                                 const RefMap *computed, Qcow2Report *report)
+uint64_t qcow2_compare_window(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, const RefMap *computed,
+                              const Qcow2Window *window, Qcow2Report *report)
 {
     g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    Comparison c = {.header = header, .stored = stored, .computed = computed, .report = report, .leaks = leaks};
+    Comparison c = {.header = header,
+                    .stored = stored,
+                    .computed = computed,
+                    .end = MIN(window->end, refmap_clusters(computed)),
+                    .report = report,
+                    .leaks = leaks};
     Stretch s;
 
-    for (uint64_t at = 0; next_stretch(&c, at, &s); at = s.first + s.n) {
+    for (uint64_t at = window->first; next_stretch(&c, at, &s); at = s.first + s.n) {
         if (pass_unused_block(&c, &s)) {
             continue;
         }
@@ -255,6 +261,15 @@ uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2Sto
             report_unknown(&c, &s);
         }
     }
+    return c.used_end;
+}
+
+uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
+                                 const RefMap *computed, Qcow2Report *report)
+{
+    static const Qcow2Window all = {.end = UINT64_MAX};
+    uint64_t used_end = qcow2_compare_window(header, stored, computed, &all, report);
+
     /* the stock tool begins with cluster 0 as the highest, and knows no image without any (X122) */
-    return MAX(c.used_end, 1);
+    return MAX(used_end, 1);
 }

@@ -36,29 +36,48 @@ static void leave_out(Qcow2Counting *c, uint64_t cluster)
     g_hash_table_add(c->blocks_left_out, g_memdup2(&cluster, sizeof(cluster)));
 }
 
-/* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
-static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Qcow2Report *report)
-{
-    Qcow2Place entry = entry_place(c->header, index, offset);
-    uint64_t cluster = offset >> c->header->cluster_bits;
-    uint64_t references = refmap_get(c->refs, cluster);
+/* What is to be said of the references to a block that the table has at an index. */
+typedef struct BlockUse {
+    uint64_t index;
+    uint64_t references;
+    bool beyond; /* possible where an unaligned structure has let the map grow by a cluster */
+    bool left_out;
+} BlockUse;
 
-    if (qcow2_region_beyond_end(c, offset, c->header->cluster_size)) {
-        /* possible where an unaligned structure has let the map grow by a cluster */
+/* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
+static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, BlockUse *use)
+{
+    uint64_t cluster = offset >> c->header->cluster_bits;
+
+    *use = (BlockUse){
+        .index = index,
+        .references = refmap_get(c->refs, cluster),
+        .beyond = qcow2_region_beyond_end(c, offset, c->header->cluster_size),
+    };
+    if (use->beyond) {
+        return true;
+    }
+    if (use->references == c->max) {
+        use->left_out = true;
+        return true;
+    }
+    use->references++;
+    return refmap_add(c->refs, cluster, 1, 1);
+}
+
+static void report_use(const Qcow2Counting *c, uint64_t offset, const BlockUse *use, Qcow2Report *report)
+{
+    Qcow2Place entry = entry_place(c->header, use->index, offset);
+
+    if (use->beyond) {
         qcow2_report(report, &(Qcow2Finding){
                                  QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .place = entry});
-    } else if (references == c->max) {
+    } else if (use->left_out) {
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .place = entry});
-        leave_out(c, cluster);
-    } else if (refmap_add(c->refs, cluster, 1, 1)) {
-        references++;
-    } else {
-        return false;
     }
-    if (references != 1) {
-        report_shared(&entry, index, references, report);
+    if (use->references != 1) {
+        report_shared(&entry, use->index, use->references, report);
     }
-    return true;
 }
 
 static void report_entry(ImageCheckFindingKind kind, const Qcow2HeaderFields *h, uint64_t index, uint64_t offset,
@@ -92,26 +111,106 @@ static void report_unread(const Qcow2RefcountEntries *table, const Qcow2HeaderFi
     }
 }
 
+/* True where nothing but the entry is wrong, so that it names no block. Entries that are 0 do not come here. */
+static bool entry_bad(const Qcow2Counting *c, uint64_t entry, ImageCheckFindingKind *kind)
+{
+    uint64_t offset = entry & QCOW2_REFTABLE_OFFSET_MASK;
+
+    if (entry & QCOW2_REFTABLE_RESERVED) {
+        *kind = QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS;
+    } else if (offset % c->header->cluster_size) {
+        *kind = QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED;
+    } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
+        *kind = QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool no_memory(GError **errp)
+{
+    g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+    return false;
+}
+
 bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *c, Qcow2Report *report,
                                  GError **errp)
 {
     report_unread(table, c->header, report);
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        ImageCheckFindingKind kind;
+        BlockUse use;
 
         if (!table->entries[i]) {
             continue; /* as most are of a small image */
         }
-        if (table->entries[i] & QCOW2_REFTABLE_RESERVED) {
-            report_entry(QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS, c->header, i, offset, report);
-        } else if (offset % c->header->cluster_size) {
-            report_entry(QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED, c->header, i, offset, report);
-        } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
-            report_entry(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE, c->header, i, offset, report);
-        } else if (offset && !count_block(offset, i, c, report)) {
-            g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
-            return false;
+        if (entry_bad(c, table->entries[i], &kind)) {
+            report_entry(kind, c->header, i, offset, report);
+        } else if (!count_block(offset, i, c, &use)) {
+            return no_memory(errp);
+        } else {
+            if (use.left_out) {
+                leave_out(c, offset >> c->header->cluster_bits);
+            }
+            report_use(c, offset, &use, report);
         }
     }
     return true;
+}
+
+GArray *qcow2_block_uses_new(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(BlockUse));
+}
+
+bool qcow2_count_refcount_blocks_in_window(const Qcow2RefcountEntries *table, Qcow2Counting *c, GArray *uses,
+                                           GError **errp)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        ImageCheckFindingKind kind;
+        BlockUse use;
+
+        if (!table->entries[i] || entry_bad(c, table->entries[i], &kind) ||
+            !qcow2_window_has(c->window, offset >> c->header->cluster_bits)) {
+            continue;
+        }
+        if (!count_block(offset, i, c, &use)) {
+            return no_memory(errp);
+        }
+        if (use.beyond || use.left_out || use.references != 1) {
+            g_array_append_val(uses, use);
+            if (!memory_budget_take(c->window->budget, sizeof(use))) {
+                return no_memory(errp);
+            }
+        }
+    }
+    return true;
+}
+
+static int compare_uses(const void *a, const void *b)
+{
+    const BlockUse *x = a, *y = b;
+
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+void qcow2_report_refcount_blocks(const Qcow2RefcountEntries *table, const Qcow2Counting *c, GArray *uses,
+                                  Qcow2Report *report)
+{
+    guint next = 0;
+
+    g_array_sort(uses, compare_uses);
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        ImageCheckFindingKind kind;
+
+        if (table->entries[i] && entry_bad(c, table->entries[i], &kind)) {
+            report_entry(kind, c->header, i, offset, report);
+        } else if (next < uses->len && g_array_index(uses, BlockUse, next).index == i) {
+            report_use(c, offset, &g_array_index(uses, BlockUse, next++), report);
+        }
+    }
 }
