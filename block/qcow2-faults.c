@@ -10,7 +10,19 @@
 struct Qcow2Faults {
     GHashTable *by_table; /* offset of the table to Qcow2TableFaults */
     uint64_t *room;       /* atomic; NULL = any number */
+    MemoryBudget *budget; /* NULL = no limit */
+    uint64_t bytes;
+    bool ignored;
 };
+
+#define FAULT_BYTES (2 * sizeof(Qcow2L2Fault)) /* arrays may be half empty */
+#define TABLE_BYTES 384                        /* of a table with faults: its place, and the heads of three arrays */
+
+static void take(Qcow2Faults *faults, uint64_t bytes)
+{
+    faults->bytes += bytes;
+    memory_budget_take(faults->budget, bytes);
+}
 
 static void free_table_faults(gpointer opaque)
 {
@@ -24,11 +36,26 @@ static void free_table_faults(gpointer opaque)
 
 Qcow2Faults *qcow2_faults_new(uint64_t *room)
 {
-    Qcow2Faults *faults = g_new(Qcow2Faults, 1);
+    Qcow2Faults *faults = g_new0(Qcow2Faults, 1);
 
     faults->by_table = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, free_table_faults);
     faults->room = room;
     return faults;
+}
+
+void qcow2_faults_set_budget(Qcow2Faults *faults, MemoryBudget *budget)
+{
+    faults->budget = budget;
+}
+
+void qcow2_faults_ignore(Qcow2Faults *faults)
+{
+    faults->ignored = true;
+}
+
+uint64_t qcow2_faults_memory(const Qcow2Faults *faults)
+{
+    return faults->bytes;
 }
 
 void qcow2_faults_free(Qcow2Faults *faults)
@@ -54,6 +81,7 @@ static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
         f->faults = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
         f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2CopiedFault));
         g_hash_table_insert(faults->by_table, g_memdup2(&table, sizeof(table)), f);
+        take(faults, TABLE_BYTES);
     }
     return f;
 }
@@ -89,10 +117,15 @@ static void add_more(Qcow2TableFaults *f, ImageCheckFindingKind kind, uint64_t n
 
 void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault)
 {
-    Qcow2TableFaults *f = need(faults, table);
+    Qcow2TableFaults *f;
 
+    if (faults->ignored) {
+        return;
+    }
+    f = need(faults, table);
     if (has_room(faults)) {
         g_array_append_vals(f->faults, fault, 1);
+        take(faults, FAULT_BYTES);
     } else {
         add_more(f, fault->kind, 1);
     }
@@ -100,10 +133,15 @@ void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *f
 
 void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault)
 {
-    Qcow2TableFaults *f = need(faults, table);
+    Qcow2TableFaults *f;
 
+    if (faults->ignored) {
+        return;
+    }
+    f = need(faults, table);
     if (has_room(faults)) {
         g_array_append_vals(f->copied, fault, 1);
+        take(faults, FAULT_BYTES);
     } else {
         f->more_copied += fault->n;
     }
@@ -111,11 +149,13 @@ void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2Cop
 
 void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster)
 {
-    Qcow2TableFaults *f = need(faults, table);
+    Qcow2TableFaults *f = faults->ignored ? NULL : need(faults, table);
 
-    f->has_odd_count = true;
-    f->odd_index = index;
-    f->odd_cluster = cluster;
+    if (f && (!f->has_odd_count || index < f->odd_index)) {
+        f->has_odd_count = true;
+        f->odd_index = index;
+        f->odd_cluster = cluster;
+    }
 }
 
 /* glib's sort is stable. */
@@ -181,7 +221,7 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
             g_array_append_vals(have->faults, more->faults->data, more->faults->len);
             g_array_append_vals(have->copied, more->copied->data, more->copied->len);
             have->more_copied += more->more_copied;
-            if (more->has_odd_count && !have->has_odd_count) {
+            if (more->has_odd_count) {
                 qcow2_faults_set_odd_count(to, *(uint64_t *)table, more->odd_index, more->odd_cluster);
             }
             for (guint i = 0; more->more && i < more->more->len; i++) {
@@ -196,4 +236,6 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
         }
     }
     g_hash_table_remove_all(from->by_table);
+    to->bytes += from->bytes;
+    from->bytes = 0;
 }

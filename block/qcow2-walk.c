@@ -13,11 +13,21 @@
 #include "util/number.h"
 #include "util/search.h"
 
+#define MIN_PENDING 16384u /* tables that are sorted at once; of many more, a 16th of those that are sorted already */
+#define NOISY_BYTES 48     /* of an L1 entry that has something to report, in both arrays of them */
+#define SLOT_BYTES  80     /* of an L1 entry in use, while tables are merged */
+
 /* An L1 entry that has something to report. */
 typedef struct NoisySlot {
     uint64_t offset; /* of the entry in the file */
     uint64_t value;
 } NoisySlot;
+
+/* The stored count of a table of the active tree, where counts are loaded window by window. */
+typedef struct TableCount {
+    uint64_t count;
+    bool known;
+} TableCount;
 
 struct Qcow2Walk {
     BlockSource *source;
@@ -31,9 +41,17 @@ struct Qcow2Walk {
     GArray *tables;      /* Qcow2TableRef, sorted by offset */
     Qcow2Faults *faults; /* of all tables */
     uint64_t room;       /* for faults that are kept in full */
-    GArray *noisy;       /* NoisySlot, sorted by offset */
-    GArray *hidden;      /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
-                            without a message, than the one before; empty = no slot at all */
+
+    /* of the window that is counted, if one is: */
+    Qcow2Faults *pending; /* NULL = none is */
+    Qcow2Statistics statistics_before;
+    uint64_t room_before;
+
+    TableCount *counts; /* one for each table; NULL where @stored has those of all clusters */
+    int late_error;     /* with which a table cannot be read that could be before; negative errno value */
+    GArray *noisy;      /* NoisySlot, sorted by offset */
+    GArray *hidden;     /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
+                           without a message, than the one before; empty = no slot at all */
     Qcow2Statistics statistics;
     uint64_t crowded; /* tables that are not looked at */
 };
@@ -64,6 +82,8 @@ void qcow2_walk_free(Qcow2Walk *w)
     if (w) {
         g_array_free(w->tables, TRUE);
         qcow2_faults_free(w->faults);
+        qcow2_faults_free(w->pending);
+        g_free(w->counts);
         g_array_free(w->noisy, TRUE);
         g_array_free(w->hidden, TRUE);
         g_free(w);
@@ -135,7 +155,7 @@ static void merge_equal_tables(GArray *tables)
 /* Puts the tables of @b, sorted and without doubles as @a is, among those of @a. */
 static void merge_tables(GArray **a, const GArray *b)
 {
-    GArray *all = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2TableRef), MAX((*a)->len, b->len));
+    GArray *all = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2TableRef), (*a)->len + b->len);
     size_t i = 0, k = 0;
 
     while (i < (*a)->len || k < b->len) {
@@ -167,7 +187,7 @@ static void take_pending(Qcow2Walk *w, GArray *pending)
     g_array_set_size(pending, 0);
 }
 
-static void append_tables(GArray *refs, const Qcow2TableSpan *span)
+static void append_tables(Qcow2Walk *w, GArray *refs, const Qcow2TableSpan *span)
 {
     for (uint64_t i = 0; span->slots && i < span->n; i++) {
         Qcow2TableRef ref = {
@@ -180,6 +200,9 @@ static void append_tables(GArray *refs, const Qcow2TableSpan *span)
         /* an entry of nothing but flags is walked too: its table is the header cluster (X065) */
         if (span->slots[i]) {
             g_array_append_val(refs, ref);
+        }
+        if (refs->len >= MAX(MIN_PENDING, w->tables->len / 16)) {
+            take_pending(w, refs);
         }
     }
 }
@@ -195,7 +218,7 @@ static void collect_tables(Qcow2Walk *w)
     const Qcow2TableSpan *spans = qcow2_tables_spans(w->l1_tables, &n_spans);
 
     for (size_t s = 0; s < n_spans; s++) {
-        append_tables(pending, &spans[s]);
+        append_tables(w, pending, &spans[s]);
         if (pending->len >= w->tables->len / 16) {
             take_pending(w, pending);
         }
@@ -231,6 +254,7 @@ typedef struct WalkWorker {
     const Qcow2Walk *walk;
     void *visitor_state;
     Qcow2TableCounter *counter;
+    int late_error; /* of the last table that could not be read, and was not known for that; negative errno value */
 } WalkWorker;
 
 static BlockRange table_range(const void *opaque, size_t i)
@@ -242,11 +266,27 @@ static BlockRange table_range(const void *opaque, size_t i)
     return (BlockRange){.offset = table->crowded ? w->source->length : table->offset, .size = w->header->cluster_size};
 }
 
+/* In the first pass, for which there are no faults yet, no table is. */
+static bool known_unreadable(const Qcow2Walk *w, uint64_t table)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+    bool known = qcow2_walk_table_error(w, table) != 0;
+
+    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+        known = known || g_array_index(f->more, Qcow2MoreFaults, i).kind == QCOW2_FINDING_L2_UNREADABLE;
+    }
+    return known;
+}
+
 static void keep_unreadable(WalkWorker *worker, uint64_t table, int error)
 {
+    const Qcow2Walk *w = worker->walk;
     Qcow2L2Fault fault = {.kind = QCOW2_FINDING_L2_UNREADABLE, .values = {-error}};
 
-    qcow2_faults_add(worker->counter->faults, table, &fault);
+    if (!w->counting->window || !known_unreadable(w, table)) {
+        worker->late_error = error;
+        qcow2_faults_add(worker->counter->faults, table, &fault);
+    }
 }
 
 static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, const uint8_t *bytes)
@@ -292,17 +332,19 @@ static bool visit_table(void *state, size_t i, const uint8_t *bytes, int error)
     return let_visit(worker, table_at(worker->walk->tables, i), bytes);
 }
 
-/* Takes over what a worker has found; false when it could not count all. */
-static bool finish_worker(Qcow2Walk *w, WalkWorker *worker)
+/* Takes over what a worker has found. */
+static void finish_worker(Qcow2Walk *w, const WalkWorker *worker)
 {
-    Qcow2TableCounter *c = worker->counter;
-    bool ok = refmap_writer_flush(c->writer);
+    const Qcow2TableCounter *c = worker->counter;
 
-    qcow2_faults_merge(w->faults, c->faults);
+    w->late_error = worker->late_error ? worker->late_error : w->late_error;
+    if (w->counting->window && w->counting->window->again) {
+        return;
+    }
+    qcow2_faults_merge(w->pending ? w->pending : w->faults, c->faults);
     w->statistics.allocated += c->statistics.allocated;
     w->statistics.compressed += c->statistics.compressed;
     w->statistics.fragmented += c->statistics.fragmented;
-    return ok;
 }
 
 static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const uint8_t *, int), GError **errp)
@@ -332,8 +374,14 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
         ok = ok && workers[i].counter;
     }
     ok = ok && block_prefetch(&prefetch);
+    for (unsigned i = 0; ok && i < n; i++) {
+        ok = refmap_writer_flush(workers[i].counter->writer);
+    }
+    ok = ok && !(w->counting->window && memory_budget_exceeded(w->counting->window->budget));
     for (unsigned i = 0; i < n; i++) {
-        ok = ok && finish_worker(w, &workers[i]);
+        if (ok) {
+            finish_worker(w, &workers[i]);
+        }
         qcow2_table_counter_free(workers[i].counter);
     }
     if (!ok) {
@@ -346,12 +394,101 @@ bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
 {
     bool ok;
 
-    collect_tables(w);
-    find_crowded(w);
+    qcow2_walk_find_tables(w);
     w->visitor = visitor;
     ok = for_each_table(w, count_table, errp);
     w->visitor = NULL;
     return ok;
+}
+
+size_t qcow2_walk_find_tables(Qcow2Walk *w)
+{
+    collect_tables(w);
+    find_crowded(w);
+    return w->tables->len;
+}
+
+bool qcow2_walk_count_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, GError **errp)
+{
+    w->stored = stored;
+    w->pending = qcow2_faults_new(NULL);
+    w->statistics_before = w->statistics;
+    w->room_before = w->room;
+    if (!for_each_table(w, count_table, errp)) {
+        qcow2_walk_drop_window(w);
+        return false;
+    }
+    return true;
+}
+
+/* Remembers the stored counts of those tables that lie in the window. */
+static bool keep_table_counts(Qcow2Walk *w)
+{
+    size_t n = w->tables->len;
+
+    if (!w->counts) {
+        w->counts = g_try_new0(TableCount, n);
+    }
+    for (size_t i = 0; w->counts && i < n; i++) {
+        uint64_t cluster = table_at(w->tables, i)->offset >> w->header->cluster_bits;
+
+        if (table_at(w->tables, i)->active && qcow2_window_has(w->counting->window, cluster)) {
+            w->counts[i].known = qcow2_stored_count(w->stored, cluster, &w->counts[i].count);
+        }
+    }
+    return w->counts || !n;
+}
+
+bool qcow2_walk_keep_window(Qcow2Walk *w, GError **errp)
+{
+    qcow2_faults_merge(w->faults, w->pending);
+    g_clear_pointer(&w->pending, qcow2_faults_free);
+    if (!keep_table_counts(w)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+        return false;
+    }
+    return true;
+}
+
+void qcow2_walk_drop_window(Qcow2Walk *w)
+{
+    if (w->pending) {
+        g_clear_pointer(&w->pending, qcow2_faults_free);
+        w->statistics = w->statistics_before;
+        w->room = w->room_before;
+    }
+}
+
+bool qcow2_walk_recount_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, int *error, GError **errp)
+{
+    uint64_t room = w->room;
+    bool ok;
+
+    w->stored = stored;
+    w->late_error = 0;
+    ok = for_each_table(w, count_table, errp);
+    w->room = room;
+    *error = -w->late_error;
+    return ok;
+}
+
+uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables)
+{
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(l1_tables, &n_spans);
+    uint64_t n = 0;
+
+    for (size_t s = 0; s < n_spans; s++) {
+        for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
+            n += spans[s].slots[i] != 0;
+        }
+    }
+    return (n + MIN_PENDING) * SLOT_BYTES;
+}
+
+uint64_t qcow2_walk_fault_bytes(const Qcow2Walk *w)
+{
+    return qcow2_faults_memory(w->faults) + (uint64_t)w->noisy->len * NOISY_BYTES;
 }
 
 bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
@@ -400,6 +537,9 @@ static void collect_noisy_slots(Qcow2Walk *w)
 
             if (slot.value && slot_noisy(w, slot.value)) {
                 g_array_append_val(w->noisy, slot);
+                if (w->counting->window && !memory_budget_take(w->counting->window->budget, NOISY_BYTES)) {
+                    return;
+                }
             }
         }
     }
@@ -665,6 +805,19 @@ uint64_t qcow2_walk_crowded(const Qcow2Walk *w)
     return w->crowded;
 }
 
+/* True and *count set where the stored count of the table at @offset is known, which the active tree has. */
+static bool table_count(const Qcow2Walk *w, uint64_t offset, uint64_t *count)
+{
+    size_t i;
+
+    if (!w->counts) {
+        return qcow2_stored_count(w->stored, offset >> w->header->cluster_bits, count);
+    }
+    i = ARRAY_FIRST_NOT_BELOW(w->tables, Qcow2TableRef, offset, offset);
+    *count = w->counts[i].count;
+    return w->counts[i].known;
+}
+
 static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)
 {
     Qcow2Finding finding = {QCOW2_FINDING_L1_COPIED_WRONG, {slot->index, slot->value, count}, .place = slot->place};
@@ -716,7 +869,7 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
     if (!table) {
         return;
     }
-    if (!qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
+    if (!table_count(w, table, &count)) {
         qcow2_report_unaligned_block(w->header, w->stored, table >> w->header->cluster_bits, report);
         return;
     }
