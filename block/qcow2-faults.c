@@ -15,8 +15,7 @@ struct Qcow2Faults {
     bool ignored;
 };
 
-#define FAULT_BYTES (2 * sizeof(Qcow2L2Fault)) /* arrays may be half empty */
-#define TABLE_BYTES 384                        /* of a table with faults: its place, and the heads of three arrays */
+#define TABLE_BYTES 384 /* of a table with faults: its place, and the heads of three arrays */
 
 static void take(Qcow2Faults *faults, uint64_t bytes)
 {
@@ -32,6 +31,26 @@ static void free_table_faults(gpointer opaque)
     g_array_free(f->copied, TRUE);
     g_clear_pointer(&f->more, g_array_unref);
     g_free(f);
+}
+
+/* What an array of glib's takes for @n faults. */
+static uint64_t array_bytes(uint64_t n)
+{
+    return n ? (uint64_t)1 << g_bit_storage(n * sizeof(Qcow2L2Fault) - 1) : 0;
+}
+
+static uint64_t table_bytes(const Qcow2TableFaults *f)
+{
+    return TABLE_BYTES + array_bytes(f->faults->len) + array_bytes(f->copied->len);
+}
+
+G_STATIC_ASSERT(sizeof(Qcow2CopiedFault) == sizeof(Qcow2L2Fault));
+
+/* @fault is of the type that @array has. */
+static void append(Qcow2Faults *faults, GArray *array, const void *fault)
+{
+    g_array_append_vals(array, fault, 1);
+    take(faults, array_bytes(array->len) - array_bytes(array->len - 1));
 }
 
 Qcow2Faults *qcow2_faults_new(uint64_t *room)
@@ -124,8 +143,7 @@ void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *f
     }
     f = need(faults, table);
     if (has_room(faults)) {
-        g_array_append_vals(f->faults, fault, 1);
-        take(faults, FAULT_BYTES);
+        append(faults, f->faults, fault);
     } else {
         add_more(f, fault->kind, 1);
     }
@@ -140,8 +158,7 @@ void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2Cop
     }
     f = need(faults, table);
     if (has_room(faults)) {
-        g_array_append_vals(f->copied, fault, 1);
-        take(faults, FAULT_BYTES);
+        append(faults, f->copied, fault);
     } else {
         f->more_copied += fault->n;
     }
@@ -216,6 +233,7 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
     while (g_hash_table_iter_next(&iter, &table, &opaque)) {
         Qcow2TableFaults *more = opaque;
         Qcow2TableFaults *have = g_hash_table_lookup(to->by_table, table);
+        uint64_t before = have ? table_bytes(have) : 0;
 
         if (have) {
             g_array_append_vals(have->faults, more->faults->data, more->faults->len);
@@ -230,12 +248,14 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
                 add_more(have, m->kind, m->n);
             }
             qcow2_faults_sort(to, *(uint64_t *)table);
+            g_hash_table_iter_remove(&iter);
+            /* arrays that grow among others leave gaps as large as they were */
+            to->bytes += 2 * (table_bytes(have) - before);
         } else {
             g_hash_table_iter_steal(&iter);
             g_hash_table_insert(to->by_table, table, more);
+            to->bytes += table_bytes(more);
         }
     }
-    g_hash_table_remove_all(from->by_table);
-    to->bytes += from->bytes;
     from->bytes = 0;
 }

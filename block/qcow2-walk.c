@@ -408,6 +408,13 @@ size_t qcow2_walk_find_tables(Qcow2Walk *w)
     return w->tables->len;
 }
 
+/* While faults are put together, those of the window are there twice, and gaps where arrays have grown. */
+static bool room_for_merging(const Qcow2Walk *w)
+{
+    return !qcow2_faults_memory(w->faults) ||
+           memory_budget_take(w->counting->window->budget, 2 * qcow2_faults_memory(w->pending));
+}
+
 bool qcow2_walk_count_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, GError **errp)
 {
     w->stored = stored;
@@ -416,6 +423,11 @@ bool qcow2_walk_count_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, GErr
     w->room_before = w->room;
     if (!for_each_table(w, count_table, errp)) {
         qcow2_walk_drop_window(w);
+        return false;
+    }
+    if (!room_for_merging(w)) {
+        qcow2_walk_drop_window(w);
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
         return false;
     }
     return true;
