@@ -34,6 +34,7 @@ typedef struct Qcow2Check {
     Qcow2Report report;
     uint64_t unread_blocks;   /* reads of refcount blocks that failed */
     uint64_t memory_estimate; /* bytes, at most, but for what is asked for besides the check */
+    unsigned passes;          /* over the tables, given up ones included */
     uint64_t used_end;        /* cluster behind the last one in use; after qcow2_check_report() */
 } Qcow2Check;
 
@@ -50,6 +51,9 @@ bool qcow2_check_report(Qcow2Check *check, GError **errp);
 /* The first part of it: all but wrong counts and COPIED flags. */
 bool qcow2_check_report_structures(Qcow2Check *check, GError **errp);
 
+/* Of this again the first part: all but the refcount blocks. */
+void qcow2_check_report_steps(Qcow2Check *check);
+
 /* The second: wrong counts. Sets @check->used_end. */
 void qcow2_check_report_counts(Qcow2Check *check, Qcow2Report *report);
 
@@ -61,6 +65,11 @@ bool qcow2_check_make_result(Qcow2Check *check, Qcow2CheckResult *result, GError
 
 /* Frees the counts, which may be large, when nothing asks for them any more. */
 void qcow2_check_forget_counts(Qcow2Check *check);
+
+void qcow2_check_enter_phase(const Qcow2Check *check, CheckPhase phase);
+
+/* False and @errp set where the server that has the image is lost. */
+bool qcow2_check_source_there(const Qcow2Check *check, GError **errp);
 
 void qcow2_check_clear(Qcow2Check *check);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Qcow2Check, qcow2_check_clear)

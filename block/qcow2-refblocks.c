@@ -202,6 +202,7 @@ void qcow2_report_refcount_blocks(const Qcow2RefcountEntries *table, const Qcow2
 {
     guint next = 0;
 
+    report_unread(table, c->header, report);
     g_array_sort(uses, compare_uses);
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;

@@ -15,4 +15,8 @@
 Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp);
 
+/* How much memory that takes at most. */
+uint64_t qcow2_viscera_memory(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps);
+
 #endif

@@ -484,6 +484,11 @@ bool qcow2_walk_recount_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, in
     return ok;
 }
 
+void qcow2_walk_set_stored(Qcow2Walk *w, const Qcow2StoredCounts *stored)
+{
+    w->stored = stored;
+}
+
 uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables)
 {
     size_t n_spans;

@@ -80,6 +80,9 @@ void qcow2_walk_drop_window(Qcow2Walk *walk);
  */
 bool qcow2_walk_recount_window(Qcow2Walk *walk, const Qcow2StoredCounts *stored, int *error, GError **errp);
 
+/* From now on @stored is asked where blocks are that have no counts: for the report, when all windows are counted. */
+void qcow2_walk_set_stored(Qcow2Walk *walk, const Qcow2StoredCounts *stored);
+
 /* Bytes that finding them takes at most, and bytes that each is kept in. */
 uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables);
 #define QCOW2_WALK_TABLE_BYTES 56

@@ -18,6 +18,7 @@
 #include "block/qcow2-mappings.h"
 #include "block/qcow2-lookup.h"
 #include "block/qcow2-memory.h"
+#include "block/qcow2-passes.h"
 #include "block/qcow2-refblocks.h"
 #include "block/qcow2-roles.h"
 #include "block/qcow2-space.h"
@@ -231,7 +232,7 @@ void qcow2_check_clear(Qcow2Check *c)
     qcow2_snapshots_clear(&c->snapshots);
 }
 
-static void enter_phase(const Qcow2Check *c, CheckPhase phase)
+void qcow2_check_enter_phase(const Qcow2Check *c, CheckPhase phase)
 {
     if (c->options->progress) {
         __atomic_store_n(&c->options->progress->phase, phase, __ATOMIC_RELAXED);
@@ -263,7 +264,7 @@ static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GE
 {
     const Qcow2HeaderFields *h = &c->image->header;
 
-    enter_phase(c, CHECK_PHASE_TABLES);
+    qcow2_check_enter_phase(c, CHECK_PHASE_TABLES);
     qcow2_counting_init(&c->counting, h, c->image->source->length);
     c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, c->stored, &c->counting, c->options);
     if (!qcow2_steps_count(&c->steps, &c->counting, errp) || !qcow2_walk_count(c->walk, visitor, errp)) {
@@ -274,7 +275,7 @@ static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GE
 }
 
 /* What was not read for the loss of the server must not look like what was read and found wrong. */
-static bool source_there(const Qcow2Check *c, GError **errp)
+bool qcow2_check_source_there(const Qcow2Check *c, GError **errp)
 {
     return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
 }
@@ -285,14 +286,15 @@ static bool enough_memory(Qcow2Check *c, GError **errp)
     g_autofree char *needed_text = NULL;
     g_autofree char *allowed_text = NULL;
 
-    c->memory_estimate = qcow2_memory_estimate(c->image, &c->snapshots, &c->bitmaps, c->options->workers);
     if (!allowed || c->memory_estimate <= allowed) {
         return true;
     }
     needed_text = size_format(c->memory_estimate);
     allowed_text = size_format(allowed);
-    g_set_error(errp, BLOCK_ERROR, ENOMEM, "this image may take up to %s of memory, and --max-memory allows %s",
-                needed_text, allowed_text);
+    g_set_error(errp, BLOCK_ERROR, ENOMEM,
+                "with %s this image may take up to %s of memory, and --max-memory allows %s; only a plain check can do "
+                "with less",
+                c->options->whole_for ? c->options->whole_for : "what is asked for", needed_text, allowed_text);
     return false;
 }
 
@@ -301,14 +303,14 @@ static bool load_stored_counts(Qcow2Check *c, GError **errp)
     Qcow2Image *image = c->image;
     uint64_t failed = image->source->failed_reads;
 
-    enter_phase(c, CHECK_PHASE_REFCOUNTS);
+    qcow2_check_enter_phase(c, CHECK_PHASE_REFCOUNTS);
     c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, c->options, errp);
     c->unread_blocks = image->source->failed_reads - failed;
     return c->stored != NULL;
 }
 
-bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
-                       const Qcow2TableVisitor *visitor, GError **errp)
+/* Reads what is read before anything is counted. */
+static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options, GError **errp)
 {
     *c = (Qcow2Check){.image = image,
                       .options = options,
@@ -319,12 +321,19 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
         c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS, !options->findings);
     }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
-    if (!read_bitmaps(c, errp) || !enough_memory(c, errp)) {
+    if (!read_bitmaps(c, errp)) {
         return false;
     }
-    return load_stored_counts(c, errp) &&
+    c->memory_estimate = qcow2_memory_estimate(image, &c->snapshots, &c->bitmaps, options->workers);
+    return true;
+}
+
+bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
+                       const Qcow2TableVisitor *visitor, GError **errp)
+{
+    return begin(c, image, options, errp) && enough_memory(c, errp) && load_stored_counts(c, errp) &&
            qcow2_steps_init(&c->steps, image, &c->snapshots, &c->bitmaps, options, errp) &&
-           count_references(c, visitor, errp) && source_there(c, errp);
+           count_references(c, visitor, errp) && qcow2_check_source_there(c, errp);
 }
 
 static void report_unread_start(Qcow2Check *c)
@@ -341,11 +350,16 @@ static void report_unread_start(Qcow2Check *c)
     }
 }
 
-bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
+void qcow2_check_report_steps(Qcow2Check *c)
 {
-    enter_phase(c, CHECK_PHASE_COMPARING);
+    qcow2_check_enter_phase(c, CHECK_PHASE_COMPARING);
     qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
     report_unread_start(c);
+}
+
+bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
+{
+    qcow2_check_report_steps(c);
     return qcow2_count_refcount_blocks(&c->image->refcount_table, &c->counting, &c->report, errp);
 }
 
@@ -365,6 +379,22 @@ bool qcow2_check_report(Qcow2Check *c, GError **errp)
     qcow2_walk_report_copied(c->walk, h->l1_table_offset, h->l1_size, &c->report);
     qcow2_report_summary(&c->report);
     return true;
+}
+
+/* True where a check does not need all counts at once, and there is a reason to do with less. */
+static bool can_be_in_passes(const Qcow2CheckOptions *o)
+{
+    return (o->max_memory || o->window) && !o->findings && !o->corruptions && !o->roles && !o->space && !o->layout &&
+           !o->question;
+}
+
+static bool count_and_report(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
+                             const Qcow2TableVisitor *visitor, GError **errp)
+{
+    if (can_be_in_passes(options)) {
+        return begin(c, image, options, errp) && qcow2_check_in_passes(c, errp);
+    }
+    return qcow2_check_count(c, image, options, visitor, errp) && qcow2_check_report(c, errp);
 }
 
 static ImageCheck *image_check(const Qcow2Check *c)
@@ -553,7 +583,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
         mappings = qcow2_mapping_collector_new(&image->header, &c.steps, options->workers, visitor);
         visitor = qcow2_mapping_collector_visitor(mappings);
     }
-    if (!qcow2_check_count(&c, image, options, visitor, errp) || !qcow2_check_report(&c, errp)) {
+    if (!count_and_report(&c, image, options, visitor, errp)) {
         return false;
     }
     if (options->reported &&
@@ -563,6 +593,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     }
     result->check = image_check(&c);
     result->memory_estimate = c.memory_estimate;
+    result->passes = c.passes;
     result->failure = c.report.failure;
     result->changed = options->watch && qcow2_watch_changed(&watch);
     result->notes = state_notes(&c, result->changed);

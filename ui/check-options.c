@@ -612,7 +612,7 @@ void check_options_print_help(void)
           "                         if not given\n"
           "      --debug-stats      tell on stderr what was read, and how\n"
           "      --debug-reader=HOW read a file by io_uring, threads or inline; auto if not given\n"
-          "      --max-memory=SIZE  do not begin a check that may take more memory, as 512M\n"
+          "      --max-memory=SIZE  take no more memory, as 512M: check in several passes, if need be\n"
           "      --sandbox=MODE     take all rights from the check that it does not need: on (or fail), off, or auto,\n"
           "                         which takes what the system can take\n"
           "  -h, --help             this help\n"
