@@ -128,19 +128,25 @@ void qcow2_counting_lower(Qcow2Counting *c)
     }
 }
 
-static gboolean cluster_in_window(gpointer cluster, G_GNUC_UNUSED gpointer references, gpointer window)
-{
-    return qcow2_window_has(window, *(const uint64_t *)cluster);
-}
-
 void qcow2_counting_forget_overflows(Qcow2Counting *c, uint64_t overflows)
 {
+    GHashTableIter iter;
+    gpointer cluster, references;
+
     c->overflows = overflows;
-    if (c->overflowed) {
-        g_hash_table_foreach_remove(c->overflowed, cluster_in_window, (gpointer)c->window);
-        if (g_hash_table_size(c->overflowed) == 0) {
-            g_clear_pointer(&c->overflowed, g_hash_table_destroy);
+    if (!c->overflowed) {
+        return;
+    }
+    g_hash_table_iter_init(&iter, c->overflowed);
+    while (g_hash_table_iter_next(&iter, &cluster, &references)) {
+        if (qcow2_window_has(c->window, *(const uint64_t *)cluster)) {
+            g_hash_table_iter_steal(&iter);
+            g_free(cluster);
+            g_free(references);
         }
+    }
+    if (g_hash_table_size(c->overflowed) == 0) {
+        g_clear_pointer(&c->overflowed, g_hash_table_destroy);
     }
 }
 

@@ -248,7 +248,9 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
                 add_more(have, m->kind, m->n);
             }
             qcow2_faults_sort(to, *(uint64_t *)table);
-            g_hash_table_iter_remove(&iter);
+            g_hash_table_iter_steal(&iter);
+            g_free(table);
+            free_table_faults(more);
             /* arrays that grow among others leave gaps as large as they were */
             to->bytes += 2 * (table_bytes(have) - before);
         } else {

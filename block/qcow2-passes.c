@@ -112,8 +112,7 @@ static uint64_t remembered(const Passes *p)
     const Qcow2Check *c = p->check;
 
     return qcow2_walk_fault_bytes(c->walk) + qcow2_counting_overflow_bytes(&c->counting) +
-           2 * (uint64_t)p->uses->len * g_array_get_element_size(p->uses) +
-           2 * (uint64_t)p->faulty->len * sizeof(FaultyWindow);
+           2 * qcow2_block_uses_bytes(p->uses) + 2 * (uint64_t)p->faulty->len * sizeof(FaultyWindow);
 }
 
 static uint64_t round_to_piece(uint64_t clusters)

@@ -165,6 +165,11 @@ GArray *qcow2_block_uses_new(void)
     return g_array_new(FALSE, FALSE, sizeof(BlockUse));
 }
 
+uint64_t qcow2_block_uses_bytes(const GArray *uses)
+{
+    return uses->len * sizeof(BlockUse);
+}
+
 bool qcow2_count_refcount_blocks_in_window(const Qcow2RefcountEntries *table, Qcow2Counting *c, GArray *uses,
                                            GError **errp)
 {

@@ -21,6 +21,7 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
 bool qcow2_count_refcount_blocks_in_window(const Qcow2RefcountEntries *table, Qcow2Counting *counting, GArray *uses,
                                            GError **errp);
 GArray *qcow2_block_uses_new(void);
+uint64_t qcow2_block_uses_bytes(const GArray *uses);
 
 /* Reports it all, when all windows are counted. */
 void qcow2_report_refcount_blocks(const Qcow2RefcountEntries *table, const Qcow2Counting *counting, GArray *uses,
