@@ -1,7 +1,7 @@
 /*
- * Each allocation of a repair that may fail does: there is an error, or the result is as it always is. After an error
- * the image is as before, or has all that the repair writes; where it was broken off in between, the next repair ends
- * it.
+ * Each allocation of a repair that may fail does: there is an error, or the result is as it always is, or less is done,
+ * as later rounds are not planned then. The image is as before, or has all that the repair writes; else the next repair
+ * ends what was begun.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -87,8 +87,9 @@ static void fail_each(const uint8_t *bytes, size_t size, bool dry_run, gboolean 
         short_memory_begin(n, once);
         outcome = repair(bytes, size, dry_run);
         failed = short_memory_end();
-        if (outcome.said) {
-            g_assert_cmpstr(outcome.said, ==, expected.said);
+        if (dry_run) {
+            g_assert_true(same_bytes(&outcome, bytes, size));
+        } else if (outcome.said && g_str_equal(outcome.said, expected.said)) {
             g_assert_true(same_bytes(&outcome, expected.bytes, expected.size));
         } else if (!same_bytes(&outcome, bytes, size) && !same_bytes(&outcome, expected.bytes, expected.size)) {
             assert_can_be_finished(&outcome, &expected);

@@ -199,20 +199,25 @@ static void put_empty_snapshot(uint8_t *entry, unsigned name_size)
     entry[56] = '1';
 }
 
+/* What is there afterwards is right, but for clusters that may have belonged to what is lost; a second repair keeps it.
+ */
 static void repair_long_image(Repair *r, const uint8_t *bytes, unsigned clusters, uint32_t *snapshots_left)
 {
     g_autoptr(BlockSource) disk = block_source_new_writable_memory(bytes, AT(CLUSTERS + clusters), ROOM);
-    g_auto(Repair) next = {0}, last = {0};
+    g_auto(Repair) next = {0};
+    g_autofree uint8_t *after = NULL;
+    size_t size;
 
     repair(r, disk);
     g_assert_no_error(r->error);
     *snapshots_left = load_be32(block_source_memory_bytes(disk) + AT_NB_SNAPSHOTS);
-    /* what was the others' may be kept until now, that nothing else is wrong */
+    after = g_memdup2(block_source_memory_bytes(disk), disk->length);
+    size = disk->length;
     repair(&next, disk);
-    assert_left(&next, 0, 0, 0);
-    repair(&last, disk);
-    assert_left(&last, 0, 0, 0);
-    g_assert_cmpstr(last.text, ==, "");
+    g_assert_no_error(next.error);
+    g_assert_cmpint(next.result.check.check->corruptions, ==, 0);
+    g_assert_cmpint(next.result.check.check->check_errors, ==, 0);
+    g_assert_cmpmem(block_source_memory_bytes(disk), disk->length, after, size);
 }
 
 /* A dry run has the verdict on the image as it is, which no check can finish. */
