@@ -123,7 +123,9 @@ bool visit_type_int8(Visitor *v, const char *name, int8_t *obj, GError **errp)
     int64_t value = *obj;
     bool ok = v->ops->type_int(v, name, &value, INT8_MIN, INT8_MAX, errp);
 
-    *obj = (int8_t)value;
+    if (value != *obj) {
+        *obj = (int8_t)value;
+    }
     return ok;
 }
 
@@ -132,7 +134,9 @@ bool visit_type_uint8(Visitor *v, const char *name, uint8_t *obj, GError **errp)
     uint64_t value = *obj;
     bool ok = v->ops->type_uint(v, name, &value, UINT8_MAX, errp);
 
-    *obj = (uint8_t)value;
+    if (value != *obj) {
+        *obj = (uint8_t)value;
+    }
     return ok;
 }
 
@@ -141,7 +145,9 @@ bool visit_type_int16(Visitor *v, const char *name, int16_t *obj, GError **errp)
     int64_t value = *obj;
     bool ok = v->ops->type_int(v, name, &value, INT16_MIN, INT16_MAX, errp);
 
-    *obj = (int16_t)value;
+    if (value != *obj) {
+        *obj = (int16_t)value;
+    }
     return ok;
 }
 
@@ -150,7 +156,9 @@ bool visit_type_uint16(Visitor *v, const char *name, uint16_t *obj, GError **err
     uint64_t value = *obj;
     bool ok = v->ops->type_uint(v, name, &value, UINT16_MAX, errp);
 
-    *obj = (uint16_t)value;
+    if (value != *obj) {
+        *obj = (uint16_t)value;
+    }
     return ok;
 }
 
@@ -159,7 +167,9 @@ bool visit_type_int32(Visitor *v, const char *name, int32_t *obj, GError **errp)
     int64_t value = *obj;
     bool ok = v->ops->type_int(v, name, &value, INT32_MIN, INT32_MAX, errp);
 
-    *obj = (int32_t)value;
+    if (value != *obj) {
+        *obj = (int32_t)value;
+    }
     return ok;
 }
 
@@ -168,6 +178,8 @@ bool visit_type_uint32(Visitor *v, const char *name, uint32_t *obj, GError **err
     uint64_t value = *obj;
     bool ok = v->ops->type_uint(v, name, &value, UINT32_MAX, errp);
 
-    *obj = (uint32_t)value;
+    if (value != *obj) {
+        *obj = (uint32_t)value;
+    }
     return ok;
 }

@@ -18,7 +18,8 @@
  * reports it. The functions from visit_start_struct() on are for generated code and for hand-written walks that
  * have no type in the schema.
  *
- * Not thread safe: one visitor belongs to one thread.
+ * Not thread safe: one visitor belongs to one thread. A value that output visitors alone are shown is not written to, so
+ * several may be shown it at once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

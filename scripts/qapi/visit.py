@@ -134,7 +134,9 @@ def enum_code(enum: Enum) -> Iterator[str]:
     yield '    int value = (int)*obj;'
     yield f'    bool ok = visit_enum(v, name, &value, &{enum.name}_lookup, errp);'
     yield ''
-    yield f'    *obj = ({enum.name})value;'
+    yield '    if (value != (int)*obj) {'
+    yield f'        *obj = ({enum.name})value;'
+    yield '    }'
     yield '    return ok;'
     yield '}'
 
