@@ -101,11 +101,20 @@ def _structures(image):
     regions += [(entry & ~511, image.cluster_size) for entry in image.reftable_entries() if entry]
     regions += [(offset, 8 * size) for _, offset, size in trees(image)]
     regions += [(snapshot.offset, min(snapshot.size, 1 << 16)) for snapshot in image.snapshots()]
+    regions += [image.crypt_region() or (0, 0)]
     found = collections.Counter()
     for offset, size in regions:
         end = min(offset + size, image.source.length)
         found.update(range(offset // image.cluster_size, -(-end // image.cluster_size)))
     return found
+
+
+def tables_on_structures(image):
+    """Offsets of L2 tables where there is something else, too."""
+    structures = _structures(image)
+    return [table for _, l1_offset, l1_size in trees(image)
+            for table in map(image.l2_offset, image.words(l1_offset, l1_size))
+            if table and structures[table // image.cluster_size]]
 
 
 def on_structures(image, movable):
