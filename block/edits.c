@@ -234,6 +234,15 @@ static int write_differences(const Edit *edit, BlockSource *source, const uint8_
 
 typedef int WriteBytes(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
+/* Makes the source long enough for what @edit would write. */
+static bool make_room(const Edit *edit, BlockSource *source, GError **errp)
+{
+    uint64_t end = edit->offset + edit->size;
+    int failure = end > source->length ? block_source_truncate(source, end) : 0;
+
+    return !failure || failed(errp, failure, "write", edit);
+}
+
 static bool apply_edit(const Edit *edit, BlockSource *source, WriteBytes *write_bytes, GError **errp)
 {
     g_autofree uint8_t *now = NULL;
@@ -258,14 +267,17 @@ static bool is_one_write(const GArray *edits)
     return edits->len == 1 && !only->run && !only->change;
 }
 
-static bool apply_phase(const GArray *edits, BlockSource *source, GError **errp)
+static bool apply_phase(const GArray *edits, bool with_copies, BlockSource *source, GError **errp)
 {
     bool durable = is_one_write(edits);
     int failure;
 
     for (guint i = 0; i < edits->len; i++) {
-        if (!apply_edit(&g_array_index(edits, Edit, i), source,
-                        durable ? block_source_write_durably : block_source_write, errp)) {
+        const Edit *edit = &g_array_index(edits, Edit, i);
+
+        if (edit->copies && !with_copies
+                ? !make_room(edit, source, errp)
+                : !apply_edit(edit, source, durable ? block_source_write_durably : block_source_write, errp)) {
             return false;
         }
     }
@@ -276,12 +288,23 @@ static bool apply_phase(const GArray *edits, BlockSource *source, GError **errp)
     return !failure;
 }
 
-bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
+static bool apply_phases(const Edits *edits, EditPhase first, EditPhase last, bool with_copies, BlockSource *source,
+                         GError **errp)
 {
     for (EditPhase phase = first; phase <= last; phase++) {
-        if (!apply_phase(edits->phases[phase], source, errp)) {
+        if (!apply_phase(edits->phases[phase], with_copies, source, errp)) {
             return false;
         }
     }
     return true;
+}
+
+bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
+{
+    return apply_phases(edits, first, last, true, source, errp);
+}
+
+bool edits_apply_without_copies(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
+{
+    return apply_phases(edits, first, last, false, source, errp);
 }

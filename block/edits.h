@@ -82,4 +82,8 @@ bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError 
 /* Makes the changes of the phases @first to @last. After an error the later edits have not been touched. */
 bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp);
 
+/* The same, but copies are not made: only room for them. For a source in which nobody reads what was copied. */
+bool edits_apply_without_copies(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source,
+                                GError **errp);
+
 #endif

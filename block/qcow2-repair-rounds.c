@@ -11,12 +11,12 @@
 
 #include "block/overlay.h"
 
-#define MAX_ROUNDS    8            /* images broken at random take up to four */
-#define MAX_IN_MEMORY (64u << 20)  /* bytes that are written in a round */
-#define MAX_MESSAGES  (256u << 10) /* bytes of messages of a round that are printed */
-#define SECTOR        512u         /* what a disk writes wholly or not at all, bytes */
-#define MAX_TAILS     32u          /* clusters that may be left over at the end of a file */
-#define TAIL_PIECE    4096u        /* bytes of the end of a file that are compared at once */
+#define MAX_ROUNDS    8           /* images broken at random take up to four */
+#define MAX_IN_MEMORY (64u << 20) /* bytes that are written in a round */
+#define MAX_MESSAGES  4096u       /* of a later round; they are kept until it is known whether they are wanted */
+#define SECTOR        512u        /* what a disk writes wholly or not at all, bytes */
+#define MAX_TAILS     32u         /* clusters that may be left over at the end of a file */
+#define TAIL_PIECE    4096u       /* bytes of the end of a file that are compared at once */
 
 /* Faults of single counts and flags. When no structures overlap, a plan knows what becomes of these. */
 #define FORESEEN                                                                                                       \
@@ -53,7 +53,7 @@ static Qcow2Repair *repair_of(BlockSource *overlay, const Qcow2Repair *before)
     r->overlay = overlay;
     /* nobody wants more of it than the edits */
     r->overlay_check = (Qcow2CheckOptions){.workers = before->options->check->workers,
-                                           .max_messages = before->options->check->max_messages,
+                                           .max_messages = MAX_MESSAGES,
                                            .max_memory = before->options->check->max_memory};
     r->overlay_options = *before->options;
     r->overlay_options.check = &r->overlay_check;
@@ -67,8 +67,10 @@ static Qcow2Repair *repair_after(const Qcow2Repair *before)
 {
     g_autoptr(BlockSource) overlay = block_source_new_overlay(before->image->source, MAX_IN_MEMORY);
 
-    return edits_apply(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL) ? repair_of(g_steal_pointer(&overlay), before)
-                                                                          : NULL;
+    /* copies are of guest data, which no repair reads */
+    return edits_apply_without_copies(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL)
+               ? repair_of(g_steal_pointer(&overlay), before)
+               : NULL;
 }
 
 static void free_round(gpointer opaque)
@@ -99,7 +101,7 @@ static bool plan_later(Qcow2Repair *r, FILE *messages)
         fclose(memory);
     }
     if (planned && text) {
-        fwrite(text, 1, MIN(size, MAX_MESSAGES), messages);
+        fwrite(text, 1, size, messages);
     }
     free(text);
     return planned;
