@@ -190,13 +190,26 @@ static int compare_copied_faults(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
+/* What is found comes mostly in order, and glib's sort takes as much memory again. */
+static void sort_by_index(GArray *array, GCompareFunc compare)
+{
+    guint size = g_array_get_element_size(array);
+
+    for (guint i = 1; i < array->len; i++) {
+        if (compare(array->data + (size_t)(i - 1) * size, array->data + (size_t)i * size) > 0) {
+            g_array_sort(array, compare);
+            return;
+        }
+    }
+}
+
 void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table)
 {
     Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
 
     if (f) {
-        g_array_sort(f->faults, compare_faults);
-        g_array_sort(f->copied, compare_copied_faults);
+        sort_by_index(f->faults, compare_faults);
+        sort_by_index(f->copied, compare_copied_faults);
     }
 }
 
