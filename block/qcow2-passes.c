@@ -18,10 +18,11 @@
 #include "util/number.h"
 #include "util/size.h"
 
-#define LEAST_BUDGET                                                                                                   \
-    (UINT64_C(1) << 20) /* bytes: the counts of one piece in their widest form, and what finds them                    \
-                         */
-#define SPARE 4         /* where a window takes less than one part in so many, the next is larger */
+/* bytes: the counts of one piece in their widest form, and what finds them */
+#define LEAST_BUDGET (UINT64_C(1) << 20)
+
+/* where a window takes less than one part in so many, the next is larger */
+#define SPARE 4
 
 typedef struct Passes {
     Qcow2Check *check;
