@@ -10,13 +10,16 @@
 
 #include "block/qcow2-format.h"
 
-#define MAX_SHOWN 24 /* bytes of an edit that are shown */
+#define WORD      8     /* bytes of what refers to something, in all tables */
+#define MAX_SHOWN 24    /* bytes of an edit that are shown */
+#define MAX_WORDS 10000 /* that are listed one by one; of tables beyond it is said how many change in each */
 
 typedef struct Lister {
     const Qcow2Repair *r;
     ImageCheckEditList *list;
     int64_t step;
-    int error; /* positive errno value: the list could not be made */
+    uint64_t words_left; /* that may still be listed one by one */
+    int error;           /* positive errno value: the list could not be made */
 } Lister;
 
 static ImageCheckEdit *append(Lister *l, ImageCheckEditAction action, const Edit *edit)
@@ -48,34 +51,59 @@ static char *hexadecimal(const uint8_t *bytes, size_t size)
     return g_string_free(text, FALSE);
 }
 
-/*
- * Where @edit, which changes what is there, changes a single word: shows that. What several edits make of the same
- * bytes is not followed here, and so not shown.
- */
-static void show_changed_word(const Lister *l, const Edit *edit, ImageCheckEdit *item)
+static bool word_differs(const uint8_t *now, const uint8_t *then, uint64_t at)
 {
-    g_autofree uint8_t *now = g_try_malloc(edit->size), *then = g_try_malloc(edit->size);
-    uint64_t first = 0, last = edit->size - 1;
+    return memcmp(now + at, then + at, WORD) != 0;
+}
 
-    if (edit->count != 1 || edit->size % 8 || !now || !then ||
-        block_source_read(l->r->image->source, now, edit->size, edit->offset)) {
-        return;
+static uint64_t count_changed_words(const uint8_t *now, const uint8_t *then, uint64_t size)
+{
+    uint64_t n = 0;
+
+    for (uint64_t at = 0; at < size; at += WORD) {
+        n += word_differs(now, then, at);
     }
-    memcpy(then, now, edit->size);
-    if (!edit->change(edit, then, NULL) || memcmp(now, then, edit->size) == 0) {
-        return;
+    return n;
+}
+
+/* What is there, and what @edit, which changes that, makes of it; to be freed. False where it cannot be known. */
+static bool look_ahead(const Lister *l, const Edit *edit, uint8_t **now, uint8_t **then)
+{
+    *now = g_try_malloc(edit->size);
+    *then = g_try_malloc(edit->size);
+    if (!*now || !*then || block_source_read(l->r->image->source, *now, edit->size, edit->offset)) {
+        return false;
     }
-    for (; now[first] == then[first]; first++) {
+    memcpy(*then, *now, edit->size);
+    return edit->change(edit, *then, NULL);
+}
+
+/*
+ * Where @edit changes words of a table, as many as it has to set right, lists each of them, and returns true. What
+ * several edits make of the same bytes is not followed here.
+ */
+static bool list_words(Lister *l, const Edit *edit)
+{
+    g_autofree uint8_t *now = NULL;
+    g_autofree uint8_t *then = NULL;
+
+    if (!edit->count || edit->count > l->words_left || edit->size % WORD || !look_ahead(l, edit, &now, &then) ||
+        count_changed_words(now, then, edit->size) != edit->count) {
+        return false;
     }
-    for (; now[last] == then[last]; last--) {
+    l->words_left -= edit->count;
+    for (uint64_t at = 0; at < edit->size && !l->error; at += WORD) {
+        ImageCheckEdit *item = word_differs(now, then, at) ? append(l, IMAGE_CHECK_EDIT_ACTION_WRITE, edit) : NULL;
+
+        if (item) {
+            item->offset += at;
+            item->size = WORD;
+            item->count = 1;
+            item->old = hexadecimal(now + at, WORD);
+            item->new = hexadecimal(then + at, WORD);
+        }
     }
-    if (first / 8 == last / 8) {
-        first -= first % 8;
-        item->offset += first;
-        item->size = 8;
-        item->old = hexadecimal(now + first, 8);
-        item->new = hexadecimal(then + first, 8);
-    }
+    return true;
 }
 
 static void list_plain(Lister *l, const Edit *edit)
@@ -85,9 +113,6 @@ static void list_plain(Lister *l, const Edit *edit)
 
     if (!item) {
         return;
-    }
-    if (edit->change) {
-        show_changed_word(l, edit, item);
     }
     item->has_from = edit->copies;
     item->from = edit->from;
@@ -219,7 +244,7 @@ static void list_phase(Lister *l, EditPhase phase)
             list_changes(l, phase, list_punch);
         } else if (is_count_edit(&edits[i])) {
             counts = true;
-        } else {
+        } else if (!edits[i].change || !list_words(l, &edits[i])) {
             list_plain(l, &edits[i]);
         }
     }
@@ -230,7 +255,12 @@ static void list_phase(Lister *l, EditPhase phase)
 
 bool qcow2_repair_list(const Qcow2Repair *r, ImageCheckEditList *list, GError **errp)
 {
-    Lister l = {.r = r, .list = list, .step = list->len ? list->items[list->len - 1].step : 0};
+    Lister l = {
+        .r = r,
+        .list = list,
+        .step = list->len ? list->items[list->len - 1].step : 0,
+        .words_left = MAX_WORDS - MIN(list->len, MAX_WORDS), /* those of earlier rounds, and a few others */
+    };
 
     for (EditPhase phase = 0; phase < EDIT_PHASE__MAX && !l.error; phase++) {
         list_phase(&l, phase);
