@@ -234,13 +234,11 @@ static int write_differences(const Edit *edit, BlockSource *source, const uint8_
 
 typedef int WriteBytes(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
-/* Makes the source long enough for what @edit would write. */
-static bool make_room(const Edit *edit, BlockSource *source, GError **errp)
+static bool apply_copy(const Edit *edit, BlockSource *overlay, GError **errp)
 {
-    uint64_t end = edit->offset + edit->size;
-    int failure = end > source->length ? block_source_truncate(source, end) : 0;
+    int failure = block_source_overlay_copy(overlay, edit->offset, edit->size, edit->from);
 
-    return !failure || failed(errp, failure, "write", edit);
+    return !failure || failed(errp, failure, "copy", edit);
 }
 
 static bool apply_edit(const Edit *edit, BlockSource *source, WriteBytes *write_bytes, GError **errp)
@@ -267,7 +265,7 @@ static bool is_one_write(const GArray *edits)
     return edits->len == 1 && !only->run && !only->change;
 }
 
-static bool apply_phase(const GArray *edits, bool with_copies, BlockSource *source, GError **errp)
+static bool apply_phase(const GArray *edits, bool in_overlay, BlockSource *source, GError **errp)
 {
     bool durable = is_one_write(edits);
     int failure;
@@ -275,8 +273,8 @@ static bool apply_phase(const GArray *edits, bool with_copies, BlockSource *sour
     for (guint i = 0; i < edits->len; i++) {
         const Edit *edit = &g_array_index(edits, Edit, i);
 
-        if (edit->copies && !with_copies
-                ? !make_room(edit, source, errp)
+        if (in_overlay && edit->copies
+                ? !apply_copy(edit, source, errp)
                 : !apply_edit(edit, source, durable ? block_source_write_durably : block_source_write, errp)) {
             return false;
         }
@@ -288,11 +286,11 @@ static bool apply_phase(const GArray *edits, bool with_copies, BlockSource *sour
     return !failure;
 }
 
-static bool apply_phases(const Edits *edits, EditPhase first, EditPhase last, bool with_copies, BlockSource *source,
+static bool apply_phases(const Edits *edits, EditPhase first, EditPhase last, bool in_overlay, BlockSource *source,
                          GError **errp)
 {
     for (EditPhase phase = first; phase <= last; phase++) {
-        if (!apply_phase(edits->phases[phase], with_copies, source, errp)) {
+        if (!apply_phase(edits->phases[phase], in_overlay, source, errp)) {
             return false;
         }
     }
@@ -301,10 +299,10 @@ static bool apply_phases(const Edits *edits, EditPhase first, EditPhase last, bo
 
 bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
 {
-    return apply_phases(edits, first, last, true, source, errp);
+    return apply_phases(edits, first, last, false, source, errp);
 }
 
-bool edits_apply_without_copies(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
+bool edits_apply_to_overlay(const Edits *edits, EditPhase first, EditPhase last, BlockSource *overlay, GError **errp)
 {
-    return apply_phases(edits, first, last, false, source, errp);
+    return apply_phases(edits, first, last, true, overlay, errp);
 }

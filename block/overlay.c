@@ -16,7 +16,14 @@ typedef struct Overlay {
     uint64_t base_end; /* from here on nothing of it is seen: it was cut off once */
     uint64_t limit;    /* bytes that may be kept */
     GTree *pages;      /* offset of a page, owned by it -> Page */
+    GArray *copies;    /* Copy, in the order of the file; what has a page is in the page */
 } Overlay;
+
+/* Bytes that are not kept, as the source below has them elsewhere. */
+typedef struct Copy {
+    uint64_t offset, end;
+    uint64_t from; /* in the source below */
+} Copy;
 
 typedef struct Page {
     uint64_t offset;
@@ -39,12 +46,48 @@ static Page *page_from(const Overlay *o, uint64_t offset)
     return node ? g_tree_node_value(node) : NULL;
 }
 
+/* The first copy that has bytes at or behind @offset; NULL where there is none. */
+static Copy *copy_from(const Overlay *o, uint64_t offset)
+{
+    guint first = 0, end = o->copies->len;
+
+    while (first < end) {
+        guint middle = first + (end - first) / 2;
+
+        if (g_array_index(o->copies, Copy, middle).end > offset) {
+            end = middle;
+        } else {
+            first = middle + 1;
+        }
+    }
+    return first < o->copies->len ? &g_array_index(o->copies, Copy, first) : NULL;
+}
+
 static int read_base(const Overlay *o, uint8_t *to, size_t size, uint64_t offset)
 {
     size_t seen = offset < o->base_end ? MIN(size, o->base_end - offset) : 0;
 
     memset(to + seen, 0, size - seen);
     return seen ? block_source_read(o->base, to, seen, offset) : 0;
+}
+
+/* What is there where no page is. */
+static int read_below(const Overlay *o, uint8_t *to, size_t size, uint64_t offset)
+{
+    int failure = 0;
+
+    while (size && !failure) {
+        const Copy *copy = copy_from(o, offset);
+        bool copied = copy && copy->offset <= offset;
+        size_t n = copy ? MIN(size, (copied ? copy->end : copy->offset) - offset) : size;
+
+        failure = copied ? block_source_read(o->base, to, n, copy->from + (offset - copy->offset))
+                         : read_base(o, to, n, offset);
+        to += n;
+        offset += n;
+        size -= n;
+    }
+    return failure;
 }
 
 static ssize_t overlay_read_at(BlockSource *source, void *buffer, size_t size, uint64_t offset)
@@ -60,7 +103,7 @@ static ssize_t overlay_read_at(BlockSource *source, void *buffer, size_t size, u
         return size;
     }
     size = page ? MIN(size, page->offset - offset) : size;
-    failure = read_base(o, buffer, size, offset);
+    failure = read_below(o, buffer, size, offset);
     if (failure && g_atomic_int_get(&o->base->lost)) {
         g_atomic_int_set(&source->lost, true);
     }
@@ -72,8 +115,10 @@ static uint64_t overlay_next_data(BlockSource *source, uint64_t offset)
     const Overlay *o = (const Overlay *)source;
     uint64_t data = offset < o->base_end ? o->base->ops->next_data(o->base, offset) : source->length;
     const Page *page = page_from(o, offset);
+    const Copy *copy = copy_from(o, offset);
 
     data = data < o->base_end ? data : source->length;
+    data = copy ? MIN(data, MAX(copy->offset, offset)) : data;
     return MIN(page ? MIN(data, MAX(page->offset, offset)) : data, source->length);
 }
 
@@ -83,10 +128,15 @@ static uint64_t overlay_next_hole(BlockSource *source, uint64_t offset)
 
     while (offset < source->length) {
         const Page *page = page_from(o, offset);
+        const Copy *copy = copy_from(o, offset);
         uint64_t hole;
 
         if (page && page->offset <= offset) {
             offset = page->offset + PAGE;
+            continue;
+        }
+        if (copy && copy->offset <= offset) {
+            offset = copy->end;
             continue;
         }
         hole = offset < o->base_end ? MIN(o->base->ops->next_hole(o->base, offset), o->base_end) : offset;
@@ -109,7 +159,7 @@ static int make_page(Overlay *o, uint64_t offset, Page **made)
             return -ENOMEM;
         }
         page->offset = offset / PAGE * PAGE;
-        failure = read_base(o, page->bytes, PAGE, page->offset);
+        failure = read_below(o, page->bytes, PAGE, page->offset);
         if (failure) {
             g_free(page);
             return failure;
@@ -139,6 +189,19 @@ static ssize_t overlay_write_at(BlockSource *source, const void *buffer, size_t 
     return n;
 }
 
+static void cut_copies(Overlay *o, uint64_t length)
+{
+    Copy *copy = copy_from(o, length);
+
+    if (copy && copy->offset < length) {
+        copy->end = length;
+        copy++;
+    }
+    if (copy) {
+        g_array_set_size(o->copies, copy - (Copy *)(void *)o->copies->data);
+    }
+}
+
 static int overlay_truncate(BlockSource *source, uint64_t length)
 {
     Overlay *o = (Overlay *)source;
@@ -155,6 +218,7 @@ static int overlay_truncate(BlockSource *source, uint64_t length)
             g_tree_remove(o->pages, &page->offset);
         }
     }
+    cut_copies(o, length);
     o->base_end = MIN(o->base_end, length);
     source->length = length;
     return 0;
@@ -168,6 +232,7 @@ static int overlay_flush(BlockSource *source)
 static void overlay_close(BlockSource *source)
 {
     g_tree_unref(((Overlay *)source)->pages);
+    g_array_unref(((Overlay *)source)->copies);
     g_free(source);
 }
 
@@ -203,6 +268,41 @@ BlockSource *block_source_new_overlay(BlockSource *base, uint64_t limit)
         .base_end = base->length,
         .limit = limit,
         .pages = g_tree_new_full(compare_offsets, NULL, NULL, g_free),
+        .copies = g_array_new(FALSE, FALSE, sizeof(Copy)),
     };
     return &o->source;
+}
+
+/* True where nothing from @offset to @end has been written or copied. */
+static bool is_untouched(const Overlay *o, uint64_t offset, uint64_t end)
+{
+    const Page *page = page_from(o, offset);
+    const Copy *copy = copy_from(o, offset);
+
+    return !(page && page->offset < end) && !(copy && copy->offset < end);
+}
+
+static int copy_bytes(BlockSource *source, uint64_t offset, uint64_t size, uint64_t from)
+{
+    g_autofree uint8_t *bytes = g_try_malloc(size);
+    int failure = bytes ? block_source_read(source, bytes, size, from) : -ENOMEM;
+
+    return failure ? failure : block_source_write(source, bytes, size, offset);
+}
+
+int block_source_overlay_copy(BlockSource *overlay, uint64_t offset, uint64_t size, uint64_t from)
+{
+    Overlay *o = (Overlay *)overlay;
+    Copy copy = {offset, offset + size, from};
+
+    if (overlay->fixed_length && copy.end > overlay->length) {
+        return -ENOSPC;
+    }
+    if (copy_from(o, offset) || from + size > o->base_end || !is_untouched(o, offset, copy.end) ||
+        !is_untouched(o, from, from + size)) {
+        return copy_bytes(overlay, offset, size, from);
+    }
+    g_array_append_val(o->copies, copy);
+    overlay->length = MAX(overlay->length, copy.end);
+    return 0;
 }

@@ -60,6 +60,60 @@ static void test_like_memory(void)
     g_assert_cmpuint(base->length, ==, LENGTH);
 }
 
+/* Whatever is written, copied and cut off, an overlay has the bytes that a source in memory has. */
+static void test_copies_like_memory(void)
+{
+    uint8_t original[LENGTH], bytes[9000];
+    g_autoptr(BlockSource) base = NULL;
+
+    fill(original, LENGTH);
+    base = block_source_new_memory(original, LENGTH);
+    for (unsigned i = 0; i < 40; i++) {
+        g_autoptr(BlockSource) overlay = block_source_new_overlay(base, LIMIT);
+        g_autoptr(BlockSource) memory = block_source_new_writable_memory(original, LENGTH, LIMIT);
+
+        for (unsigned j = 0; j < 20; j++) {
+            size_t size = g_test_rand_int_range(1, sizeof(bytes));
+            uint64_t from = g_test_rand_int_range(0, LENGTH);
+            uint64_t offset = g_test_rand_int_range(0, 2 * LENGTH);
+
+            if (j % 3) {
+                offset = overlay->length + g_test_rand_int_range(0, 3000); /* the usual place of a copy */
+            }
+            if (j % 7 == 6) {
+                g_assert_cmpint(block_source_truncate(overlay, offset), ==, 0);
+                g_assert_cmpint(block_source_truncate(memory, offset), ==, 0);
+            } else if (j % 5 == 4) {
+                fill(bytes, size);
+                g_assert_cmpint(block_source_write(overlay, bytes, size, offset), ==, 0);
+                g_assert_cmpint(block_source_write(memory, bytes, size, offset), ==, 0);
+            } else {
+                g_assert_cmpint(block_source_read(memory, bytes, size, from), ==, 0);
+                g_assert_cmpint(block_source_write(memory, bytes, size, offset), ==, 0);
+                g_assert_cmpint(block_source_overlay_copy(overlay, offset, size, from), ==, 0);
+            }
+            assert_same(overlay, memory);
+        }
+    }
+}
+
+/* Copies of what the source below has need no memory, however large they are. */
+static void test_copies_not_kept(void)
+{
+    uint8_t original[LENGTH], bytes[LENGTH];
+    g_autoptr(BlockSource) base = NULL, overlay = NULL;
+
+    fill(original, LENGTH);
+    base = block_source_new_memory(original, LENGTH);
+    overlay = block_source_new_overlay(base, 0);
+    for (unsigned i = 1; i < 10; i++) {
+        g_assert_cmpint(block_source_overlay_copy(overlay, i * LENGTH, LENGTH, 0), ==, 0);
+    }
+    g_assert_cmpint(block_source_read(overlay, bytes, LENGTH, 9 * LENGTH), ==, 0);
+    g_assert_cmpmem(bytes, LENGTH, original, LENGTH);
+    g_assert_cmpint(block_source_write(overlay, bytes, 1, 0), ==, -ENOMEM);
+}
+
 /* It keeps no more than it may. */
 static void test_limit(void)
 {
@@ -119,6 +173,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/overlay/like-memory", test_like_memory);
+    g_test_add_func("/overlay/copies-like-memory", test_copies_like_memory);
+    g_test_add_func("/overlay/copies-not-kept", test_copies_not_kept);
     g_test_add_func("/overlay/limit", test_limit);
     g_test_add_func("/overlay/fixed-length", test_fixed_length);
     g_test_add_func("/overlay/holes", test_holes);
