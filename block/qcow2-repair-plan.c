@@ -269,10 +269,15 @@ static void plan_edits(Qcow2Repair *r)
     }
 }
 
-/* True where the header itself says that a table is where it is. That is known before anything is reported. */
+/*
+ * True where the header itself says that a table is where it is. That is known before anything is reported. Where there
+ * are too many snapshots, entries must make sense, and the header does not.
+ */
 static bool header_in_table(const Qcow2HeaderFields *h)
 {
-    return (h->nb_snapshots && h->snapshots_offset < h->cluster_size) ||
+    bool snapshots = h->nb_snapshots && h->nb_snapshots <= QCOW2_MAX_SNAPSHOTS;
+
+    return (snapshots && h->snapshots_offset < h->cluster_size) ||
            (h->l1_size && h->l1_table_offset < h->cluster_size) || h->refcount_table_offset < h->cluster_size;
 }
 
