@@ -108,6 +108,12 @@ static bool anything_wrong(const Qcow2Repair *r)
     return report->corruptions || report->leaks || report->check_errors;
 }
 
+/* True where something is wrong that this mode repairs. */
+static bool anything_to_repair(const Qcow2Repair *r)
+{
+    return r->options->all ? anything_wrong(r) : r->check.report.leaks > 0;
+}
+
 /* True where a COPIED flag contradicts the stored counts. */
 static bool flags_wrong(const Qcow2Repair *r)
 {
@@ -312,7 +318,8 @@ static bool lacks_rebuild(const Qcow2Repair *r)
 {
     bool may_rebuild = r->options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE);
 
-    return !may_rebuild && ((!r->options->all && blocks_broken(r)) || qcow2_repair_any_block_shared(r));
+    return !may_rebuild &&
+           ((!r->options->all && blocks_broken(r)) || (anything_to_repair(r) && qcow2_repair_any_block_shared(r)));
 }
 
 static void forget_plan(Qcow2Repair *r)
@@ -347,7 +354,7 @@ static bool plan(Qcow2Repair *r, GError **errp)
         qcow2_report_failure(&r->check.report, EIO);
         return true;
     }
-    if (header_contested(r) && (r->options->all ? anything_wrong(r) : r->check.report.leaks > 0)) {
+    if (header_contested(r) && anything_to_repair(r)) {
         give_up_for_header(r);
         return true;
     }
