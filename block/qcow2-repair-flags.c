@@ -120,7 +120,8 @@ static uint64_t l1_tables_in(const Qcow2Repair *r, uint64_t cluster)
 
 /*
  * True where all that @cluster is used as are L1 and L2 tables. A word that is an entry of both then has the same
- * COPIED flag in both, as it refers to the same cluster; but with a data file, to clusters of two files.
+ * COPIED flag in both, as it refers to the same cluster; but with a data file, to clusters of two files. Where there
+ * are more references than could be counted, one of them may be that of guest data.
  */
 static bool flags_writable(const Qcow2Repair *r, uint64_t cluster)
 {
@@ -128,7 +129,8 @@ static bool flags_writable(const Qcow2Repair *r, uint64_t cluster)
     uint64_t users = refmap_get(r->metadata.refs, cluster);
     uint64_t l1 = l2 == users ? 0 : l1_tables_in(r, cluster);
 
-    return users == l1 + l2 && !(l1 && l2 && qcow2_has_data_file(r->header)) && !qcow2_repair_in_odd_table(r, cluster);
+    return users == l1 + l2 && !(l1 && l2 && qcow2_has_data_file(r->header)) &&
+           !qcow2_repair_in_odd_table(r, cluster) && !qcow2_count_incomplete(&r->check.counting, cluster);
 }
 
 /* ---- finding ---- */
