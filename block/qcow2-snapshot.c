@@ -337,7 +337,7 @@ static bool check_pointer(TableReader *r)
     }
     if (h->snapshots_offset % h->cluster_size ||
         !add_u64(h->snapshots_offset, sizeof(Qcow2DiskSnapshot) * (uint64_t)h->nb_snapshots, &end) || end > INT64_MAX) {
-        if (!r->doubtful) {
+        if (!r->doubtful || repairing(r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
             qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED,
                                                     .place = header_word(offsetof(Qcow2DiskHeader, snapshots_offset))});
             qcow2_report_failure(r->report, EINVAL);
