@@ -234,19 +234,15 @@ static int write_differences(const Edit *edit, BlockSource *source, const uint8_
 
 typedef int WriteBytes(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
-static bool apply_copy(const Edit *edit, BlockSource *overlay, GError **errp)
-{
-    int failure = block_source_overlay_copy(overlay, edit->offset, edit->size, edit->from);
-
-    return !failure || failed(errp, failure, "copy", edit);
-}
-
 static bool apply_edit(const Edit *edit, BlockSource *source, WriteBytes *write_bytes, GError **errp)
 {
     g_autofree uint8_t *now = NULL;
     g_autofree uint8_t *then = NULL;
-    int failure;
+    int failure = edit->copies ? block_source_copy(source, edit->from, edit->offset, edit->size) : -EOPNOTSUPP;
 
+    if (failure != -EOPNOTSUPP) {
+        return !failure || failed(errp, failure, "copy", edit);
+    }
     if (edit->run) {
         return edit->run(edit, source, errp);
     }
@@ -265,17 +261,14 @@ static bool is_one_write(const GArray *edits)
     return edits->len == 1 && !only->run && !only->change;
 }
 
-static bool apply_phase(const GArray *edits, bool in_overlay, BlockSource *source, GError **errp)
+static bool apply_phase(const GArray *edits, BlockSource *source, GError **errp)
 {
     bool durable = is_one_write(edits);
     int failure;
 
     for (guint i = 0; i < edits->len; i++) {
-        const Edit *edit = &g_array_index(edits, Edit, i);
-
-        if (in_overlay && edit->copies
-                ? !apply_copy(edit, source, errp)
-                : !apply_edit(edit, source, durable ? block_source_write_durably : block_source_write, errp)) {
+        if (!apply_edit(&g_array_index(edits, Edit, i), source,
+                        durable ? block_source_write_durably : block_source_write, errp)) {
             return false;
         }
     }
@@ -286,23 +279,12 @@ static bool apply_phase(const GArray *edits, bool in_overlay, BlockSource *sourc
     return !failure;
 }
 
-static bool apply_phases(const Edits *edits, EditPhase first, EditPhase last, bool in_overlay, BlockSource *source,
-                         GError **errp)
+bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
 {
     for (EditPhase phase = first; phase <= last; phase++) {
-        if (!apply_phase(edits->phases[phase], in_overlay, source, errp)) {
+        if (!apply_phase(edits->phases[phase], source, errp)) {
             return false;
         }
     }
     return true;
-}
-
-bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp)
-{
-    return apply_phases(edits, first, last, false, source, errp);
-}
-
-bool edits_apply_to_overlay(const Edits *edits, EditPhase first, EditPhase last, BlockSource *overlay, GError **errp)
-{
-    return apply_phases(edits, first, last, true, overlay, errp);
 }

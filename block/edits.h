@@ -82,7 +82,4 @@ bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError 
 /* Makes the changes of the phases @first to @last. After an error the later edits have not been touched. */
 bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp);
 
-/* The same in an overlay (block/overlay.h), which keeps no bytes of copies. */
-bool edits_apply_to_overlay(const Edits *edits, EditPhase first, EditPhase last, BlockSource *overlay, GError **errp);
-
 #endif

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/search.h"
+
 #define PAGE 4096u /* bytes that are kept together */
 
 typedef struct Overlay {
@@ -49,18 +51,9 @@ static Page *page_from(const Overlay *o, uint64_t offset)
 /* The first copy that has bytes at or behind @offset; NULL where there is none. */
 static Copy *copy_from(const Overlay *o, uint64_t offset)
 {
-    guint first = 0, end = o->copies->len;
+    size_t i = ARRAY_FIRST_NOT_BELOW(o->copies, Copy, end, offset + 1);
 
-    while (first < end) {
-        guint middle = first + (end - first) / 2;
-
-        if (g_array_index(o->copies, Copy, middle).end > offset) {
-            end = middle;
-        } else {
-            first = middle + 1;
-        }
-    }
-    return first < o->copies->len ? &g_array_index(o->copies, Copy, first) : NULL;
+    return i < o->copies->len ? &g_array_index(o->copies, Copy, i) : NULL;
 }
 
 static int read_base(const Overlay *o, uint8_t *to, size_t size, uint64_t offset)
@@ -189,6 +182,32 @@ static ssize_t overlay_write_at(BlockSource *source, const void *buffer, size_t 
     return n;
 }
 
+/* True where nothing from @offset to @end has been written or copied. */
+static bool is_untouched(const Overlay *o, uint64_t offset, uint64_t end)
+{
+    const Page *page = page_from(o, offset);
+    const Copy *copy = copy_from(o, offset);
+
+    return !(page && page->offset < end) && !(copy && copy->offset < end);
+}
+
+/* Of bytes that are as the source below has them; and copies come in the order of the file. */
+static int overlay_copy(BlockSource *source, uint64_t from, uint64_t offset, uint64_t size)
+{
+    Overlay *o = (Overlay *)source;
+    Copy copy = {offset, offset + size, from};
+
+    if (source->fixed_length && copy.end > source->length) {
+        return -ENOSPC;
+    }
+    if (copy_from(o, offset) || from + size > o->base_end || !is_untouched(o, offset, copy.end) ||
+        !is_untouched(o, from, from + size)) {
+        return -EOPNOTSUPP;
+    }
+    g_array_append_val(o->copies, copy);
+    return 0;
+}
+
 static void cut_copies(Overlay *o, uint64_t length)
 {
     Copy *copy = copy_from(o, length);
@@ -239,6 +258,7 @@ static void overlay_close(BlockSource *source)
 static const BlockSourceOps overlay_ops = {
     .read_at = overlay_read_at,
     .write_at = overlay_write_at,
+    .copy = overlay_copy,
     .flush = overlay_flush,
     .truncate = overlay_truncate,
     .close = overlay_close,
@@ -250,6 +270,7 @@ static const BlockSourceOps overlay_holes_ops = {
     .next_data = overlay_next_data,
     .next_hole = overlay_next_hole,
     .write_at = overlay_write_at,
+    .copy = overlay_copy,
     .flush = overlay_flush,
     .truncate = overlay_truncate,
     .close = overlay_close,
@@ -271,38 +292,4 @@ BlockSource *block_source_new_overlay(BlockSource *base, uint64_t limit)
         .copies = g_array_new(FALSE, FALSE, sizeof(Copy)),
     };
     return &o->source;
-}
-
-/* True where nothing from @offset to @end has been written or copied. */
-static bool is_untouched(const Overlay *o, uint64_t offset, uint64_t end)
-{
-    const Page *page = page_from(o, offset);
-    const Copy *copy = copy_from(o, offset);
-
-    return !(page && page->offset < end) && !(copy && copy->offset < end);
-}
-
-static int copy_bytes(BlockSource *source, uint64_t offset, uint64_t size, uint64_t from)
-{
-    g_autofree uint8_t *bytes = g_try_malloc(size);
-    int failure = bytes ? block_source_read(source, bytes, size, from) : -ENOMEM;
-
-    return failure ? failure : block_source_write(source, bytes, size, offset);
-}
-
-int block_source_overlay_copy(BlockSource *overlay, uint64_t offset, uint64_t size, uint64_t from)
-{
-    Overlay *o = (Overlay *)overlay;
-    Copy copy = {offset, offset + size, from};
-
-    if (overlay->fixed_length && copy.end > overlay->length) {
-        return -ENOSPC;
-    }
-    if (copy_from(o, offset) || from + size > o->base_end || !is_untouched(o, offset, copy.end) ||
-        !is_untouched(o, from, from + size)) {
-        return copy_bytes(overlay, offset, size, from);
-    }
-    g_array_append_val(o->copies, copy);
-    overlay->length = MAX(overlay->length, copy.end);
-    return 0;
 }

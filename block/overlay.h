@@ -12,13 +12,11 @@
 
 #include "block/source.h"
 
-/* An overlay that keeps up to @limit bytes, give or take 4 KiB a write; a write that needs more fails with -ENOMEM. */
-BlockSource *block_source_new_overlay(BlockSource *base, uint64_t limit);
-
 /*
- * Writes the @size bytes at @from to @offset, too. Where they are as the source below has them, and copies come in the
- * order of the file, nothing is read or kept: that is for large copies that are seldom looked at.
+ * An overlay that keeps up to @limit bytes, give or take 4 KiB a write; a write that needs more fails with -ENOMEM.
+ * What is copied (block_source_copy()) as the source below has it is neither read nor kept, if copies come in the order
+ * of the file: that is for large copies that are seldom looked at.
  */
-int block_source_overlay_copy(BlockSource *overlay, uint64_t offset, uint64_t size, uint64_t from);
+BlockSource *block_source_new_overlay(BlockSource *base, uint64_t limit);
 
 #endif

@@ -67,9 +67,8 @@ static Qcow2Repair *repair_after(const Qcow2Repair *before)
 {
     g_autoptr(BlockSource) overlay = block_source_new_overlay(before->image->source, MAX_IN_MEMORY);
 
-    return edits_apply_to_overlay(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL)
-               ? repair_of(g_steal_pointer(&overlay), before)
-               : NULL;
+    return edits_apply(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL) ? repair_of(g_steal_pointer(&overlay), before)
+                                                                          : NULL;
 }
 
 static void free_round(gpointer opaque)
