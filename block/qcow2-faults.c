@@ -176,28 +176,23 @@ void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t in
 }
 
 /* glib's sort is stable. */
-static int compare_faults(const void *a, const void *b)
+G_STATIC_ASSERT(offsetof(Qcow2L2Fault, index) == 0 && offsetof(Qcow2CopiedFault, index) == 0);
+
+static int compare_indexes(const void *a, const void *b)
 {
-    const Qcow2L2Fault *x = a, *y = b;
+    const uint32_t *x = a, *y = b;
 
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-static int compare_copied_faults(const void *a, const void *b)
-{
-    const Qcow2CopiedFault *x = a, *y = b;
-
-    return (x->index > y->index) - (x->index < y->index);
+    return (*x > *y) - (*x < *y);
 }
 
 /* What is found comes mostly in order, and glib's sort takes as much memory again. */
-static void sort_by_index(GArray *array, GCompareFunc compare)
+static void sort_by_index(GArray *array)
 {
     guint size = g_array_get_element_size(array);
 
     for (guint i = 1; i < array->len; i++) {
-        if (compare(array->data + (size_t)(i - 1) * size, array->data + (size_t)i * size) > 0) {
-            g_array_sort(array, compare);
+        if (compare_indexes(array->data + (size_t)(i - 1) * size, array->data + (size_t)i * size) > 0) {
+            g_array_sort(array, compare_indexes);
             return;
         }
     }
@@ -208,8 +203,8 @@ void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table)
     Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
 
     if (f) {
-        sort_by_index(f->faults, compare_faults);
-        sort_by_index(f->copied, compare_copied_faults);
+        sort_by_index(f->faults);
+        sort_by_index(f->copied);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "block/qcow2-format.h"
 #include "block/source.h"
+#include "util/number.h"
 
 /* Entry @index of the table, which refers to a block at @offset. */
 static Qcow2Place entry_place(const Qcow2HeaderFields *h, uint64_t index, uint64_t offset)
@@ -31,7 +32,7 @@ static void report_shared(const Qcow2Place *entry, uint64_t index, uint64_t refe
 static void leave_out(Qcow2Counting *c, uint64_t cluster)
 {
     if (!c->blocks_left_out) {
-        c->blocks_left_out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+        c->blocks_left_out = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
     }
     g_hash_table_add(c->blocks_left_out, g_memdup2(&cluster, sizeof(cluster)));
 }
@@ -111,7 +112,7 @@ static void report_unread(const Qcow2RefcountEntries *table, const Qcow2HeaderFi
     }
 }
 
-/* True where nothing but the entry is wrong, so that it names no block. Entries that are 0 do not come here. */
+/* True, and *kind what is wrong, where @entry can name no block. Entries that are 0 do not come here. */
 static bool entry_bad(const Qcow2Counting *c, uint64_t entry, ImageCheckFindingKind *kind)
 {
     uint64_t offset = entry & QCOW2_REFTABLE_OFFSET_MASK;

@@ -129,23 +129,7 @@ static bool contested(const Qcow2Repair *r, uint64_t cluster)
 {
     uint64_t metadata = refmap_get(r->metadata.refs, cluster);
 
-    return metadata && refmap_get(r->wanted, cluster) > metadata;
-}
-
-static bool any_contested(const Qcow2Repair *r)
-{
-    uint64_t index = 0;
-
-    for (const Counters *piece; (piece = refmap_next_piece(r->metadata.refs, &index)); index++) {
-        for (size_t i = 0; i < COUNTERS_PER_PIECE;) {
-            if (!counters_get(piece, i)) {
-                i += counters_stretch(piece, i, COUNTERS_PER_PIECE);
-            } else if (contested(r, (index << COUNTERS_PER_PIECE_BITS) + i++)) {
-                return true;
-            }
-        }
-    }
-    return false;
+    return metadata && qcow2_repair_contested(r, cluster, metadata);
 }
 
 static void append_contested_run(Search *s, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2Run *run)
@@ -265,7 +249,8 @@ bool qcow2_repair_find_moved(Qcow2Repair *r, GError **errp)
     g_autoptr(GArray) found = NULL;
 
     /* encrypted data can only be read where it is */
-    if (qcow2_has_data_file(r->header) || r->header->crypt_method != QCOW2_CRYPT_NONE || !any_contested(r)) {
+    if (qcow2_has_data_file(r->header) || r->header->crypt_method != QCOW2_CRYPT_NONE ||
+        !qcow2_repair_any_metadata(r, qcow2_repair_contested)) {
         return true;
     }
     found = search_tables(r, visit_contested, errp);

@@ -162,14 +162,19 @@ bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t
            !qcow2_repair_in_odd_table(r, offset >> r->header->cluster_bits);
 }
 
-/* True where more is in @cluster, which has @metadata references to structures, than one of them. */
+bool qcow2_repair_contested(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata)
+{
+    return refmap_get(r->wanted, cluster) > metadata;
+}
+
+/* True where more is in @cluster than one structure. */
 static bool is_shared(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata)
 {
-    return refmap_get(r->wanted, cluster) > metadata ||
+    return qcow2_repair_contested(r, cluster, metadata) ||
            (metadata > 1 && qcow2_repair_l2_tables_in(r, cluster) != metadata);
 }
 
-bool qcow2_repair_structures_overlap(const Qcow2Repair *r)
+bool qcow2_repair_any_metadata(const Qcow2Repair *r, Qcow2MetadataTest *test)
 {
     uint64_t index = 0;
 
@@ -179,12 +184,17 @@ bool qcow2_repair_structures_overlap(const Qcow2Repair *r)
 
             if (!metadata) {
                 i += counters_stretch(piece, i, COUNTERS_PER_PIECE);
-            } else if (is_shared(r, (index << COUNTERS_PER_PIECE_BITS) + i++, metadata)) {
+            } else if (test(r, (index << COUNTERS_PER_PIECE_BITS) + i++, metadata)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+bool qcow2_repair_structures_overlap(const Qcow2Repair *r)
+{
+    return qcow2_repair_any_metadata(r, is_shared);
 }
 
 /* ---- what is said to lie behind the end of the file ---- */

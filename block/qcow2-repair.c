@@ -45,7 +45,7 @@ static guint hash_finding(gconstpointer key)
     const ImageCheckFinding *f = key;
     uint64_t place = f->entry_offset ^ (f->cluster ? f->cluster->offset << 1 : 0);
 
-    return g_int64_hash(&place) ^ (guint)f->kind;
+    return hash_u64(&place) ^ (guint)f->kind;
 }
 
 static gboolean same_finding(gconstpointer a, gconstpointer b)

@@ -128,6 +128,15 @@ bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t 
 /* How often there is an L2 table that begins where @cluster does. */
 uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster);
 
+/* A question about @cluster, which has @metadata references to structures, at least 1. */
+typedef bool Qcow2MetadataTest(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata);
+
+/* True where @test is true of any cluster that has metadata. */
+bool qcow2_repair_any_metadata(const Qcow2Repair *r, Qcow2MetadataTest *test);
+
+/* Whether it has more users besides, that is guest data. */
+bool qcow2_repair_contested(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata);
+
 /* True where structures lie on one another, or data on structures. When all is planned. */
 bool qcow2_repair_structures_overlap(const Qcow2Repair *r);
 
