@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../unit/block/faults.h"
+#include "../unit/block/findings.h"
 #include "block/qcow2.h"
 #include "fuzz.h"
 #include "output.h"
@@ -77,19 +78,6 @@ static void counts_make_sense(const ImageCheck *check, size_t size)
     g_assert_cmpint(check->compressed_clusters, >=, 0);
     g_assert_cmpint(check->compressed_clusters, <=, check->fragmented_clusters);
     g_assert_cmpint(check->fragmented_clusters, <=, check->allocated_clusters);
-}
-
-/* Each finding says what it counts as, and how often. */
-static void findings_add_up(const ImageCheck *check)
-{
-    int64_t counted[IMAGE_CHECK_SEVERITY__MAX] = {0};
-
-    for (size_t i = 0; i < check->findings.len; i++) {
-        counted[check->findings.items[i].severity] += check->findings.items[i].count;
-    }
-    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_CORRUPTION], ==, check->corruptions);
-    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_LEAK], ==, check->leaks);
-    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_ERROR], ==, check->check_errors);
 }
 
 /* Roles are runs in the order of the file, and no more than it has. */
@@ -233,7 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     same_verdict(&verdict, &plain);
     if (verdict.checked) {
         counts_make_sense(verdict.result.check, size);
-        findings_add_up(verdict.result.check);
+        assert_findings_add_up(verdict.result.check);
         roles_make_sense(verdict.result.roles);
         space_adds_up(verdict.result.check->space, size);
         answer_makes_sense(&verdict.result);

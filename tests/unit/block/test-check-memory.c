@@ -13,6 +13,7 @@
 #include "block/qcow2-copy.h"
 #include "block/qcow2.h"
 #include "short-memory.h"
+#include "seed-images.h"
 #include "ui/check-output.h"
 
 static const char *folder;
@@ -172,17 +173,8 @@ static void test_image(gconstpointer name)
 
 int main(int argc, char **argv)
 {
-    g_autoptr(GDir) dir = NULL;
-    const char *name;
-
     g_test_init(&argc, &argv, NULL);
     folder = argv[1];
-    dir = g_dir_open(folder, 0, NULL);
-    g_assert_nonnull(dir);
-    while ((name = g_dir_read_name(dir))) {
-        g_autofree char *path = g_strdup_printf("/check-memory/%s", name);
-
-        g_test_add_data_func_full(path, g_strdup(name), test_image, g_free);
-    }
+    add_seed_tests(folder, "/check-memory", test_image);
     return g_test_run();
 }

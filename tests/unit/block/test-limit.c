@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver.h"
+#include "findings.h"
 #include "random-image.h"
 
 typedef struct Result {
@@ -16,19 +17,6 @@ typedef struct Result {
     int failure;
     char *messages;
 } Result;
-
-/* The list of findings, however short it is cut, says how many of each severity there are. */
-static void assert_add_up(const ImageCheck *check)
-{
-    int64_t counted[IMAGE_CHECK_SEVERITY__MAX] = {0};
-
-    for (size_t i = 0; i < check->findings.len; i++) {
-        counted[check->findings.items[i].severity] += check->findings.items[i].count;
-    }
-    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_CORRUPTION], ==, check->corruptions);
-    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_LEAK], ==, check->leaks);
-    g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_ERROR], ==, check->check_errors);
-}
 
 static Result check(const uint8_t *bytes, uint64_t max_messages, bool findings, unsigned workers)
 {
@@ -51,7 +39,7 @@ static Result check(const uint8_t *bytes, uint64_t max_messages, bool findings, 
     found.end = result.check->image_end_offset;
     found.failure = result.failure;
     if (findings) {
-        assert_add_up(result.check);
+        assert_findings_add_up(result.check);
     }
     qcow2_check_result_clear(&result);
     return found;

@@ -13,6 +13,7 @@
 #include "block/qcow2.h"
 #include "faults.h"
 #include "random-image.h"
+#include "seed-images.h"
 #include "ui/check-output.h"
 
 static const char *folder;
@@ -114,18 +115,9 @@ static void test_random_tables(void)
 
 int main(int argc, char **argv)
 {
-    g_autoptr(GDir) dir = NULL;
-    const char *name;
-
     g_test_init(&argc, &argv, NULL);
     folder = argv[1];
-    dir = g_dir_open(folder, 0, NULL);
-    g_assert_nonnull(dir);
-    while ((name = g_dir_read_name(dir))) {
-        g_autofree char *path = g_strdup_printf("/passes/seed/%s", name);
-
-        g_test_add_data_func_full(path, g_strdup(name), test_seed, g_free);
-    }
+    add_seed_tests(folder, "/passes/seed", test_seed);
     g_test_add_func("/passes/random-tables", test_random_tables);
     return g_test_run();
 }
