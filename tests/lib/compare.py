@@ -12,6 +12,8 @@ Of a check, exit status, both outputs and every line on stderr must be the stock
 "row") must explain it; the viscera must be those of an independent reader. What must be so of a repair is told in
 corrupt/repairs.py; each image is repaired with -r all or, one in three, with -r leaks.
 
+With --broken laid it is guest data that is laid on metadata.
+
 A seed and an index make the same image again: compare.py --seed S --only I --keep DIR ... keeps it in DIR/S-I, reduced
 to the bits that matter. With --images, the images of that folder are compared too, such as those that a fuzzer found
 interesting. Exits with 1 when an image differs.
@@ -83,7 +85,7 @@ class Run:
             base, changes = key, []
         else:
             base = source.choice(self.names)
-            changes = edits.Breaker(self.anatomies[base], source).edits()
+            changes = edits.BREAKERS[self.args.broken](self.anatomies[base], source).edits()
         return base, changes, source.choice(MODES)
 
     def _nearest(self, data):
@@ -225,7 +227,8 @@ def report(results, args):
             print(text, flush=True)
     for what, tally in tallies.items():
         tally.show(what)
-    print(f"seed {args.seed}; one image again: --seed {args.seed} --only INDEX --keep DIR")
+    broken = "" if args.broken == "words" else f"--broken {args.broken} "
+    print(f"seed {args.seed}; one image again: {broken}--seed {args.seed} --only INDEX --keep DIR")
     return sum(tally.different for tally in tallies.values())
 
 
@@ -236,6 +239,7 @@ def parse_arguments():
     parser.add_argument("--stock-io", default=os.environ.get("QEMU_IO", "/usr/bin/qemu-io"))
     parser.add_argument("--what", type=lambda words: words.split(","), default=["check"], help="check, repair, or both")
     parser.add_argument("--count", type=int, default=1000, help="broken images, besides the healthy bases")
+    parser.add_argument("--broken", choices=edits.BREAKERS, default="words", help="how: words overwritten, or guest data laid on metadata")
     parser.add_argument("--seconds", type=int, help="go on for so long instead, however many")
     parser.add_argument("--images", help="compare the images of this folder too")
     parser.add_argument("--seed", default="1")

@@ -44,6 +44,7 @@ class Anatomy:
         self._snapshots()
         self._bitmaps()
         self.targets = {kind: places for kind, places in self.targets.items() if places}
+        self.metadata = [0] + [place.offset for kind in sorted(self.targets) for _, place in self.targets[kind]]
 
     def _add(self, kind, name, offset, size, bits=0, shift=0):
         self.targets.setdefault(kind, []).append((name, Place(offset, size, bits, shift)))
@@ -197,3 +198,34 @@ class Breaker:
             1 << pick.randrange(64),
         ])
         return offset | flags
+
+
+class DataLayer(Breaker):
+    """Lays guest data on metadata, and so on the tables that lead to it; now and then something else is broken besides."""
+
+    def edits(self):
+        pick = self.random
+        laid = [edit for _ in range(pick.choice([1, 2, 3, 4])) for edit in self._row()]
+        return laid + (super().edits()[:1] if pick.random() < 0.3 else [])
+
+    def _row(self):
+        """One entry, or some that follow one another; of L2 tables, or of a tree, which leads to other tables then."""
+        pick = self.random
+        trees = pick.random() < 0.1 or "l2" not in self.anatomy.targets
+        places = self.anatomy.targets["l1" if trees else "l2"]
+        at = pick.randrange(len(places))
+        return [Edit(name, place, self._laid()) for name, place in places[at:at + pick.choice([1, 1, 1, 2, 8])]]
+
+    def _laid(self):
+        pick = self.random
+        cs = self.anatomy.image.cluster_size
+        offset = pick.choice(self.anatomy.metadata) // cs * cs
+        if self.anatomy.image.cluster_bits < 21 and pick.random() < 0.15:
+            sectors = pick.randrange(2 * cs // 512)
+            bits = 70 - self.anatomy.image.cluster_bits
+            return layout.COMPRESSED | (sectors << bits & layout.COMPRESSED - 1) | offset + pick.randrange(cs)
+        return offset | pick.choice([layout.COPIED, layout.COPIED, 0, layout.ZERO])
+
+
+# How an image is broken, by name.
+BREAKERS = {"words": Breaker, "laid": DataLayer}
