@@ -23,6 +23,7 @@
 
 typedef enum EditPhase {
     EDIT_PHASE_FREE_SPACE, /* where nothing lies: copies, new tables and blocks */
+    EDIT_PHASE_OFF_HEADER, /* L2 entries whose data lies on the header, to the copies, before that changes */
     EDIT_PHASE_AUTOCLEAR,  /* features unknown here must be switched off before anything that is in use changes */
     EDIT_PHASE_RAISE,      /* reference counts that are too low, those of the copies too */
     EDIT_PHASE_SWITCH,     /* the header, to new tables */

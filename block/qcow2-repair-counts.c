@@ -346,7 +346,7 @@ bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t
         return true;
     }
     *offset = first << r->header->cluster_bits;
-    return refmap_add(r->wanted, first, n, weight) || qcow2_repair_no_memory(errp);
+    return refmap_add(r->wanted, first, n, MIN(weight, r->check.counting.max)) || qcow2_repair_no_memory(errp);
 }
 
 /* ---- which blocks there must be ---- */

@@ -104,33 +104,20 @@ static void find_in_table(const Qcow2Repair *r, uint64_t table, const uint8_t *b
 
 /* ---- whether they can be written ---- */
 
-/* How many L1 tables are in @cluster. */
-static uint64_t l1_tables_in(const Qcow2Repair *r, uint64_t cluster)
-{
-    const GArray *trees = r->check.steps.trees;
-    uint64_t start = cluster << r->header->cluster_bits, n = 0;
-
-    for (guint i = 0; i < trees->len; i++) {
-        const Qcow2Tree *tree = &g_array_index(trees, Qcow2Tree, i);
-
-        n += tree->offset < start + r->header->cluster_size && tree->offset + tree->entries * 8 > start;
-    }
-    return n;
-}
-
 /*
- * True where all that @cluster is used as are L1 and L2 tables. A word that is an entry of both then has the same
- * COPIED flag in both, as it refers to the same cluster; but with a data file, to clusters of two files. Where there
- * are more references than could be counted, one of them may be that of guest data.
+ * True where all that @cluster is used as are L1 and L2 tables, and no guest reads it. A word that is an entry of both
+ * then has the same COPIED flag in both, as it refers to the same cluster; but with a data file, to clusters of two
+ * files. Where there are more references than could be counted, one of them may be that of guest data.
  */
 static bool flags_writable(const Qcow2Repair *r, uint64_t cluster)
 {
     uint64_t l2 = qcow2_repair_l2_tables_in(r, cluster);
     uint64_t users = refmap_get(r->metadata.refs, cluster);
-    uint64_t l1 = l2 == users ? 0 : l1_tables_in(r, cluster);
+    uint64_t l1 = l2 == users ? 0 : qcow2_repair_l1_tables_in(r, cluster);
 
     return users == l1 + l2 && !(l1 && l2 && qcow2_has_data_file(r->header)) &&
-           !qcow2_repair_in_odd_table(r, cluster) && !qcow2_count_incomplete(&r->check.counting, cluster);
+           !qcow2_repair_in_odd_table(r, cluster) && !qcow2_count_incomplete(&r->check.counting, cluster) &&
+           !qcow2_repair_read_by_guest(r, cluster);
 }
 
 /* ---- finding ---- */
@@ -381,10 +368,12 @@ static bool report_slots(FlagReport *f, uint64_t first, const uint64_t *slots, u
         Qcow2Place place = qcow2_place_l1_entry(r->header, NULL, edit.offset + i * 8, first + i, slots[i]);
         FlaggedTable *flagged;
 
-        if (!table || !qcow2_repair_final(r, table >> r->header->cluster_bits, &count)) {
+        if (!table || qcow2_repair_table_moved(r, table) ||
+            !qcow2_repair_final(r, table >> r->header->cluster_bits, &count)) {
             continue;
         }
-        if (slot_wrong(r, slots[i], &count)) {
+        if (slot_wrong(r, slots[i], &count) &&
+            !qcow2_repair_postponed(r, (edit.offset + i * 8) >> r->header->cluster_bits)) {
             bool writable = slot_writable(r, edit.offset + i * 8, slots[i]);
 
             place.has_refcount = true;
@@ -395,7 +384,8 @@ static bool report_slots(FlagReport *f, uint64_t first, const uint64_t *slots, u
         }
         flagged = find_flagged(r, table);
         /* once repaired, the flags are right where the table is referred to again */
-        if (flagged && !(flagged->reported && f->repair && flagged->writable) &&
+        if (flagged && !qcow2_repair_postponed(r, table >> r->header->cluster_bits) &&
+            !(flagged->reported && f->repair && flagged->writable) &&
             !report_table(f, flagged, &place, first + i, errp)) {
             return false;
         }

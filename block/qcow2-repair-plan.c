@@ -58,7 +58,10 @@ void qcow2_repair_free(Qcow2Repair *r)
     g_clear_pointer(&r->dropped, refmap_free);
     g_clear_pointer(&r->structures, g_array_unref);
     g_clear_pointer(&r->zeroed, g_array_unref);
+    g_clear_pointer(&r->contested, g_array_unref);
+    g_clear_pointer(&r->guest_reads, refmap_free);
     g_clear_pointer(&r->moved, g_array_unref);
+    g_clear_pointer(&r->moved_tables, g_array_unref);
     g_clear_pointer(&r->flagged, g_array_unref);
     g_clear_pointer(&r->cleared, g_hash_table_destroy);
     g_clear_pointer(&r->new_blocks, g_array_unref);
@@ -250,7 +253,7 @@ static void plan_header(Qcow2Repair *r)
     uint64_t marks = (qcow2_repair_wants(r, QCOW2_FINDING_DIRTY) ? QCOW2_INCOMPAT_DIRTY : 0) |
                      (qcow2_repair_wants(r, QCOW2_FINDING_CORRUPT_BIT) ? QCOW2_INCOMPAT_CORRUPT : 0);
 
-    if (features & marks) {
+    if ((features & marks) && !qcow2_repair_read_by_guest(r, 0)) {
         add_feature_word(r, EDIT_PHASE_MARKS, offsetof(Qcow2DiskHeader, incompatible_features), features & ~marks,
                          features & marks & QCOW2_INCOMPAT_DIRTY ? QCOW2_FINDING_DIRTY : QCOW2_FINDING_CORRUPT_BIT,
                          "clear the marks, if nothing is wrong any more");
@@ -302,7 +305,8 @@ static bool look(Qcow2Repair *r, GError **errp)
     r->wanted = c->counting.refs;
     r->dropped = refmap_new(refmap_clusters(r->wanted));
     r->file_clusters = refmap_clusters(r->wanted);
-    if (!qcow2_repair_find_structures(r, errp) || !qcow2_check_report_structures(c, errp)) {
+    if (!qcow2_repair_find_structures(r, errp) || !qcow2_check_report_structures(c, errp) ||
+        !qcow2_repair_find_contested(r, errp)) {
         return false;
     }
     if (r->options->all && seen(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) &&
@@ -338,12 +342,23 @@ static bool header_contested(const Qcow2Repair *r)
     return refmap_get(r->metadata.refs, 0) > 1 + qcow2_repair_l2_tables_in(r, 0);
 }
 
-static void give_up_for_header(Qcow2Repair *r)
+/* Likewise where guest data lies that finds no other place, unless the header keeps its bytes. */
+static bool header_read_and_changed(const Qcow2Repair *r)
+{
+    return qcow2_repair_read_by_guest(r, 0) && (edits_any(r->edits, EDIT_PHASE_AUTOCLEAR, EDIT_PHASE_AUTOCLEAR) ||
+                                                edits_any(r->edits, EDIT_PHASE_SWITCH, EDIT_PHASE_SWITCH));
+}
+
+static void give_up_for_header(Qcow2Repair *r, const char *what)
 {
     forget_plan(r);
     r->given_up = true;
-    say(r, "Nothing is repaired, as another structure is said to be where the header is, and would be changed with it. "
-           "'qemu-img convert' can copy what can be read to a new image.");
+    if (r->messages) {
+        fprintf(r->messages,
+                "Nothing is repaired, as %s said to be where the header is, and would be changed with it. 'qemu-img "
+                "convert' can copy what can be read to a new image.\n",
+                what);
+    }
 }
 
 static bool plan(Qcow2Repair *r, GError **errp)
@@ -355,17 +370,18 @@ static bool plan(Qcow2Repair *r, GError **errp)
         return true;
     }
     if (header_contested(r) && anything_to_repair(r)) {
-        give_up_for_header(r);
+        give_up_for_header(r, "another structure is");
         return true;
     }
     /* a clean image keeps every byte, whatever else could be said of it */
-    if (anything_wrong(r) || flags_wrong(r)) {
+    if (anything_wrong(r) || flags_wrong(r) || r->continues) {
         if (!plan_counts(r, errp) || !plan_places(r, errp) || !plan_flags(r, errp)) {
             return false;
         }
         plan_edits(r);
     }
     plan_header(r);
+    qcow2_repair_add_moved(r);
     return true;
 }
 
@@ -399,7 +415,9 @@ bool qcow2_repair_plan(Qcow2Repair *r, GError **errp)
     }
     give_up_if_unread(r, failed_reads);
     if (header_contested(r) && edits_any(r->edits, 0, EDIT_PHASE_MARKS)) {
-        give_up_for_header(r);
+        give_up_for_header(r, "another structure is");
+    } else if (header_read_and_changed(r)) {
+        give_up_for_header(r, "guest data that finds no other place is");
     }
     return true;
 }

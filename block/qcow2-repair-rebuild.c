@@ -22,7 +22,7 @@ static bool block_place(const Qcow2Repair *r, size_t i, uint64_t *offset)
            *offset >> r->header->cluster_bits < refmap_clusters(r->check.counting.refs);
 }
 
-/* True where nothing but the refcount table is in its clusters, so that it can be changed where it is. */
+/* True where nothing but the refcount table is in its clusters, so that it can be changed where it is, if it must. */
 static bool table_sound(const Qcow2Repair *r)
 {
     const Qcow2HeaderFields *h = r->header;
@@ -33,7 +33,7 @@ static bool table_sound(const Qcow2Repair *r)
         return false;
     }
     for (uint64_t i = first; i < first + h->refcount_table_clusters; i++) {
-        if (refmap_get(r->metadata.refs, i) != 1) {
+        if (refmap_get(r->metadata.refs, i) != 1 || (r->cleared && qcow2_repair_read_by_guest(r, i))) {
             return false;
         }
     }

@@ -35,7 +35,7 @@ static bool is_last(const Qcow2Repair *r)
             return false;
         }
     }
-    return !(r->moved && r->moved->len) && !qcow2_repair_structures_overlap(r);
+    return !(r->contested && r->contested->len) && !qcow2_repair_structures_overlap(r);
 }
 
 /* A repair of what is in @overlay, nothing of it planned yet, like @before; NULL where it cannot be opened. */
@@ -49,6 +49,7 @@ static Qcow2Repair *repair_of(BlockSource *overlay, const Qcow2Repair *before)
         return NULL;
     }
     r = qcow2_repair_new(image, before->options);
+    r->continues = qcow2_repair_waits(before);
     r->overlay_image = image;
     r->overlay = overlay;
     /* nobody wants more of it than the edits */
@@ -137,6 +138,7 @@ static bool add_round(GPtrArray *rounds, bool *settled)
         edits_drop(last->edits, EDIT_PHASE_MARKS); /* those are for the last one */
         g_ptr_array_add(rounds, next);
     } else if (next) {
+        qcow2_repair_say_stays(next, last->messages);
         free_round(next);
     }
     return more;

@@ -10,8 +10,7 @@
 #include "util/number.h"
 #include "util/search.h"
 
-/* Notes that something is said to be there, whether it can be or not. */
-static void add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
+void qcow2_repair_add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
 {
     uint64_t end;
     Qcow2ClusterRange range = {.first = offset >> r->header->cluster_bits};
@@ -27,27 +26,27 @@ static void add_trees(Qcow2Repair *r)
 {
     const GArray *snapshots = r->check.snapshots.items;
 
-    add_structure(r, r->header->l1_table_offset, UINT64_C(8) * r->header->l1_size);
+    qcow2_repair_add_structure(r, r->header->l1_table_offset, UINT64_C(8) * r->header->l1_size);
     for (guint i = 0; i < snapshots->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
 
         if (s->l1_size <= QCOW2_MAX_L1_ENTRIES) {
-            add_structure(r, s->l1_table_offset, UINT64_C(8) * s->l1_size);
+            qcow2_repair_add_structure(r, s->l1_table_offset, UINT64_C(8) * s->l1_size);
         }
     }
     /* where its length is not known, it may be just as well behind its beginning */
-    add_structure(r, r->header->snapshots_offset, MAX(r->check.snapshots.table_length, 1));
+    qcow2_repair_add_structure(r, r->header->snapshots_offset, MAX(r->check.snapshots.table_length, 1));
 }
 
 static void add_refcount_structures(Qcow2Repair *r)
 {
     const Qcow2RefcountEntries *table = &r->image->refcount_table;
 
-    add_structure(r, r->header->refcount_table_offset,
-                  (uint64_t)r->header->refcount_table_clusters << r->header->cluster_bits);
+    qcow2_repair_add_structure(r, r->header->refcount_table_offset,
+                               (uint64_t)r->header->refcount_table_clusters << r->header->cluster_bits);
     for (size_t i = 0; i < table->n; i++) {
         if (table->entries[i]) {
-            add_structure(r, table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, r->header->cluster_size);
+            qcow2_repair_add_structure(r, table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, r->header->cluster_size);
         }
     }
 }
@@ -57,16 +56,16 @@ static void add_bitmaps(Qcow2Repair *r)
     const Qcow2Extensions *e = &r->image->extensions;
 
     if (e->has_crypt_header) {
-        add_structure(r, e->crypt_header_offset, e->crypt_header_length);
+        qcow2_repair_add_structure(r, e->crypt_header_offset, e->crypt_header_length);
     }
     if (!e->has_bitmaps) {
         return;
     }
-    add_structure(r, e->bitmap_directory_offset, e->bitmap_directory_size);
+    qcow2_repair_add_structure(r, e->bitmap_directory_offset, e->bitmap_directory_size);
     for (guint i = 0; i < r->check.bitmaps.items->len; i++) {
         const Qcow2Bitmap *b = &g_array_index(r->check.bitmaps.items, Qcow2Bitmap, i);
 
-        add_structure(r, b->table_offset, UINT64_C(8) * b->table_size);
+        qcow2_repair_add_structure(r, b->table_offset, UINT64_C(8) * b->table_size);
     }
 }
 
@@ -103,7 +102,7 @@ static bool count_refcount_blocks(Qcow2Repair *r)
 bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp)
 {
     r->structures = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
-    add_structure(r, 0, r->header->cluster_size);
+    qcow2_repair_add_structure(r, 0, r->header->cluster_size);
     add_trees(r);
     add_refcount_structures(r);
     add_bitmaps(r);
@@ -155,16 +154,34 @@ bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster)
     return false;
 }
 
-bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight)
+uint64_t qcow2_repair_l1_tables_in(const Qcow2Repair *r, uint64_t cluster)
+{
+    const GArray *trees = r->check.steps.trees;
+    uint64_t start = cluster << r->header->cluster_bits, n = 0;
+
+    for (guint i = 0; i < trees->len; i++) {
+        const Qcow2Tree *tree = &g_array_index(trees, Qcow2Tree, i);
+
+        n += tree->offset < start + r->header->cluster_size && tree->offset + tree->entries * 8 > start;
+    }
+    return n;
+}
+
+bool qcow2_repair_sole_table(const Qcow2Repair *r, uint64_t offset, uint64_t weight)
 {
     return offset % r->header->cluster_size == 0 && offset < r->metadata.file_end &&
-           refmap_get(r->metadata.refs, offset >> r->header->cluster_bits) == weight &&
+           refmap_get(r->metadata.refs, offset >> r->header->cluster_bits) == weight;
+}
+
+bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight)
+{
+    return qcow2_repair_sole_table(r, offset, weight) &&
            !qcow2_repair_in_odd_table(r, offset >> r->header->cluster_bits);
 }
 
 bool qcow2_repair_contested(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata)
 {
-    return refmap_get(r->wanted, cluster) > metadata;
+    return refmap_get(r->wanted, cluster) > metadata || qcow2_count_incomplete(&r->check.counting, cluster);
 }
 
 /* True where more is in @cluster than one structure. */
@@ -213,6 +230,17 @@ typedef struct BoundSearch {
     uint64_t end;
 } BoundSearch;
 
+/* Compressed data that is not counted, and so takes no place, but is read. */
+static void bound_by_uncounted(BoundSearch *s, uint32_t index, uint64_t entry)
+{
+    Qcow2Extent e = qcow2_l2_compressed_extent(s->r->header, entry, index);
+    uint64_t bits = s->r->header->cluster_bits;
+
+    if ((e.offset + e.length - 1) >> bits >= s->r->file_clusters) {
+        s->end = MIN(s->end, MAX(e.offset >> bits, s->r->file_clusters));
+    }
+}
+
 static bool visit_bounds(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     BoundSearch *s = state;
@@ -232,6 +260,13 @@ static bool visit_bounds(void *state, const Qcow2TableRef *table, const uint8_t 
         const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
 
         bound_append(s->r, e->offset, e->length, &s->end);
+    }
+    for (guint i = 0; i < contents->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS) {
+            bound_by_uncounted(s, fault->index, load_be64(bytes + fault->index * qcow2_l2_entry_size(s->r->header)));
+        }
     }
     return true;
 }
@@ -273,13 +308,13 @@ static void bound_by_regions(Qcow2Repair *r)
 
 bool qcow2_repair_find_append_end(Qcow2Repair *r, GError **errp)
 {
-    const Qcow2Report *report = &r->check.report;
+    const uint64_t *seen = r->check.report.seen;
     BoundSearch searches[BLOCK_MAX_WORKERS];
     void *states[BLOCK_MAX_WORKERS];
     Qcow2TableVisitor visitor = {.visit = visit_bounds, .states = states};
 
     r->append_end = UINT64_MAX;
-    if (!report->seen[QCOW2_FINDING_REGION_BEYOND_END]) {
+    if (!seen[QCOW2_FINDING_REGION_BEYOND_END] && !seen[QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS]) {
         return true;
     }
     bound_by_regions(r);

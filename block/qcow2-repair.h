@@ -3,7 +3,8 @@
  *
  *     check          all is counted; faults are reported (qcow2-check.h)
  *     structures     which clusters are metadata, and by how many references       qcow2-repair-structures.c
- *     entries        L2 entries that are to be zeroed, moved, or get other flags   qcow2-repair-entries.c, -flags.c
+ *     contested      guest data that lies on metadata, and gets another place      qcow2-repair-contested.c
+ *     entries        L2 entries that are to be zeroed, or get other flags          qcow2-repair-entries.c, -flags.c
  *     counts         which counts the image is to have; where they are written     qcow2-repair-counts.c
  *     rebuild        new refcount blocks, and a new table                          qcow2-repair-rebuild.c
  *     snapshots      a new snapshot table                                          qcow2-repair-snapshots.c
@@ -36,6 +37,13 @@ typedef struct Qcow2EntryEdit {
     uint32_t length; /* bytes */
     uint32_t index;
     bool compressed;
+
+    /* of one whose data lies on metadata: */
+    bool read;    /* a guest reads that */
+    bool counted; /* and it is among the references that are counted */
+    bool movable; /* and can read it elsewhere */
+    bool ready;   /* now */
+    uint64_t to;  /* host offset of the copy; 0 = none */
 } Qcow2EntryEdit;
 
 typedef struct Qcow2Repair {
@@ -56,8 +64,13 @@ typedef struct Qcow2Repair {
     uint64_t in_use_end;    /* where leaks are kept: cluster behind the last one that anything refers to */
     uint64_t file_clusters; /* of the file as it is, a last one that is not whole included */
 
+    GArray *contested;    /* Qcow2EntryEdit, sorted by table and index: data that lies on metadata; NULL = none */
+    RefMap *guest_reads;  /* how often a guest reads a cluster of metadata by them, while that is where they are */
+    GArray *moved;        /* those of them that get another place now; likewise sorted */
+    GArray *moved_tables; /* L2 tables that do */
+    bool moves;           /* any of them */
+
     GArray *zeroed;      /* Qcow2EntryEdit, sorted by table and index */
-    GArray *moved;       /* likewise */
     GArray *flagged;     /* L2 tables with COPIED flags that are to be changed; sorted by offset */
     GHashTable *cleared; /* indexes of refcount table entries that are taken away; NULL = none */
 
@@ -78,6 +91,7 @@ typedef struct Qcow2Repair {
     Edits *edits;
 
     /* of a round after the first, its own: */
+    bool continues;       /* guest data that had to wait is to move */
     BlockSource *overlay; /* what the rounds before make of the image */
     Qcow2Image *overlay_image;
     Qcow2RepairOptions overlay_options;
@@ -122,6 +136,9 @@ bool qcow2_repair_no_memory(GError **errp);
 /* Finds out where structures are. After qcow2_check_count(). */
 bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp);
 
+/* Notes that something is said to be there, whether it can be or not. They are to be sorted again. */
+void qcow2_repair_add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size);
+
 /* True where a structure is, or is said to be, in cluster @cluster; *end is set to the cluster behind it. */
 bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t *end);
 
@@ -134,7 +151,7 @@ typedef bool Qcow2MetadataTest(const Qcow2Repair *r, uint64_t cluster, uint64_t 
 /* True where @test is true of any cluster that has metadata. */
 bool qcow2_repair_any_metadata(const Qcow2Repair *r, Qcow2MetadataTest *test);
 
-/* Whether it has more users besides, that is guest data. */
+/* Whether it has more users besides, that is guest data, or may have. */
 bool qcow2_repair_contested(const Qcow2Repair *r, uint64_t cluster, uint64_t metadata);
 
 /* True where structures lie on one another, or data on structures. When all is planned. */
@@ -143,7 +160,13 @@ bool qcow2_repair_structures_overlap(const Qcow2Repair *r);
 /* True where an L2 table at an odd place reaches into @cluster, whose words are then also its entries. */
 bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster);
 
-/* True where an L2 table can be overwritten: its cluster is that table and no other metadata. */
+/* How many L1 tables are in @cluster. */
+uint64_t qcow2_repair_l1_tables_in(const Qcow2Repair *r, uint64_t cluster);
+
+/* True where there is an L2 table and no other metadata. */
+bool qcow2_repair_sole_table(const Qcow2Repair *r, uint64_t offset, uint64_t weight);
+
+/* True where it can be overwritten besides: none at an odd place has its words. */
 bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight);
 
 /* Finds how far the file can grow before something is inside of it that was said to lie behind its end. */
@@ -231,15 +254,40 @@ void qcow2_repair_add_switch(Qcow2Repair *r);
 /* Counts what that changes where the header is an L2 table too. When all new tables have a place. */
 bool qcow2_repair_follow_header(Qcow2Repair *r, GError **errp);
 
+/* ---- guest data that lies on metadata ---- */
+
+/* Finds the entries. After qcow2_repair_find_structures(), and when faults of tables are reported. */
+bool qcow2_repair_find_contested(Qcow2Repair *r, GError **errp);
+
+/*
+ * True where guest data lies on the metadata in @cluster, and stays for now: nothing is written there in this round.
+ */
+bool qcow2_repair_read_by_guest(const Qcow2Repair *r, uint64_t cluster);
+
+/* True where that is so, and will not be in the next round. */
+bool qcow2_repair_postponed(const Qcow2Repair *r, uint64_t cluster);
+
+/* Finds places for copies: of those that can move now, and of L2 tables that others lie on. */
+bool qcow2_repair_find_moved(Qcow2Repair *r, GError **errp);
+
+/* True where some of such data waits for that which gets another place now. */
+bool qcow2_repair_waits(const Qcow2Repair *r);
+
+/* Tells @messages, NULL for nobody, where such data has found no other place. When all is planned. */
+void qcow2_repair_say_stays(const Qcow2Repair *r, FILE *messages);
+
+/* True where the L2 table at @offset gets another place. */
+bool qcow2_repair_table_moved(const Qcow2Repair *r, uint64_t offset);
+
+/* Adds the edits of entries that refer to copies. When those of the header are there. */
+void qcow2_repair_add_moved(Qcow2Repair *r);
+
 /* ---- entries ---- */
 
 /* Finds unaligned entries without data, which are to be zeroed. */
 bool qcow2_repair_find_zeroed(Qcow2Repair *r, GError **errp);
 
-/* Finds entries of guest data that lies on metadata, and places for copies. */
-bool qcow2_repair_find_moved(Qcow2Repair *r, GError **errp);
-
-/* Adds the edits of the former; those of the latter are there. */
+/* Adds their edits. */
 void qcow2_repair_add_zeroed(Qcow2Repair *r);
 
 /* True where entry @index of the L2 table at @table is to be overwritten. */

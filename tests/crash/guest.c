@@ -17,8 +17,10 @@ enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, CONTESTED = 3, FIRST_DIGEST = 16 
 #define MAX_L1_BYTES    (UINT64_C(32) << 20)
 #define MAX_SNAPSHOTS   65536u
 #define MAX_EXTRA       1024u
-#define TABLE_CLAIM     (UINT64_C(1) << 63) /* of a structure; the rest is its offset */
 #define CONTESTED_CLAIM UINT64_MAX
+
+/* What claims a cluster; the same offset may be said to be that of several. In the upper bits of a claim. */
+typedef enum Claimant { HEADER = 1, REFTABLE, REFBLOCK, L1_TABLE, L2_TABLE, SNAPSHOT_TABLE } Claimant;
 
 typedef struct Table {
     uint64_t what;      /* of all clusters; FIRST_DIGEST: */
@@ -109,10 +111,10 @@ static uint64_t digest_at(const Image *image, uint64_t seed, uint64_t offset, ui
 /* ---- structures ---- */
 
 /* Notes that a structure lies at @offset; @size is bounded by the file. */
-static void claim(const Image *image, uint64_t offset, uint64_t size)
+static void claim(const Image *image, Claimant claimant, uint64_t offset, uint64_t size)
 {
     uint64_t end = offset < image->length ? offset + MIN(size, image->length - offset) : 0;
-    uint64_t what = TABLE_CLAIM | offset;
+    uint64_t what = (uint64_t)claimant << 60 | offset; /* no offset inside of the file has such bits */
 
     for (uint64_t c = offset >> image->cluster_bits; c << image->cluster_bits < end; c++) {
         uint64_t *there = g_hash_table_lookup(image->claims, &c);
@@ -131,16 +133,6 @@ static uint64_t claim_at(const Image *image, uint64_t offset)
     const uint64_t *there = g_hash_table_lookup(image->claims, &c);
 
     return there ? *there : 0;
-}
-
-static bool any_claim(const Image *image, uint64_t offset, uint64_t size)
-{
-    for (uint64_t c = offset >> image->cluster_bits; c << image->cluster_bits < offset + size; c++) {
-        if (g_hash_table_contains(image->claims, &c)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool any_contest(const Image *image, uint64_t offset, uint64_t size)
@@ -162,12 +154,12 @@ static void claim_refcounts(const Image *image)
 {
     uint64_t table = get64(image, 48), size = (uint64_t)get32(image, 56) << image->cluster_bits;
 
-    claim(image, table, size);
+    claim(image, REFTABLE, table, size);
     for (uint64_t i = 0; i < size && table + i < image->length; i += 8) {
         uint64_t block = get64(image, table + i) & REFTABLE_MASK;
 
         if (block != 0) {
-            claim(image, block, UINT64_C(1) << image->cluster_bits);
+            claim(image, REFBLOCK, block, UINT64_C(1) << image->cluster_bits);
         }
     }
 }
@@ -180,12 +172,12 @@ static uint64_t l1_there(const Image *image, uint64_t offset, uint64_t entries)
 
 static void claim_tree(const Image *image, uint64_t offset, uint64_t entries)
 {
-    claim(image, offset, entries * 8);
+    claim(image, L1_TABLE, offset, entries * 8);
     for (uint64_t i = 0; i < l1_there(image, offset, entries); i++) {
         uint64_t table = get64(image, offset + i * 8) & OFFSET_MASK;
 
         if (table != 0) {
-            claim(image, table, UINT64_C(1) << image->cluster_bits);
+            claim(image, L2_TABLE, table, UINT64_C(1) << image->cluster_bits);
         }
     }
 }
@@ -199,7 +191,7 @@ static uint64_t compressed_content(const Image *image, uint64_t entry)
     uint64_t sectors = ((entry & (COMPRESSED - 1)) >> shift) + 1;
     uint64_t size = MIN(sectors * 512 - offset % 512, UINT64_C(2) << image->cluster_bits);
 
-    return any_claim(image, offset, size) ? CONTESTED : digest_at(image, 1, offset, size);
+    return digest_at(image, 1, offset, size);
 }
 
 /* One digest of all subclusters, each with what kind it is. */
@@ -238,9 +230,6 @@ static uint64_t cluster_content(const Image *image, uint64_t entry, uint64_t bit
     }
     if (!aligned(image, offset)) {
         return UNREADABLE;
-    }
-    if (offset != 0 && !image->data_file && any_claim(image, offset, size)) {
-        return CONTESTED;
     }
     if (image->extended) {
         return subclusters_content(image, offset, bitmap);
@@ -325,7 +314,7 @@ static void each_snapshot(const Image *image, GuestView *view)
         offset = (names + id_size + name_size + 7) & ~UINT64_C(7);
     }
     if (!view && n > 0) {
-        claim(image, start, offset - start);
+        claim(image, SNAPSHOT_TABLE, start, offset - start);
     }
 }
 
@@ -415,7 +404,7 @@ GuestView *guest_view_new(const uint8_t *bytes, uint64_t length)
     view->trees = g_array_new(false, false, sizeof(Tree));
     view->tables = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 
-    claim(&image, 0, view->cluster_size);
+    claim(&image, HEADER, 0, view->cluster_size);
     claim_refcounts(&image);
     claim_tree(&image, get64(&image, 40), get32(&image, 36));
     each_snapshot(&image, NULL);
@@ -492,7 +481,7 @@ static bool same_tables(const GuestView *view, const Tree *before, const Tree *a
     for (uint64_t j = 0; j < n; j++) {
         uint64_t was = content_of(before, i, j, view->unallocated), is = content_of(after, i, j, view->unallocated);
 
-        /* that it lies on a structure was not known where the structure was not */
+        /* that the table lies on a structure was not known where the structure was not */
         if (was != is && was != UNREADABLE && was != CONTESTED && !(is == CONTESTED && view->cut)) {
             *difference = g_strdup_printf("%s, guest offset 0x%" G_GINT64_MODIFIER "x: %s", before->name,
                                           (i * view->entries + j) * view->cluster_size,

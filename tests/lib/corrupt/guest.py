@@ -27,9 +27,11 @@ def compressed_extent(image, entry):
 
 
 def cluster(image, entry, bitmap):
-    """What a guest cluster with this entry is made of; None where it has nothing of its own."""
+    """What a guest cluster with this entry is made of; None where it has nothing of its own, or cannot be read."""
     offset = entry & layout.L2_OFFSET
     if entry & layout.COMPRESSED:
+        if image.data_file:
+            return None
         start, length = compressed_extent(image, entry)
         # the last bytes may be behind the end of the stream, and belong to another cluster
         return "compressed", start % 512, length, _digest(image.source.read(start, length))
@@ -37,6 +39,8 @@ def cluster(image, entry, bitmap):
         return ("zeros",)
     if not offset and not (image.data_file and entry & layout.COPIED):
         return ("subclusters", bitmap >> 32) if bitmap >> 32 else None
+    if offset % image.cluster_size and (bitmap & 0xffffffff or not image.extended_l2):
+        return None
     if image.data_file:
         return "data file", offset, bitmap
     data = image.source.read(offset, image.cluster_size)
@@ -117,24 +121,12 @@ def tables_on_structures(image):
             if table and structures[table // image.cluster_size]]
 
 
-def on_structures(image, movable):
-    """
-    {(tree, guest cluster)} of guest data that is a structure besides, and so changes with it; with movable, only where
-    the L2 table that leads to it is one too, so that the data cannot be given another place.
-    """
-    structures, found = _structures(image), set()
-    tables = [(name, index, image.l2_offset(entry)) for name, l1_offset, l1_size in trees(image)
-              for index, entry in enumerate(image.words(l1_offset, l1_size)) if image.l2_offset(entry)]
-    every = set(structures) | {table // image.cluster_size for _, _, table in tables}
-    for name, index, table in tables:
-        if table % image.cluster_size == 0 and (not movable or structures[table // image.cluster_size]):
-            for number, (entry, _) in enumerate(image.l2_table(table)):
-                offset, size = entry & layout.L2_OFFSET, image.cluster_size
-                if entry & layout.COMPRESSED:
-                    offset, size = compressed_extent(image, entry)
-                if not every.isdisjoint(range(offset // image.cluster_size, -(-(offset + size) // image.cluster_size))):
-                    found.add((name, index * image.l2_entries + number))
-    return found
+def through_structures(image):
+    """{(tree, guest cluster)} of what is found through an L2 table that is something else besides, and changes with that."""
+    structures = _structures(image)
+    return {(name, index * image.l2_entries + number) for name, l1_offset, l1_size in trees(image)
+            for index, table in enumerate(map(image.l2_offset, image.words(l1_offset, l1_size)))
+            if table and structures[table // image.cluster_size] for number in range(image.l2_entries)}
 
 
 def lost(before, after, left_out=()):

@@ -123,6 +123,55 @@ static void test_no_room_for_data(void)
     g_assert_cmpuint(load_be16(after + AT(REFBLOCK) + 2 * DATA_A), ==, 1);
 }
 
+/* Two entries lie on metadata, that of @L2_B on the table of the other: it is copied first. */
+static uint8_t *two_entries_new(unsigned lies_in_a)
+{
+    uint8_t *bytes = full_image_new();
+
+    put_be64(bytes + AT(L2_A) + 16, COPIED | AT(lies_in_a));
+    put_be64(bytes + AT(L2_B) + 8, COPIED | AT(L2_A));
+    return bytes;
+}
+
+/* With room for one copy only, it is for data on a table that is to be changed, so that the guest reads the same. */
+static void test_room_for_one(void)
+{
+    g_autofree uint8_t *bytes = two_entries_new(SNAPSHOT_L1);
+    g_autoptr(BlockSource) disk = NULL;
+    g_auto(Repair) r = {0};
+    const uint8_t *after;
+
+    put_be64(bytes + AT(L2_A) + 8, 0);
+    put_refcount(bytes, LEAK, 0); /* the room */
+    disk = full_disk_new(bytes);
+    repair(&r, disk);
+    assert_said(&r, "Guest data stays on metadata, which is left as it is there: 1 L2 entries, the first of them "
+                    "l2_entry=90000 (at 0x40010)");
+    assert_left(&r, 0, 0, 0);
+    after = block_source_memory_bytes(disk);
+    g_assert_cmphex(load_be64(after + AT(L2_B) + 8), ==, COPIED | AT(LEAK));
+    g_assert_cmpmem(after + AT(LEAK), CLUSTER, bytes + AT(L2_A), CLUSTER);
+    g_assert_cmphex(load_be64(after + AT(L2_A) + 16), ==, AT(SNAPSHOT_L1)); /* its count is 2 now */
+}
+
+/* With no room at all, a table that guest data lies on keeps its bytes, whatever is wrong in it. */
+static void test_no_room_on_table(void)
+{
+    g_autofree uint8_t *bytes = two_entries_new(SNAPSHOT_L1);
+    g_autoptr(BlockSource) disk = full_disk_new(bytes);
+    g_auto(Repair) r = {0};
+    const uint8_t *after;
+
+    repair(&r, disk);
+    assert_said(&r, "Guest data stays on metadata, which is left as it is there: 2 L2 entries, the first of them "
+                    "l2_entry=8000000000090000 (at 0x40010)");
+    assert_left(&r, 1, 0, 0); /* the flag of the entry that stays */
+    after = block_source_memory_bytes(disk);
+    g_assert_cmpmem(after + AT(L2_A), CLUSTER, bytes + AT(L2_A), CLUSTER);
+    g_assert_cmpuint(load_be16(after + AT(REFBLOCK) + 2 * SNAPSHOT_L1), ==, 2);
+    g_assert_cmpuint(load_be16(after + AT(REFBLOCK) + 2 * L2_A), ==, 2);
+}
+
 /* Without room for a new snapshot table, the old one stays as it is, and the fault with it. */
 static void test_no_room_for_snapshots(void)
 {
@@ -445,6 +494,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/repair/no-room/counts", test_no_room_for_counts);
     g_test_add_func("/repair/no-room/data", test_no_room_for_data);
+    g_test_add_func("/repair/no-room/one-copy", test_room_for_one);
+    g_test_add_func("/repair/no-room/on-table", test_no_room_on_table);
     g_test_add_func("/repair/no-room/snapshots", test_no_room_for_snapshots);
     g_test_add_func("/repair/no-room/undo", test_no_room_for_undo);
     g_test_add_func("/repair/snapshots/too-many", test_too_many_snapshots);
