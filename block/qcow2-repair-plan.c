@@ -256,7 +256,7 @@ static void plan_header(Qcow2Repair *r)
     if ((features & marks) && !qcow2_repair_read_by_guest(r, 0)) {
         add_feature_word(r, EDIT_PHASE_MARKS, offsetof(Qcow2DiskHeader, incompatible_features), features & ~marks,
                          features & marks & QCOW2_INCOMPAT_DIRTY ? QCOW2_FINDING_DIRTY : QCOW2_FINDING_CORRUPT_BIT,
-                         "clear the marks, if nothing is wrong any more");
+                         "clear the marks");
     }
     if (edits_any(r->edits, 0, EDIT_PHASE_PUNCH) && (r->header->autoclear_features & ~QCOW2_AUTOCLEAR_KNOWN)) {
         add_feature_word(r, EDIT_PHASE_AUTOCLEAR, offsetof(Qcow2DiskHeader, autoclear_features),

@@ -72,6 +72,22 @@ static Qcow2Repair *repair_after(const Qcow2Repair *before)
                                                                           : NULL;
 }
 
+bool qcow2_repair_leaves_right(const Qcow2Repair *last)
+{
+    Qcow2CheckOptions options = {.workers = last->options->check->workers, .max_messages = 1};
+    BlockSource *overlay = block_source_new_overlay(last->image->source, MAX_IN_MEMORY);
+    Qcow2CheckResult result = {0};
+    Qcow2Image *image = NULL;
+    bool right = edits_apply(last->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL) &&
+                 (image = qcow2_open(overlay, NULL, NULL)) && qcow2_check(image, &options, &result, NULL) &&
+                 !result.check->corruptions && !result.check->check_errors && !result.failure;
+
+    qcow2_check_result_clear(&result);
+    g_clear_pointer(&image, qcow2_close);
+    block_source_close(overlay);
+    return right;
+}
+
 static void free_round(gpointer opaque)
 {
     Qcow2Repair *r = opaque;

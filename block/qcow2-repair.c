@@ -151,6 +151,21 @@ static bool finish_unchanged(Qcow2Image *image, Qcow2Repair *r, Qcow2RepairResul
     return true;
 }
 
+/* There was no room, which is @why, and nothing was changed: what is found in a check goes with that. */
+static bool finish_undone(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError *why,
+                          GError **errp)
+{
+    Qcow2CheckOptions check = *options->check;
+
+    check.messages = NULL; /* planning has printed them */
+    if (why->code == ENOMEM || !qcow2_check(image, &check, &result->check, NULL)) {
+        g_propagate_error(errp, why);
+        return false;
+    }
+    result->check.not_repaired = why;
+    return true;
+}
+
 static bool is_right(const Qcow2Report *report)
 {
     return !report->corruptions && !report->check_errors && !report->failure;
@@ -188,6 +203,7 @@ static bool apply(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairResult 
 {
     Qcow2Repair *first = g_ptr_array_index(rounds, 0), *last = g_ptr_array_index(rounds, rounds->len - 1);
     BlockSource *source = image->source;
+    GError *no_room = NULL;
     bool changes = edits_any(first->edits, 0, EDIT_PHASE_PUNCH);
 
     if ((changes || edits_any(first->edits, EDIT_PHASE_MARKS, EDIT_PHASE_MARKS)) && first->options->undo &&
@@ -198,8 +214,10 @@ static bool apply(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairResult 
         return (!is_right(&first->check.report) || clear_marks(first->edits, image, errp)) &&
                finish_unchanged(image, first, result, errp);
     }
-    if (!fill_free_space(source, first, errp) ||
-        !edits_apply(first->edits, EDIT_PHASE_FREE_SPACE + 1, EDIT_PHASE_PUNCH, source, errp)) {
+    if (!fill_free_space(source, first, &no_room)) {
+        return finish_undone(image, first->options, result, no_room, errp);
+    }
+    if (!edits_apply(first->edits, EDIT_PHASE_FREE_SPACE + 1, EDIT_PHASE_PUNCH, source, errp)) {
         return false;
     }
     for (guint i = 1; i < rounds->len; i++) {
@@ -215,9 +233,13 @@ static bool apply(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairResult 
 /* What would be written goes with the verdict on what is there. */
 static bool list_edits(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairResult *result, GError **errp)
 {
+    Qcow2Repair *last = g_ptr_array_index(rounds, rounds->len - 1);
     ImageCheckEditList edits = {0};
     bool ok = true;
 
+    if (edits_any(last->edits, EDIT_PHASE_MARKS, EDIT_PHASE_MARKS) && !qcow2_repair_leaves_right(last)) {
+        edits_drop(last->edits, EDIT_PHASE_MARKS);
+    }
     for (guint i = 0; ok && i < rounds->len; i++) {
         ok = qcow2_repair_list(g_ptr_array_index(rounds, i), &edits, errp);
     }
@@ -232,11 +254,12 @@ static bool list_edits(Qcow2Image *image, const GPtrArray *rounds, Qcow2RepairRe
 
 bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp)
 {
-    g_autoptr(GPtrArray) rounds = qcow2_repair_plan_rounds(image, options, errp);
+    GError *no_room = NULL;
+    g_autoptr(GPtrArray) rounds = qcow2_repair_plan_rounds(image, options, &no_room);
 
     *result = (Qcow2RepairResult){0};
     if (!rounds) {
-        return false;
+        return finish_undone(image, options, result, no_room, errp);
     }
     result->leaks_kept = ((const Qcow2Repair *)g_ptr_array_index(rounds, rounds->len - 1))->leaks_kept;
     return options->dry_run ? list_edits(image, rounds, result, errp) : apply(image, rounds, result, errp);

@@ -74,6 +74,7 @@ typedef struct Qcow2Repair {
     GArray *flagged;     /* L2 tables with COPIED flags that are to be changed; sorted by offset */
     GHashTable *cleared; /* indexes of refcount table entries that are taken away; NULL = none */
 
+    bool allocated;      /* something gets a new place, which needs a count */
     bool may_raise;      /* counts that are too low */
     bool may_lower;      /* and too high */
     bool keep_leaks;     /* clusters stay leaked, for a fault that remains, or: */
@@ -97,6 +98,23 @@ typedef struct Qcow2Repair {
     Qcow2RepairOptions overlay_options;
     Qcow2CheckOptions overlay_check;
 } Qcow2Repair;
+
+/* The first of the @n @kinds that was found; the last where none was. */
+static inline ImageCheckFindingKind qcow2_repair_first_seen(const Qcow2Repair *r, const ImageCheckFindingKind *kinds,
+                                                            size_t n)
+{
+    while (n > 1 && !r->check.report.seen[*kinds]) {
+        kinds++;
+        n--;
+    }
+    return *kinds;
+}
+
+/*
+ * What an edit is for that repairs @kind, or goes with others: @kind if that was found, else what the first edit is for.
+ * When all edits are there but those that ask.
+ */
+ImageCheckFindingKind qcow2_repair_reason(const Qcow2Repair *r, ImageCheckFindingKind kind);
 
 /* True where findings of @kind are to be repaired. */
 static inline bool qcow2_repair_wants(const Qcow2Repair *r, ImageCheckFindingKind kind)
@@ -127,6 +145,9 @@ const char *qcow2_repair_lost(const Qcow2Repair *r);
  * be planned.
  */
 GPtrArray *qcow2_repair_plan_rounds(Qcow2Image *image, const Qcow2RepairOptions *options, GError **errp);
+
+/* True where nothing is wrong any more, but for leaks, after @last; false where that cannot be known. */
+bool qcow2_repair_leaves_right(const Qcow2Repair *last);
 
 /* The error of all functions below: memory is short. Returns false. */
 bool qcow2_repair_no_memory(GError **errp);
@@ -234,6 +255,9 @@ void qcow2_repair_add_cleared(Qcow2Repair *r);
  */
 bool qcow2_repair_any_block_shared(const Qcow2Repair *r);
 
+/* What is wrong with the table or the blocks that they are made anew: of several faults the first; or a count. */
+ImageCheckFindingKind qcow2_repair_why_rebuilt(const Qcow2Repair *r);
+
 /* True where a count is wanted that has no sound block. */
 bool qcow2_repair_must_rebuild(const Qcow2Repair *r);
 
@@ -242,6 +266,9 @@ bool qcow2_repair_begin_rebuild(Qcow2Repair *r, GError **errp);
 
 /* Finds places for new blocks and a new table, and adds their edits. When all other clusters are allocated. */
 bool qcow2_repair_place_rebuilt(Qcow2Repair *r, GError **errp);
+
+/* What is wrong with the snapshot table that there is a new one: of several faults the first. */
+ImageCheckFindingKind qcow2_repair_why_rewritten(const Qcow2Repair *r);
 
 /* Makes a new snapshot table where entries lack something, or have too much. */
 bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp);

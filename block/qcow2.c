@@ -606,6 +606,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
 void qcow2_check_result_clear(Qcow2CheckResult *result)
 {
     g_clear_pointer(&result->check, qapi_free_ImageCheck);
+    g_clear_error(&result->not_repaired);
     g_clear_error(&result->no_answer);
     g_clear_pointer(&result->roles, cluster_roles_free);
     g_clear_pointer(&result->layout, layout_free);

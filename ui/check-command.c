@@ -105,7 +105,7 @@ static int exit_status(const Qcow2CheckResult *result)
 {
     const ImageCheck *check = result->check;
 
-    if (result->failure != 0 || check->check_errors != 0 || result->no_answer) {
+    if (result->failure != 0 || check->check_errors != 0 || result->no_answer || result->not_repaired) {
         return EXIT_FAILED;
     }
     if (check->corruptions != 0) {
@@ -161,7 +161,9 @@ static bool finish_stdout(void)
 
 static void report_failure(const Qcow2CheckResult *result)
 {
-    if (result->failure != 0) {
+    if (result->not_repaired) {
+        error_report("Repair failed: %s", result->not_repaired->message);
+    } else if (result->failure != 0) {
         error_report("Check failed: %s", g_strerror(result->failure));
     } else if (result->check->check_errors != 0) {
         error_report("Check failed");

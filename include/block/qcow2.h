@@ -75,6 +75,7 @@ typedef struct Qcow2Layout {
 } Qcow2Layout;
 
 typedef struct Qcow2CheckResult {
+    GError *not_repaired;     /* why nothing was repaired: all is of the image as it was found; NULL otherwise */
     GError *no_answer;        /* why there is no answer to the question; NULL otherwise */
     ImageCheck *check;        /* all counts set, 0 included; filename and format are left to the caller */
     uint64_t memory_estimate; /* bytes that the check was thought to take at most */

@@ -35,7 +35,8 @@ typedef struct Qcow2RepairResult {
 
 /*
  * Repairs @image, and checks it again if something was written. @image is as it was when it was opened, and of no more
- * use after a repair. False and @errp set when the repair could not be planned or was broken off; the image is then as
+ * use after a repair. Where there is no room for what the repair takes, nothing is changed, and the result is that of a
+ * check, with @not_repaired. False and @errp set when memory is short or the repair was broken off; the image is then as
  * before, or as the phases that were completed have left it.
  */
 bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp);

@@ -98,9 +98,12 @@ static void test_no_room_for_counts(void)
     put_be64(bytes + AT(REFTABLE), AT(REFBLOCK) + 512);
     disk = full_disk_new(bytes);
     repair(&r, disk);
-    g_assert_error(r.error, BLOCK_ERROR, ENOSPC);
-    g_assert_nonnull(strstr(r.error->message, "No room for new reference counts, and nothing was changed"));
+    g_assert_no_error(r.error);
+    g_assert_error(r.result.check.not_repaired, BLOCK_ERROR, ENOSPC);
+    g_assert_nonnull(
+        strstr(r.result.check.not_repaired->message, "No room for new reference counts, and nothing was changed"));
     assert_bytes(disk, bytes);
+    g_assert_cmpint(r.result.check.check->corruptions, ==, 1); /* the verdict is there all the same */
 }
 
 /* Without room for a copy, guest data stay on the metadata; the count says so, and all else is repaired. */
