@@ -17,12 +17,6 @@ static bool looks_leaked(const Qcow2Repair *r, uint64_t offset)
            (!qcow2_stored_count(r->check.stored, cluster, &stored) || stored > refmap_get(r->wanted, cluster));
 }
 
-/* An entry of nothing but zeros comes from a table that is not where the header says. */
-static bool is_zeros(const Qcow2Snapshot *s)
-{
-    return !s->l1_table_offset && !s->l1_size && !s->id_size && !s->name_size;
-}
-
 static bool snapshot_lost(const Qcow2Repair *r)
 {
     const Qcow2Snapshots *snapshots = &r->check.snapshots;
@@ -30,7 +24,7 @@ static bool snapshot_lost(const Qcow2Repair *r)
     for (guint i = 0; i < snapshots->items->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 
-        if (is_zeros(s) || (!s->l1_size && s->l1_table_offset && looks_leaked(r, s->l1_table_offset))) {
+        if (qcow2_snapshot_is_zeros(s) || (!s->l1_size && s->l1_table_offset && looks_leaked(r, s->l1_table_offset))) {
             return true;
         }
     }

@@ -15,14 +15,21 @@
 
 #define DISK_OFFSET(member) offsetof(Qcow2DiskSnapshot, member)
 
+/* Faults for which there is a new table. */
+static const ImageCheckFindingKind kinds[] = {
+    QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
+    QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
+    QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG,
+    QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
+};
+
+ImageCheckFindingKind qcow2_repair_why_rewritten(const Qcow2Repair *r)
+{
+    return qcow2_repair_first_seen(r, kinds, G_N_ELEMENTS(kinds));
+}
+
 static bool snapshots_wrong(const Qcow2Repair *r)
 {
-    static const ImageCheckFindingKind kinds[] = {
-        QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
-        QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
-        QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG,
-        QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
-    };
     bool wrong = false;
 
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
@@ -120,6 +127,12 @@ bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp)
     g_autoptr(GByteArray) table = g_byte_array_new();
 
     if (!snapshots_wrong(r)) {
+        return true;
+    }
+    if (!r->check.snapshots.there) {
+        if (r->messages) {
+            fputs("The snapshot table is cut off, or not where the header says, and is left as it is\n", r->messages);
+        }
         return true;
     }
     for (guint i = 0; i < snapshots->len; i++) {

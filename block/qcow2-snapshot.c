@@ -364,6 +364,27 @@ static uint64_t find_entry_behind(TableReader *r)
     return is_entry(r, start) && parse_fixed(r, start, &s) ? s.l1_table_offset : 0;
 }
 
+bool qcow2_snapshot_is_zeros(const Qcow2Snapshot *s)
+{
+    return !s->l1_table_offset && !s->l1_size && !s->id_size && !s->name_size;
+}
+
+/*
+ * What was cut off, or never there, reads as zeros. Written anew, they would be a snapshot of nothing that no check
+ * finds fault with, and where the table may be would be forgotten.
+ */
+static bool is_there(const Qcow2Snapshots *snapshots, uint64_t length)
+{
+    for (guint i = 0; i < snapshots->items->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
+
+        if (s->strings + s->id_size + s->name_size > length || qcow2_snapshot_is_zeros(s)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2Snapshots *snapshots,
                           Qcow2Report *report)
 {
@@ -378,7 +399,7 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
 
     snapshots->items = g_array_new(FALSE, FALSE, sizeof(Qcow2Snapshot));
     snapshots->table_length = 0;
-    snapshots->complete = false;
+    snapshots->complete = snapshots->there = false;
     snapshots->behind_l1 = 0;
     g_array_set_clear_func(snapshots->items, clear_snapshot);
     if (!check_pointer(&r) && (h->nb_snapshots || !h->snapshots_offset)) {
@@ -398,6 +419,10 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
                                "Discarding %" PRIu32 " overhanging snapshots\n", left);
     }
 
+    snapshots->there = is_there(snapshots, source->length);
+    if (!snapshots->there) {
+        report->repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
+    }
     for (uint32_t i = 0; h->version >= 3 && i < snapshots->items->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 

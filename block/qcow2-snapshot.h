@@ -37,6 +37,7 @@ typedef struct Qcow2Snapshots {
     GArray *items;         /* Qcow2Snapshot */
     uint64_t table_length; /* bytes, from the first entry to the end of the last one's name; 0 = no table */
     bool complete;         /* all entries that can be kept are there, so that the table can be written anew */
+    bool there;            /* all of it lies in the file, and it was not zeros that were read as entries */
     uint64_t behind_l1;    /* L1 table of what looks like an entry behind the last one; 0: nothing does */
 } Qcow2Snapshots;
 
@@ -44,6 +45,9 @@ typedef struct Qcow2Snapshots {
 void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *header, Qcow2Snapshots *snapshots,
                           Qcow2Report *report);
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots);
+
+/* True for an entry of nothing but zeros: it comes from a table that is not where the header says. */
+bool qcow2_snapshot_is_zeros(const Qcow2Snapshot *snapshot);
 
 /* Where @snapshot's L1 table can be followed: cluster aligned and not larger than any may be. */
 bool qcow2_snapshot_l1_valid(const Qcow2Snapshot *snapshot, const Qcow2HeaderFields *header);
