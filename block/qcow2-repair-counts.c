@@ -242,7 +242,8 @@ static bool has_data(const Qcow2Repair *r, uint64_t cluster, uint64_t *next)
 
 /*
  * True where nothing lies in @cluster; else *next is the first cluster behind it worth a look. Where no count is known
- * and there are data, they may be those of a table that was lost: only with @reuse is that free.
+ * and there are data, they may be those of a table that was lost: only with @reuse is that free, as is what is leaked
+ * and to be freed.
  */
 static bool is_free(const Qcow2Repair *r, uint64_t cluster, bool reuse, uint64_t *next)
 {
@@ -261,7 +262,7 @@ static bool is_free(const Qcow2Repair *r, uint64_t cluster, bool reuse, uint64_t
     if (refmap_get(r->dropped, cluster)) {
         return false;
     }
-    if (v.stored && has_block) {
+    if (v.stored && has_block && (!reuse || r->keep_leaks)) {
         return counters_get(v.stored, v.stored_at) == 0;
     }
     /* nobody says that it is free, but all that is in use is known */
@@ -346,6 +347,7 @@ bool qcow2_repair_allocate(Qcow2Repair *r, uint64_t n, uint64_t weight, uint64_t
         return true;
     }
     *offset = first << r->header->cluster_bits;
+    r->allocated = r->may_raise = true;
     return refmap_add(r->wanted, first, n, MIN(weight, r->check.counting.max)) || qcow2_repair_no_memory(errp);
 }
 
@@ -442,14 +444,14 @@ static void add_block(Qcow2Repair *r, const BlockChanges *changes)
     };
 
     if (changes->raised) {
-        edit.why = QCOW2_FINDING_REFCOUNT_TOO_LOW;
+        edit.why = qcow2_repair_reason(r, QCOW2_FINDING_REFCOUNT_TOO_LOW);
         edit.what = "raise reference counts";
         edit.count = changes->raised;
         edit.change = raise_counts;
         edits_add(r->edits, EDIT_PHASE_RAISE, &edit);
     }
     if (changes->lowered) {
-        edit.why = QCOW2_FINDING_LEAK;
+        edit.why = qcow2_repair_reason(r, QCOW2_FINDING_LEAK);
         edit.what = "lower reference counts";
         edit.count = changes->lowered;
         edit.change = settle_counts;
@@ -506,7 +508,7 @@ void qcow2_repair_add_punch(Qcow2Repair *r)
 {
     Edit edit = {
         .structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .why = QCOW2_FINDING_LEAK,
+        .why = qcow2_repair_reason(r, QCOW2_FINDING_LEAK),
         .what = "give back the space of free clusters",
         .run = punch,
         .opaque = r,

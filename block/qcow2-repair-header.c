@@ -35,7 +35,7 @@ void qcow2_repair_add_switch(Qcow2Repair *r)
     Qcow2DiskHeader new;
     Edit edit = {
         .structure = IMAGE_CHECK_STRUCTURE_HEADER,
-        .why = r->rebuild ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
+        .why = r->rebuild ? qcow2_repair_why_rebuilt(r) : qcow2_repair_why_rewritten(r),
         .count = 1,
         .what = "refer to the new tables",
     };

@@ -30,6 +30,17 @@
      QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE) | QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_DAMAGED) |  \
      QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_TABLE_UNREADABLE) | QCOW2_FINDING_BIT(QCOW2_FINDING_BITMAP_TABLE_ENTRY))
 
+/* Faults that keep refcount blocks, or their table, from being used: what is behind them is made anew. */
+#define BLOCKS_UNUSABLE                                                                                                \
+    (QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS) |                                                   \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED) |                                                       \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_SHARED) | QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE))
+
+/* Faults that are repaired without a word in a refcount block. */
+#define NO_COUNTS                                                                                                      \
+    (QCOW2_FINDING_BIT(QCOW2_FINDING_L1_COPIED_WRONG) | QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG) |             \
+     QCOW2_FINDING_BIT(QCOW2_FINDING_DIRTY) | QCOW2_FINDING_BIT(QCOW2_FINDING_CORRUPT_BIT))
+
 /* Faults that are reported as being repaired where they are found; others once more, when all are known. */
 #define REPAIRED_AT_ONCE                                                                                               \
     (QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOTS_TOO_MANY) | QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) | \
@@ -76,10 +87,43 @@ static uint64_t seen(const Qcow2Repair *r, ImageCheckFindingKind kind)
     return r->check.report.seen[kind];
 }
 
-bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r)
+static bool seen_any(const Qcow2Repair *r, uint64_t kinds)
 {
     for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
-        if ((MAY_HIDE & QCOW2_FINDING_BIT(kind)) && seen(r, kind)) {
+        if ((kinds & QCOW2_FINDING_BIT(kind)) && seen(r, kind)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+ImageCheckFindingKind qcow2_repair_reason(const Qcow2Repair *r, ImageCheckFindingKind kind)
+{
+    size_t n = 0;
+    const Edit *edits = NULL;
+
+    if (kind != QCOW2_FINDING__MAX && seen(r, kind)) {
+        return kind;
+    }
+    for (EditPhase phase = 0; phase < EDIT_PHASE_MARKS && !n; phase++) {
+        edits = edits_of(r->edits, phase, &n);
+    }
+    return n ? edits->why : kind;
+}
+
+bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r)
+{
+    return seen_any(r, MAY_HIDE);
+}
+
+/* True where a cluster in use has a count that is too low and that is 0, or is not. */
+static bool any_too_low(const Qcow2Repair *r, bool zero)
+{
+    Qcow2CountRun run;
+
+    for (uint64_t at = 0; seen(r, QCOW2_FINDING_REFCOUNT_TOO_LOW) && qcow2_repair_next_run(r, at, &run);
+         at = run.first + run.n) {
+        if (run.known && run.stored < run.wanted && !run.stored == zero) {
             return true;
         }
     }
@@ -89,19 +133,20 @@ bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r)
 /* Counts that nobody could write, or blocks that cannot be used: what the stock tool makes all blocks anew for. */
 static bool blocks_broken(const Qcow2Repair *r)
 {
-    Qcow2CountRun run;
+    return seen_any(r, BLOCKS_UNUSABLE & ~QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE)) ||
+           any_too_low(r, true);
+}
 
-    if (seen(r, QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS) || seen(r, QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED) ||
-        seen(r, QCOW2_FINDING_REFCOUNT_BLOCK_SHARED)) {
-        return true;
-    }
-    for (uint64_t at = 0; seen(r, QCOW2_FINDING_REFCOUNT_TOO_LOW) && qcow2_repair_next_run(r, at, &run);
-         at = run.first + run.n) {
-        if (run.known && !run.stored) {
-            return true;
-        }
-    }
-    return false;
+/* True where refcount blocks and their table may change for one of @kinds. */
+static bool may_repair_blocks(const Qcow2Repair *r, uint64_t kinds)
+{
+    return r->options->all && (!r->options->only || seen_any(r, kinds & r->options->only));
+}
+
+/* True where refcount blocks may be made anew: for a fault of theirs, or for counts that have no place. */
+static bool may_rebuild(const Qcow2Repair *r)
+{
+    return may_repair_blocks(r, BLOCKS_UNUSABLE | QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW));
 }
 
 static bool anything_wrong(const Qcow2Repair *r)
@@ -153,13 +198,22 @@ static bool begin_rebuild(Qcow2Repair *r, GError **errp)
     return qcow2_repair_begin_rebuild(r, errp);
 }
 
+/*
+ * Two that use a cluster which is counted once: where one of them was meant to use another cluster, that now looks
+ * leaked. Where the count is raised, both are taken for right, as the stock tool does.
+ */
+static bool stays_cross_linked(const Qcow2Repair *r)
+{
+    return !r->may_raise && any_too_low(r, false);
+}
+
 static bool plan_leaks_to_keep(Qcow2Repair *r, GError **errp)
 {
     bool careful = !r->options->free_lost;
 
     r->lost = careful ? qcow2_repair_lost(r) : NULL;
-    r->keep_leaks =
-        r->lost || (careful && qcow2_repair_may_hide_clusters(r)) || !qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
+    r->keep_leaks = r->lost || (careful && (qcow2_repair_may_hide_clusters(r) || stays_cross_linked(r))) ||
+                    !qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
     return !r->keep_leaks || qcow2_repair_keep_leaks(r, errp);
 }
 
@@ -169,13 +223,11 @@ static bool plan_counts(Qcow2Repair *r, GError **errp)
     if (!plan_leaks_to_keep(r, errp)) {
         return false;
     }
-    if (r->options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE)) {
-        if (!qcow2_repair_clear_entries(r, errp)) {
-            return false;
-        }
-        if (qcow2_repair_must_rebuild(r)) {
-            return begin_rebuild(r, errp);
-        }
+    if (may_repair_blocks(r, BLOCKS_UNUSABLE) && !qcow2_repair_clear_entries(r, errp)) {
+        return false;
+    }
+    if (may_rebuild(r) && qcow2_repair_must_rebuild(r)) {
+        return begin_rebuild(r, errp);
     }
     if (r->check.report.corruptions || r->check.report.leaks) {
         report_counts_again(r);
@@ -198,8 +250,7 @@ static bool plan_places(Qcow2Repair *r, GError **errp)
     if (!qcow2_repair_rewrite_snapshots(r, errp)) {
         return false;
     }
-    if (!r->rebuild && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE) && qcow2_repair_must_rebuild(r) &&
-        !begin_rebuild(r, errp)) {
+    if (!r->rebuild && (r->allocated || may_rebuild(r)) && qcow2_repair_must_rebuild(r) && !begin_rebuild(r, errp)) {
         return false;
     }
     return (!r->rebuild || qcow2_repair_place_rebuilt(r, errp)) && qcow2_repair_follow_header(r, errp);
@@ -260,19 +311,19 @@ static void plan_header(Qcow2Repair *r)
     }
     if (edits_any(r->edits, 0, EDIT_PHASE_PUNCH) && (r->header->autoclear_features & ~QCOW2_AUTOCLEAR_KNOWN)) {
         add_feature_word(r, EDIT_PHASE_AUTOCLEAR, offsetof(Qcow2DiskHeader, autoclear_features),
-                         r->header->autoclear_features & QCOW2_AUTOCLEAR_KNOWN, QCOW2_FINDING_DIRTY,
+                         r->header->autoclear_features & QCOW2_AUTOCLEAR_KNOWN, qcow2_repair_reason(r, QCOW2_FINDING__MAX),
                          "switch off features that this program does not know");
     }
 }
 
 static void plan_edits(Qcow2Repair *r)
 {
-    if (!r->rebuild) {
-        qcow2_repair_add_counts(r);
-        qcow2_repair_add_cleared(r);
-    }
     qcow2_repair_add_switch(r);
     qcow2_repair_add_zeroed(r);
+    if (!r->rebuild) {
+        qcow2_repair_add_cleared(r);
+        qcow2_repair_add_counts(r);
+    }
     if (!r->options->undo) {
         qcow2_repair_add_punch(r); /* what is undone must have its data */
     }
@@ -320,10 +371,10 @@ static bool look(Qcow2Repair *r, GError **errp)
 /* True where nothing can be repaired without making refcount blocks anew, which is not wanted. */
 static bool lacks_rebuild(const Qcow2Repair *r)
 {
-    bool may_rebuild = r->options->all && qcow2_repair_wants(r, QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE);
+    bool broken = r->options->all ? seen_any(r, BLOCKS_UNUSABLE) : blocks_broken(r);
+    bool counts = !r->options->only || (r->options->only & ~NO_COUNTS);
 
-    return !may_rebuild &&
-           ((!r->options->all && blocks_broken(r)) || (anything_to_repair(r) && qcow2_repair_any_block_shared(r)));
+    return counts && !may_rebuild(r) && (broken || (anything_to_repair(r) && qcow2_repair_any_block_shared(r)));
 }
 
 static void forget_plan(Qcow2Repair *r)

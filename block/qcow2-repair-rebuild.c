@@ -59,6 +59,20 @@ bool qcow2_repair_entry_cleared(const Qcow2Repair *r, uint64_t index)
     return r->cleared && g_hash_table_contains(r->cleared, GSIZE_TO_POINTER(index));
 }
 
+/* What is wrong with entry @i, which is harmful. */
+static ImageCheckFindingKind fault_of_entry(const Qcow2Repair *r, size_t i)
+{
+    uint64_t entry = r->image->refcount_table.entries[i], offset;
+
+    if (entry & QCOW2_REFTABLE_RESERVED) {
+        return QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS;
+    }
+    if (entry % r->header->cluster_size) {
+        return QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED;
+    }
+    return block_place(r, i, &offset) ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
+}
+
 /* What entry @i names is no block any more. */
 static bool clear_entry(Qcow2Repair *r, size_t i, GError **errp)
 {
@@ -91,7 +105,7 @@ void qcow2_repair_add_cleared(Qcow2Repair *r)
             .offset = r->header->refcount_table_offset + i * 8,
             .size = 8,
             .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-            .why = QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE,
+            .why = fault_of_entry(r, i),
             .count = 1,
             .what = "clear an entry that nothing needs",
         };
@@ -179,6 +193,19 @@ static bool forget_old_structures(Qcow2Repair *r, GError **errp)
 static uint64_t *new_block(const Qcow2Repair *r, uint64_t index)
 {
     return &g_array_index(r->new_blocks, uint64_t, index);
+}
+
+ImageCheckFindingKind qcow2_repair_why_rebuilt(const Qcow2Repair *r)
+{
+    static const ImageCheckFindingKind kinds[] = {
+        QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS,
+        QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED,
+        QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
+        QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE,
+        QCOW2_FINDING_REFCOUNT_TOO_LOW,
+    };
+
+    return qcow2_repair_first_seen(r, kinds, G_N_ELEMENTS(kinds));
 }
 
 /* Finds a place for @n clusters without which there can be no new counts. */
@@ -333,7 +360,7 @@ static void add_new_blocks(Qcow2Repair *r)
             .offset = *new_block(r, i),
             .size = r->header->cluster_size,
             .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
-            .why = QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
+            .why = qcow2_repair_why_rebuilt(r),
             .what = "a new block",
             .change = fill_new_block,
             .opaque = r,
@@ -358,7 +385,7 @@ static void add_new_table(Qcow2Repair *r, uint64_t clusters)
         .offset = r->new_table,
         .size = clusters << r->header->cluster_bits,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-        .why = QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
+        .why = qcow2_repair_why_rebuilt(r),
         .what = "a new table",
         .bytes = g_malloc0(clusters << r->header->cluster_bits),
     };

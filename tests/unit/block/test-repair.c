@@ -106,6 +106,26 @@ static void test_no_room_for_counts(void)
     g_assert_cmpint(r.result.check.check->corruptions, ==, 1); /* the verdict is there all the same */
 }
 
+/* What is leaked, and is to be freed, is room enough where the file cannot grow. */
+static void test_room_in_leaks(void)
+{
+    g_autofree uint8_t *bytes = small_image_new();
+    g_autoptr(BlockSource) disk = NULL;
+    g_auto(Repair) r = {0};
+    const uint8_t *after;
+
+    put_be64(bytes + AT(L2_B), 0); /* so that DATA_B is leaked, too */
+    put_be64(bytes + AT(REFTABLE), AT(REFBLOCK) | 1);
+    disk = full_disk_new(bytes);
+    repair(&r, disk);
+    assert_left(&r, 0, 0, 0);
+    after = block_source_memory_bytes(disk);
+    /* the new block: the header has a count of 1, the old table and block have none, the L1 table has 1 */
+    g_assert_cmphex(load_be64(after + AT(DATA_B)), ==, UINT64_C(0x0001000000000001));
+    g_assert_cmphex(load_be64(after + AT_REFTABLE_OFFSET), ==, AT(LEAK));
+    g_assert_cmphex(load_be64(after + AT(LEAK)), ==, AT(DATA_B));
+}
+
 /* Without room for a copy, guest data stay on the metadata; the count says so, and all else is repaired. */
 static void test_no_room_for_data(void)
 {
@@ -496,6 +516,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/repair/no-room/counts", test_no_room_for_counts);
+    g_test_add_func("/repair/no-room/in-leaks", test_room_in_leaks);
     g_test_add_func("/repair/no-room/data", test_no_room_for_data);
     g_test_add_func("/repair/no-room/one-copy", test_room_for_one);
     g_test_add_func("/repair/no-room/on-table", test_no_room_on_table);
