@@ -28,7 +28,12 @@ static bool snapshot_lost(const Qcow2Repair *r)
             return true;
         }
     }
-    return snapshots->behind_l1 && looks_leaked(r, snapshots->behind_l1);
+    return qcow2_repair_snapshot_behind(r);
+}
+
+bool qcow2_repair_snapshot_behind(const Qcow2Repair *r)
+{
+    return r->check.snapshots.behind_l1 && looks_leaked(r, r->check.snapshots.behind_l1);
 }
 
 const char *qcow2_repair_lost(const Qcow2Repair *r)

@@ -212,6 +212,7 @@ static bool plan_leaks_to_keep(Qcow2Repair *r, GError **errp)
     bool careful = !r->options->free_lost;
 
     r->lost = careful ? qcow2_repair_lost(r) : NULL;
+    r->snapshot_behind = careful && qcow2_repair_snapshot_behind(r);
     r->keep_leaks = r->lost || (careful && (qcow2_repair_may_hide_clusters(r) || stays_cross_linked(r))) ||
                     !qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
     return !r->keep_leaks || qcow2_repair_keep_leaks(r, errp);
@@ -311,7 +312,8 @@ static void plan_header(Qcow2Repair *r)
     }
     if (edits_any(r->edits, 0, EDIT_PHASE_PUNCH) && (r->header->autoclear_features & ~QCOW2_AUTOCLEAR_KNOWN)) {
         add_feature_word(r, EDIT_PHASE_AUTOCLEAR, offsetof(Qcow2DiskHeader, autoclear_features),
-                         r->header->autoclear_features & QCOW2_AUTOCLEAR_KNOWN, qcow2_repair_reason(r, QCOW2_FINDING__MAX),
+                         r->header->autoclear_features & QCOW2_AUTOCLEAR_KNOWN,
+                         qcow2_repair_reason(r, QCOW2_FINDING__MAX),
                          "switch off features that this program does not know");
     }
 }

@@ -121,6 +121,14 @@ static bool place_table(Qcow2Repair *r, GByteArray *table, GError **errp)
            qcow2_repair_drop(r, r->header->snapshots_offset, r->check.snapshots.table_length, 1, errp);
 }
 
+static bool leave(const Qcow2Repair *r, const char *why)
+{
+    if (r->messages) {
+        fprintf(r->messages, "The snapshot table %s, and is left as it is\n", why);
+    }
+    return true;
+}
+
 bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp)
 {
     const GArray *snapshots = r->check.snapshots.items;
@@ -130,10 +138,10 @@ bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp)
         return true;
     }
     if (!r->check.snapshots.there) {
-        if (r->messages) {
-            fputs("The snapshot table is cut off, or not where the header says, and is left as it is\n", r->messages);
-        }
-        return true;
+        return leave(r, "is cut off, or not where the header says");
+    }
+    if (r->snapshot_behind) {
+        return leave(r, "has traces of a snapshot that is lost");
     }
     for (guint i = 0; i < snapshots->len; i++) {
         if (!append_entry(r, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {

@@ -74,17 +74,18 @@ typedef struct Qcow2Repair {
     GArray *flagged;     /* L2 tables with COPIED flags that are to be changed; sorted by offset */
     GHashTable *cleared; /* indexes of refcount table entries that are taken away; NULL = none */
 
-    bool allocated;      /* something gets a new place, which needs a count */
-    bool may_raise;      /* counts that are too low */
-    bool may_lower;      /* and too high */
-    bool keep_leaks;     /* clusters stay leaked, for a fault that remains, or: */
-    const char *lost;    /* for something that was lost; NULL: nothing */
-    bool rebuild;        /* refcount table and blocks are made anew */
-    uint64_t leaks_kept; /* clusters */
-    bool no_place;       /* for what must be written anew */
-    bool given_up;       /* nothing is repaired: what was reported was what would be left by the repair */
-    GArray *new_blocks;  /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
-    uint64_t new_table;  /* offset */
+    bool allocated;       /* something gets a new place, which needs a count */
+    bool may_raise;       /* counts that are too low */
+    bool may_lower;       /* and too high */
+    bool keep_leaks;      /* clusters stay leaked, for a fault that remains, or: */
+    const char *lost;     /* for something that was lost; NULL: nothing */
+    bool snapshot_behind; /* a snapshot, of which there is a trace behind the last entry of the snapshot table */
+    bool rebuild;         /* refcount table and blocks are made anew */
+    uint64_t leaks_kept;  /* clusters */
+    bool no_place;        /* for what must be written anew */
+    bool given_up;        /* nothing is repaired: what was reported was what would be left by the repair */
+    GArray *new_blocks;   /* uint64_t: offset of the new block by index; 0 = none. Only for a rebuild */
+    uint64_t new_table;   /* offset */
     uint64_t new_table_clusters;
     bool switch_snapshots;  /* there is a new snapshot table: */
     uint64_t new_snapshots; /* its offset; 0 where there are no snapshots left */
@@ -111,8 +112,8 @@ static inline ImageCheckFindingKind qcow2_repair_first_seen(const Qcow2Repair *r
 }
 
 /*
- * What an edit is for that repairs @kind, or goes with others: @kind if that was found, else what the first edit is for.
- * When all edits are there but those that ask.
+ * What an edit is for that repairs @kind, or goes with others: @kind if that was found, else what the first edit is
+ * for. When all edits are there but those that ask.
  */
 ImageCheckFindingKind qcow2_repair_reason(const Qcow2Repair *r, ImageCheckFindingKind kind);
 
@@ -138,6 +139,9 @@ bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r);
 
 /* What may be in leaked clusters although there is no fault that tells so, as a phrase; NULL: nothing. */
 const char *qcow2_repair_lost(const Qcow2Repair *r);
+
+/* True where there is such a trace behind the last entry of the snapshot table. */
+bool qcow2_repair_snapshot_behind(const Qcow2Repair *r);
 
 /*
  * Plans the repair of @image, then that of what it makes of the image, and so on until nothing is left to do:

@@ -420,7 +420,7 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
     }
 
     snapshots->there = is_there(snapshots, source->length);
-    if (!snapshots->there) {
+    if (!snapshots->there || snapshots->behind_l1) { /* it may be left as it is */
         report->repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
     }
     for (uint32_t i = 0; h->version >= 3 && i < snapshots->items->len; i++) {

@@ -9,11 +9,12 @@ Both repair a copy of their own. Whatever the stock tool does:
   - a second repair changes nothing.
 Then the results are compared: what the repairs say they have fixed and what remains, their exit statuses, what the
 stock tool's check finds in either image, and whether the guest still reads the same from what the stock tool has
-repaired. They are equal, or ours is better, or a documented difference (a "row") explains it.
+repaired. They are equal, messages included, or ours is better, or a documented difference (a "row") explains it.
 """
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import re
@@ -30,6 +31,9 @@ STAYS = b"Guest data stays on metadata"
 CUT_OFF = b"The snapshot table is cut off"
 NEED_REBUILD = b"ERROR need to rebuild refcount structures"
 NOTHING = b"is said to be where the header is, and would be changed with it"
+# The stock tool makes all blocks anew for less, and then names all faults again and what it frees of the old ones.
+OTHER_TEXTS = (b"Rebuilding refcount structure", b"lies on metadata, and gets a copy", b"guest data lies on it, and it gets a copy",
+               b"cleared, as nothing needs it")
 FOUND = ("corruptions", "leaks", "check-errors")
 FIXED = ("corruptions-fixed", "leaks-fixed")
 LARGEST = 1 << 28  # bytes of data of an image that are compared
@@ -188,6 +192,7 @@ class Trial:
         self.stock_of_stock = self.stock_check(self.beside)
         results = [(run.status, run.found, run.fixed) for run in (self.ours, self.stock)]
         if results[0] == results[1] and self.stock_of_ours.found == self.stock_of_stock.found and not self.lost:
+            self._judge_texts()
             return
         for row in ROWS:
             if row.explains(self):
@@ -196,6 +201,16 @@ class Trial:
         self.judgement.differences += [f"our repair: {self.ours}", f"stock tool's repair: {self.stock}",
                                        f"stock tool's check of ours: {self.stock_of_ours}",
                                        f"stock tool's check of its own: {self.stock_of_stock}"]
+
+    def _judge_texts(self):
+        """Messages are the same, but where blocks are made anew or ours does something that the stock tool never does."""
+        errs = self.ours.err, self.stock.err
+        if any(text in err for text in OTHER_TEXTS for err in errs):
+            return
+        for ours, stock in itertools.zip_longest(*(err.splitlines() for err in errs)):
+            if ours != stock:
+                self.judgement.differences.append(f"our repair says {ours}, the stock tool's {stock}")
+                return
 
     @functools.cached_property
     def lost(self):
