@@ -40,10 +40,11 @@ static bool table_sound(const Qcow2Repair *r)
     return h->refcount_table_clusters > 0;
 }
 
-/* True where @cluster has more than one reference, be it that its count cannot say so. */
+/* True where @cluster has more than one reference, or reader, be it that its count cannot say so. */
 static bool is_shared(const Qcow2Repair *r, uint64_t cluster)
 {
-    return refmap_get(r->wanted, cluster) > 1 || qcow2_count_incomplete(&r->check.counting, cluster);
+    return refmap_get(r->wanted, cluster) > 1 || qcow2_count_incomplete(&r->check.counting, cluster) ||
+           qcow2_repair_read_by_guest(r, cluster);
 }
 
 /* Entry @i is not needed, and names nothing, or something that it must not share. */
@@ -128,7 +129,7 @@ static bool block_sound(const Qcow2Repair *r, size_t i)
 
     return i < r->image->refcount_table.n && block_place(r, i, &offset) && offset &&
            refmap_get(r->wanted, offset >> r->header->cluster_bits) == 1 &&
-           !qcow2_count_incomplete(&r->check.counting, offset >> r->header->cluster_bits) &&
+           !is_shared(r, offset >> r->header->cluster_bits) &&
            qcow2_stored_count(r->check.stored, (uint64_t)i << qcow2_refblock_bits(r->header), &count);
 }
 
