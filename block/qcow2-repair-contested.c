@@ -13,16 +13,6 @@
 #include "block/qcow2-format.h"
 #include "block/qcow2-repair-entries.h"
 #include "util/number.h"
-#include "util/search.h"
-
-/* An L2 table that gets another place. */
-typedef struct MovedTable {
-    uint64_t offset;
-    uint64_t to;
-    uint64_t weight;
-    uint64_t active;
-    bool stays; /* as it cannot be moved */
-} MovedTable;
 
 /* ---- finding the entries ---- */
 
@@ -34,20 +24,9 @@ static bool contested(const Qcow2Repair *r, uint64_t cluster)
     return metadata && qcow2_repair_contested(r, cluster, metadata);
 }
 
-static uint64_t first_cluster(const Qcow2Repair *r, const Qcow2EntryEdit *e)
-{
-    return e->offset >> r->header->cluster_bits;
-}
-
-/* Of the file: compressed data may be said to go on behind its end. */
-static uint64_t last_cluster(const Qcow2Repair *r, const Qcow2EntryEdit *e)
-{
-    return MIN((e->offset + e->length - 1) >> r->header->cluster_bits, r->file_clusters - 1);
-}
-
 static bool lies_on_metadata(const Qcow2Repair *r, const Qcow2EntryEdit *e)
 {
-    for (uint64_t i = first_cluster(r, e); i <= last_cluster(r, e); i++) {
+    for (uint64_t i = qcow2_repair_first_cluster(r, e); i <= qcow2_repair_last_cluster(r, e); i++) {
         if (e->counted ? contested(r, i) : refmap_get(r->metadata.refs, i) != 0) {
             return true;
         }
@@ -74,7 +53,7 @@ static void visit_extent(Qcow2EntrySearch *s, const Qcow2TableRef *table, const 
     e.counted = counted && !qcow2_region_beyond_end(&r->check.counting, e.offset, e.length);
     e.movable = e.counted && r->header->crypt_method == QCOW2_CRYPT_NONE && /* else it can only be read where it is */
                 qcow2_repair_table_writable(r, table->offset, table->weight);
-    if (first_cluster(r, &e) < r->file_clusters && (!e.counted || lies_on_metadata(r, &e))) {
+    if (qcow2_repair_first_cluster(r, &e) < r->file_clusters && (!e.counted || lies_on_metadata(r, &e))) {
         g_array_append_val(s->found, e);
     }
 }
@@ -109,11 +88,15 @@ static bool visit_contested(void *state, const Qcow2TableRef *table, const uint8
         uint64_t inside = qcow2_clusters_inside(&s->r->check.counting, run->offset, run->n);
 
         for (uint32_t k = 0; k < inside; k++) {
-            visit_extent(s, table, bytes,
-                         &(Qcow2Extent){.offset = run->offset + ((uint64_t)k << h->cluster_bits),
-                                        .length = h->cluster_size,
-                                        .index = run->index + k},
-                         true);
+            Qcow2Extent extent = {
+                .offset = run->offset + ((uint64_t)k << h->cluster_bits),
+                .length = h->cluster_size,
+                .index = run->index + k,
+            };
+
+            if (contested(s->r, extent.offset >> h->cluster_bits)) {
+                visit_extent(s, table, bytes, &extent, true);
+            }
         }
     }
     for (guint i = 0; i < contents->extents->len; i++) {
@@ -154,9 +137,9 @@ bool qcow2_repair_find_contested(Qcow2Repair *r, GError **errp)
     r->guest_reads = refmap_new(r->file_clusters);
     for (guint i = 0; i < r->contested->len; i++) {
         const Qcow2EntryEdit *e = &g_array_index(r->contested, Qcow2EntryEdit, i);
-        uint64_t first = first_cluster(r, e);
+        uint64_t first = qcow2_repair_first_cluster(r, e);
 
-        if (e->read && !refmap_add(r->guest_reads, first, last_cluster(r, e) - first + 1, 1)) {
+        if (e->read && !refmap_add(r->guest_reads, first, qcow2_repair_last_cluster(r, e) - first + 1, 1)) {
             return qcow2_repair_no_memory(errp);
         }
         if (!e->counted) {
@@ -170,7 +153,7 @@ bool qcow2_repair_find_contested(Qcow2Repair *r, GError **errp)
 /* @e has another place, or is alone where it is. */
 static bool forget_reads(Qcow2Repair *r, const Qcow2EntryEdit *e, GError **errp)
 {
-    for (uint64_t i = first_cluster(r, e); e->read && i <= last_cluster(r, e); i++) {
+    for (uint64_t i = qcow2_repair_first_cluster(r, e); e->read && i <= qcow2_repair_last_cluster(r, e); i++) {
         if (!refmap_subtract(r->guest_reads, i, 1)) {
             return qcow2_repair_no_memory(errp);
         }
@@ -182,165 +165,23 @@ static bool forget_reads(Qcow2Repair *r, const Qcow2EntryEdit *e, GError **errp)
 static bool is_ready(const Qcow2Repair *r, const Qcow2EntryEdit *e)
 {
     uint64_t table = e->table >> r->header->cluster_bits;
-    bool itself = e->read && first_cluster(r, e) <= table && table <= last_cluster(r, e);
+    bool itself = e->read && qcow2_repair_first_cluster(r, e) <= table && table <= qcow2_repair_last_cluster(r, e);
 
     return e->movable && refmap_get(r->guest_reads, table) == itself;
 }
 
-/* ---- tables on which others wait ---- */
-
-static int compare_moved_tables(const void *a, const void *b)
-{
-    const MovedTable *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
-static MovedTable *find_moved_table(const Qcow2Repair *r, uint64_t offset)
-{
-    MovedTable wanted = {.offset = offset};
-
-    return r->moved_tables->len
-               ? bsearch(&wanted, r->moved_tables->data, r->moved_tables->len, sizeof(wanted), compare_moved_tables)
-               : NULL;
-}
-
-bool qcow2_repair_table_moved(const Qcow2Repair *r, uint64_t offset)
-{
-    const MovedTable *table = r->moved_tables ? find_moved_table(r, offset) : NULL;
-
-    return table && table->to;
-}
-
-/*
- * The tables that entries lie on which are not ready. What is not counted would lie on nothing when the table is gone,
- * and what nothing is known to lie on is overwritten.
- */
-static void collect_tables(Qcow2Repair *r)
-{
-    g_autoptr(GHashTable) seen = g_hash_table_new(hash_u64, g_int64_equal);
-    size_t n;
-    const Qcow2TableRef *tables = qcow2_walk_tables(r->check.walk, &n);
-
-    for (guint i = 0; i < r->contested->len; i++) {
-        const Qcow2EntryEdit *e = &g_array_index(r->contested, Qcow2EntryEdit, i);
-
-        for (uint64_t c = first_cluster(r, e); e->read && e->counted && !e->ready && c <= last_cluster(r, e); c++) {
-            uint64_t offset = c << r->header->cluster_bits;
-            size_t k = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, offset);
-
-            if (k < n && tables[k].offset == offset && qcow2_repair_sole_table(r, offset, tables[k].weight) &&
-                g_hash_table_add(seen, (gpointer)&tables[k].offset)) {
-                MovedTable table = {.offset = offset, .weight = tables[k].weight, .active = tables[k].active};
-
-                g_array_append_val(r->moved_tables, table);
-            }
-        }
-    }
-    g_array_sort(r->moved_tables, compare_moved_tables);
-}
-
-typedef void SlotVisitor(Qcow2Repair *r, MovedTable *table, uint64_t slot, uint64_t value, bool active);
-
-/* Shows @visit the L1 entries that refer to tables which get another place. */
-static void each_slot(Qcow2Repair *r, SlotVisitor *visit)
-{
-    size_t n;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(r->check.steps.l1_tables, &n);
-
-    for (size_t k = 0; k < n; k++) {
-        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
-            uint64_t value = spans[k].slots[i];
-            MovedTable *table = value ? find_moved_table(r, value & QCOW2_OFFSET_MASK) : NULL;
-
-            if (table && !table->stays) {
-                visit(r, table, spans[k].offset + i * 8, value, spans[k].active);
-            }
-        }
-    }
-}
-
-/* An L1 entry is overwritten where nothing but L1 tables is, and no guest reads. */
-static void find_whether_writable(Qcow2Repair *r, MovedTable *table, uint64_t slot, uint64_t value, bool active)
-{
-    uint64_t cluster = slot >> r->header->cluster_bits;
-
-    table->stays = qcow2_repair_read_by_guest(r, cluster) || qcow2_repair_in_odd_table(r, cluster) ||
-                   refmap_get(r->metadata.refs, cluster) != qcow2_repair_l1_tables_in(r, cluster);
-}
-
-static void add_slot_edit(Qcow2Repair *r, MovedTable *table, uint64_t slot, uint64_t value, bool active)
-{
-    Edit edit = {
-        .offset = slot,
-        .size = 8,
-        .structure = IMAGE_CHECK_STRUCTURE_L1,
-        .why = QCOW2_FINDING_REFCOUNT_TOO_LOW,
-        .count = 1,
-        .what = "refer to the copy",
-        .bytes = g_malloc(8),
-    };
-    uint64_t copied = active ? (table->weight == 1 ? QCOW2_OFLAG_COPIED : 0) : value & QCOW2_OFLAG_COPIED;
-
-    store_be64(edit.bytes, (value & ~(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED)) | table->to | copied);
-    edits_add(r->edits, EDIT_PHASE_MOVE, &edit);
-}
-
-/* Finds a place for a copy of @table. */
-static bool copy_table(Qcow2Repair *r, MovedTable *table, GError **errp)
-{
-    Edit copy = {
-        .size = r->header->cluster_size,
-        .structure = IMAGE_CHECK_STRUCTURE_L2,
-        .why = QCOW2_FINDING_REFCOUNT_TOO_LOW,
-        .what = "a copy of a table that guest data lies on",
-        .copies = true,
-        .from = table->offset,
-    };
-
-    if (!qcow2_repair_allocate(r, 1, table->weight, &copy.offset, errp)) {
-        return false;
-    }
-    table->to = copy.offset;
-    table->stays = !table->to;
-    if (table->stays) {
-        if (r->messages) {
-            fprintf(r->messages, "No place for a copy of the L2 table at 0x%" PRIx64 ", which guest data lies on\n",
-                    table->offset);
-        }
-        return true;
-    }
-    r->moves = true;
-    edits_add(r->edits, EDIT_PHASE_FREE_SPACE, &copy);
-    if (r->messages) {
-        fprintf(r->messages,
-                "Repairing L2 table at 0x%" PRIx64 ": guest data lies on it, and it gets a copy of its own at "
-                "0x%" PRIx64 "\n",
-                table->offset, table->to);
-    }
-    return qcow2_repair_drop(r, table->offset, r->header->cluster_size, table->weight, errp);
-}
-
-static bool move_tables(Qcow2Repair *r, GError **errp)
-{
-    r->moved_tables = g_array_new(FALSE, FALSE, sizeof(MovedTable));
-    collect_tables(r);
-    if (!r->moved_tables->len) {
-        return true;
-    }
-    each_slot(r, find_whether_writable);
-    for (guint i = 0; i < r->moved_tables->len; i++) {
-        MovedTable *table = &g_array_index(r->moved_tables, MovedTable, i);
-
-        if (!table->stays && !copy_table(r, table, errp)) {
-            return false;
-        }
-    }
-    each_slot(r, add_slot_edit);
-    return true;
-}
-
 /* ---- entries ---- */
+
+ImageCheckFindingKind qcow2_repair_why_moved(const Qcow2Repair *r)
+{
+    static const ImageCheckFindingKind kinds[] = {
+        QCOW2_FINDING_REFCOUNT_TOO_LOW,
+        QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
+        QCOW2_FINDING_REFCOUNT_OVERFLOW,
+    };
+
+    return qcow2_repair_first_seen(r, kinds, G_N_ELEMENTS(kinds));
+}
 
 /* Where in a cluster a copy begins: compressed data keeps its place in the sector, and so its length. */
 static uint64_t place_in_copy(const Qcow2EntryEdit *e)
@@ -370,7 +211,7 @@ static bool copy_data(Qcow2Repair *r, Qcow2EntryEdit *e, GError **errp)
     Edit copy = {
         .size = e->length,
         .structure = e->compressed ? IMAGE_CHECK_STRUCTURE_COMPRESSED_DATA : IMAGE_CHECK_STRUCTURE_DATA,
-        .why = QCOW2_FINDING_REFCOUNT_TOO_LOW,
+        .why = qcow2_repair_why_moved(r),
         .what = "a copy of guest data that lies on metadata",
         .copies = true,
         .from = e->offset,
@@ -429,7 +270,7 @@ bool qcow2_repair_find_moved(Qcow2Repair *r, GError **errp)
         return true;
     }
     r->moved = g_array_new(FALSE, FALSE, sizeof(Qcow2EntryEdit));
-    if (!look_who_is_ready(r, errp) || !move_tables(r, errp)) {
+    if (!look_who_is_ready(r, errp) || !qcow2_repair_move_tables(r, errp)) {
         return false;
     }
     for (guint i = 0; i < r->contested->len; i++) {
@@ -487,14 +328,15 @@ void qcow2_repair_add_moved(Qcow2Repair *r)
             .offset = entry_offset(r, e),
             .size = 8,
             .structure = IMAGE_CHECK_STRUCTURE_L2,
-            .why = QCOW2_FINDING_REFCOUNT_TOO_LOW,
+            .why = qcow2_repair_why_moved(r),
             .count = 1,
             .what = "refer to the copy",
             .bytes = g_malloc(8),
         };
 
         store_be64(edit.bytes, moved_entry(r, e));
-        edits_add(r->edits, header_changes && first_cluster(r, e) == 0 ? EDIT_PHASE_OFF_HEADER : EDIT_PHASE_MOVE,
+        edits_add(r->edits,
+                  header_changes && qcow2_repair_first_cluster(r, e) == 0 ? EDIT_PHASE_OFF_HEADER : EDIT_PHASE_MOVE,
                   &edit);
     }
 }

@@ -1,5 +1,5 @@
 /*
- * Looking for L2 entries that a repair is to overwrite, in all tables at once.
+ * L2 entries that a repair is to overwrite: looking for them in all tables at once, and where they lead.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,6 +7,17 @@
 #define BLOCK_QCOW2_REPAIR_ENTRIES_H
 
 #include "block/qcow2-repair.h"
+
+/* The clusters of the file that @e refers to; compressed data may be said to go on behind its end. */
+static inline uint64_t qcow2_repair_first_cluster(const Qcow2Repair *r, const Qcow2EntryEdit *e)
+{
+    return e->offset >> r->header->cluster_bits;
+}
+
+static inline uint64_t qcow2_repair_last_cluster(const Qcow2Repair *r, const Qcow2EntryEdit *e)
+{
+    return MIN((e->offset + e->length - 1) >> r->header->cluster_bits, r->file_clusters - 1);
+}
 
 /* What one thread has found. */
 typedef struct Qcow2EntrySearch {

@@ -4,6 +4,7 @@
  *     check          all is counted; faults are reported (qcow2-check.h)
  *     structures     which clusters are metadata, and by how many references       qcow2-repair-structures.c
  *     contested      guest data that lies on metadata, and gets another place      qcow2-repair-contested.c
+ *                    or the L2 table does that it lies on                          qcow2-repair-tables.c
  *     entries        L2 entries that are to be zeroed, or get other flags          qcow2-repair-entries.c, -flags.c
  *     counts         which counts the image is to have; where they are written     qcow2-repair-counts.c
  *     rebuild        new refcount blocks, and a new table                          qcow2-repair-rebuild.c
@@ -298,7 +299,10 @@ bool qcow2_repair_read_by_guest(const Qcow2Repair *r, uint64_t cluster);
 /* True where that is so, and will not be in the next round. */
 bool qcow2_repair_postponed(const Qcow2Repair *r, uint64_t cluster);
 
-/* Finds places for copies: of those that can move now, and of L2 tables that others lie on. */
+/* What is found where guest data lies on metadata: of several faults the first. */
+ImageCheckFindingKind qcow2_repair_why_moved(const Qcow2Repair *r);
+
+/* Finds places for copies of all that can move now. */
 bool qcow2_repair_find_moved(Qcow2Repair *r, GError **errp);
 
 /* True where some of such data waits for that which gets another place now. */
@@ -306,6 +310,9 @@ bool qcow2_repair_waits(const Qcow2Repair *r);
 
 /* Tells @messages, NULL for nobody, where such data has found no other place. When all is planned. */
 void qcow2_repair_say_stays(const Qcow2Repair *r, FILE *messages);
+
+/* Finds places for copies of the L2 tables that data lies on which is not ready to move. */
+bool qcow2_repair_move_tables(Qcow2Repair *r, GError **errp);
 
 /* True where the L2 table at @offset gets another place. */
 bool qcow2_repair_table_moved(const Qcow2Repair *r, uint64_t offset);
