@@ -143,7 +143,7 @@ bool qcow2_repair_find_contested(Qcow2Repair *r, GError **errp)
             return qcow2_repair_no_memory(errp);
         }
         if (!e->counted) {
-            qcow2_repair_add_structure(r, e->offset, e->length); /* or the place would be free */
+            qcow2_repair_claim(r, e->offset, e->length); /* or the place would be free */
         }
     }
     qcow2_cluster_ranges_sort(r->structures);

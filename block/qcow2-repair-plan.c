@@ -68,6 +68,7 @@ void qcow2_repair_free(Qcow2Repair *r)
     qcow2_counting_clear(&r->metadata);
     g_clear_pointer(&r->dropped, refmap_free);
     g_clear_pointer(&r->structures, g_array_unref);
+    g_clear_pointer(&r->uncounted, g_array_unref);
     g_clear_pointer(&r->zeroed, g_array_unref);
     g_clear_pointer(&r->contested, g_array_unref);
     g_clear_pointer(&r->guest_reads, refmap_free);

@@ -10,7 +10,7 @@
 #include "util/number.h"
 #include "util/search.h"
 
-void qcow2_repair_add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
+void qcow2_repair_claim(Qcow2Repair *r, uint64_t offset, uint64_t size)
 {
     uint64_t end;
     Qcow2ClusterRange range = {.first = offset >> r->header->cluster_bits};
@@ -22,31 +22,42 @@ void qcow2_repair_add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
     g_array_append_val(r->structures, range);
 }
 
+/* A structure that reaches out of the file is not counted, but may be read. */
+static void add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size)
+{
+    guint n = r->structures->len;
+
+    qcow2_repair_claim(r, offset, size);
+    if (r->structures->len > n && qcow2_region_beyond_end(&r->check.counting, offset, size)) {
+        g_array_append_vals(r->uncounted, &g_array_index(r->structures, Qcow2ClusterRange, n), 1);
+    }
+}
+
 static void add_trees(Qcow2Repair *r)
 {
     const GArray *snapshots = r->check.snapshots.items;
 
-    qcow2_repair_add_structure(r, r->header->l1_table_offset, UINT64_C(8) * r->header->l1_size);
+    add_structure(r, r->header->l1_table_offset, UINT64_C(8) * r->header->l1_size);
     for (guint i = 0; i < snapshots->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
 
         if (s->l1_size <= QCOW2_MAX_L1_ENTRIES) {
-            qcow2_repair_add_structure(r, s->l1_table_offset, UINT64_C(8) * s->l1_size);
+            add_structure(r, s->l1_table_offset, UINT64_C(8) * s->l1_size);
         }
     }
     /* where its length is not known, it may be just as well behind its beginning */
-    qcow2_repair_add_structure(r, r->header->snapshots_offset, MAX(r->check.snapshots.table_length, 1));
+    add_structure(r, r->header->snapshots_offset, MAX(r->check.snapshots.table_length, 1));
 }
 
 static void add_refcount_structures(Qcow2Repair *r)
 {
     const Qcow2RefcountEntries *table = &r->image->refcount_table;
 
-    qcow2_repair_add_structure(r, r->header->refcount_table_offset,
-                               (uint64_t)r->header->refcount_table_clusters << r->header->cluster_bits);
+    add_structure(r, r->header->refcount_table_offset,
+                  (uint64_t)r->header->refcount_table_clusters << r->header->cluster_bits);
     for (size_t i = 0; i < table->n; i++) {
         if (table->entries[i]) {
-            qcow2_repair_add_structure(r, table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, r->header->cluster_size);
+            add_structure(r, table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, r->header->cluster_size);
         }
     }
 }
@@ -56,16 +67,16 @@ static void add_bitmaps(Qcow2Repair *r)
     const Qcow2Extensions *e = &r->image->extensions;
 
     if (e->has_crypt_header) {
-        qcow2_repair_add_structure(r, e->crypt_header_offset, e->crypt_header_length);
+        add_structure(r, e->crypt_header_offset, e->crypt_header_length);
     }
     if (!e->has_bitmaps) {
         return;
     }
-    qcow2_repair_add_structure(r, e->bitmap_directory_offset, e->bitmap_directory_size);
+    add_structure(r, e->bitmap_directory_offset, e->bitmap_directory_size);
     for (guint i = 0; i < r->check.bitmaps.items->len; i++) {
         const Qcow2Bitmap *b = &g_array_index(r->check.bitmaps.items, Qcow2Bitmap, i);
 
-        qcow2_repair_add_structure(r, b->table_offset, UINT64_C(8) * b->table_size);
+        add_structure(r, b->table_offset, UINT64_C(8) * b->table_size);
     }
 }
 
@@ -102,11 +113,13 @@ static bool count_refcount_blocks(Qcow2Repair *r)
 bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp)
 {
     r->structures = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
-    qcow2_repair_add_structure(r, 0, r->header->cluster_size);
+    r->uncounted = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
+    add_structure(r, 0, r->header->cluster_size);
     add_trees(r);
     add_refcount_structures(r);
     add_bitmaps(r);
     qcow2_cluster_ranges_sort(r->structures);
+    qcow2_cluster_ranges_sort(r->uncounted);
 
     qcow2_counting_init(&r->metadata, r->header, r->image->source->length);
     return qcow2_steps_count(&r->check.steps, &r->metadata, errp) &&
@@ -169,8 +182,10 @@ uint64_t qcow2_repair_l1_tables_in(const Qcow2Repair *r, uint64_t cluster)
 
 bool qcow2_repair_sole_table(const Qcow2Repair *r, uint64_t offset, uint64_t weight)
 {
+    uint64_t cluster = offset >> r->header->cluster_bits;
+
     return offset % r->header->cluster_size == 0 && offset < r->metadata.file_end &&
-           refmap_get(r->metadata.refs, offset >> r->header->cluster_bits) == weight;
+           refmap_get(r->metadata.refs, cluster) == weight && !qcow2_cluster_ranges_with(r->uncounted, cluster);
 }
 
 bool qcow2_repair_table_writable(const Qcow2Repair *r, uint64_t offset, uint64_t weight)

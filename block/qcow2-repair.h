@@ -59,6 +59,7 @@ typedef struct Qcow2Repair {
     RefMap *dropped;        /* references that the plan takes away: they are there until the edit is on disk */
     Qcow2Counting metadata; /* references to metadata only */
     GArray *structures;     /* Qcow2ClusterRange: where structures are, or are said to be; sorted */
+    GArray *uncounted;      /* those of them that the counts lack; likewise */
     uint64_t next_free;     /* no cluster below is free for new structures */
     uint64_t next_reused;   /* nor one whose count is not known, and that is not empty */
     uint64_t append_end;    /* nor can those from here on be appended: something refers to them */
@@ -163,7 +164,7 @@ bool qcow2_repair_no_memory(GError **errp);
 bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp);
 
 /* Notes that something is said to be there, whether it can be or not. They are to be sorted again. */
-void qcow2_repair_add_structure(Qcow2Repair *r, uint64_t offset, uint64_t size);
+void qcow2_repair_claim(Qcow2Repair *r, uint64_t offset, uint64_t size);
 
 /* True where a structure is, or is said to be, in cluster @cluster; *end is set to the cluster behind it. */
 bool qcow2_repair_in_structure(const Qcow2Repair *r, uint64_t cluster, uint64_t *end);
