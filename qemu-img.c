@@ -16,6 +16,7 @@
 #include "ui/metadump-command.h"
 #include "util/error-report.h"
 #include "util/fatal-error.h"
+#include "util/standard-streams.h"
 
 /* What the stock tool knows besides `check`; only for telling a missing tool from a misspelt word. */
 static const char *const stock_commands[] = {
@@ -84,9 +85,14 @@ int main(int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     g_autofree char *name = g_path_get_basename(argc > 0 ? argv[0] : "qemu-img");
+    g_autoptr(GError) error = NULL;
     int option;
 
     g_set_prgname(name);
+    if (!standard_streams_reserve(&error)) {
+        error_report("%s", error->message);
+        return EXIT_FAILURE;
+    }
     fatal_error_exits();
     /* The plus sign stops at the first word that is no option: the command. */
     while ((option = getopt_long(argc, argv, "+:hVT:", long_options, NULL)) != -1) {

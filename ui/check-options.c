@@ -182,12 +182,14 @@ static bool read_number(const char *what, unsigned least, unsigned most, unsigne
 static bool read_progress_fd(CheckOptions *options)
 {
     unsigned fd;
+    int flags;
 
     if (!read_number("file descriptor for --progress-fd", 0, INT_MAX, &fd)) {
         return false;
     }
-    if (fcntl((int)fd, F_GETFD) < 0) {
-        error_report("Could not write progress to file descriptor %u: %s", fd, g_strerror(errno));
+    flags = fcntl((int)fd, F_GETFL);
+    if (flags < 0 || flags & O_PATH) { /* the latter was closed, too: util/standard-streams.h */
+        error_report("Could not write progress to file descriptor %u: %s", fd, g_strerror(EBADF));
         return false;
     }
     options->progress_fd = (int)fd;
