@@ -135,23 +135,17 @@ typedef struct Change {
     uint64_t new;
 } Change;
 
-/* Where the count of @cluster is in the file. */
-static uint64_t count_offset(const Qcow2Repair *r, uint64_t cluster)
-{
-    unsigned bits = qcow2_refblock_bits(r->header);
-    uint64_t block = cluster >> bits;
-    uint64_t inside = ((cluster & ((UINT64_C(1) << bits) - 1)) << r->header->refcount_order) / 8;
-
-    return (r->image->refcount_table.entries[block] & QCOW2_REFTABLE_OFFSET_MASK) + inside;
-}
-
-static void list_counts(Lister *l, const Change *c)
+/* Lists the counts of @c, which are in refcount block @block, from its count @index on. */
+static void list_counts_in_block(Lister *l, const Change *c, uint64_t block, uint64_t index)
 {
     const Qcow2Repair *r = l->r;
     bool raised = c->new > c->old;
+    /* counts narrower than a byte need not begin or end with one */
+    uint64_t begin = (index << r->header->refcount_order) / 8;
+    uint64_t end = (((index + c->n) << r->header->refcount_order) + 7) / 8;
     Edit edit = {
-        .offset = count_offset(r, c->first),
-        .size = ((c->n << r->header->refcount_order) + 7) / 8,
+        .offset = (r->image->refcount_table.entries[block] & QCOW2_REFTABLE_OFFSET_MASK) + begin,
+        .size = end - begin,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
         .why = raised ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
         .count = c->n,
@@ -166,6 +160,24 @@ static void list_counts(Lister *l, const Change *c)
         item->has_old_refcount = item->has_new_refcount = true;
         item->old_refcount = c->old;
         item->new_refcount = c->new;
+    }
+}
+
+/* Clusters that are neighbours can have their counts in blocks that are not. */
+static void list_counts(Lister *l, const Change *c)
+{
+    unsigned bits = qcow2_refblock_bits(l->r->header);
+    uint64_t in_block = UINT64_C(1) << bits;
+    Change part = *c;
+
+    for (uint64_t done = 0; done < c->n && !l->error; done += part.n) {
+        uint64_t index = (c->first + done) & (in_block - 1);
+
+        part.first = c->first + done;
+        part.n = MIN(c->n - done, in_block - index);
+        if (!qcow2_repair_entry_cleared(l->r, part.first >> bits)) { /* else it is no block any more, and stays */
+            list_counts_in_block(l, &part, part.first >> bits, index);
+        }
     }
 }
 

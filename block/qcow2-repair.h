@@ -340,8 +340,9 @@ bool qcow2_repair_report_flags(Qcow2Repair *r, bool repair, Qcow2Report *report,
 
 /* ---- the list ---- */
 
-/* Appends what will be written, in the order of the steps; neighbouring clusters whose counts change in the same way
- * are one.
+/*
+ * Appends what will be written, in the order of the steps; neighbouring clusters whose counts are in the same block and
+ * change in the same way are one.
  */
 bool qcow2_repair_list(const Qcow2Repair *r, ImageCheckEditList *list, GError **errp);
 
