@@ -358,17 +358,28 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
     return hand_over(command, subject);
 }
 
+/* No repair of another format writes an undo file. */
+static int not_rolled_back(const CheckCommand *command, const char *format)
+{
+    error_report("Could not roll back '%s': its format is said to be '%s', and undo files are of qcow2 images",
+                 command->options.filename, format);
+    return EXIT_FAILED;
+}
+
 /* The image may be of no format at all, half of its header being back: it is not looked at. */
 static int rollback(const CheckCommand *command, const ImageTarget *target)
 {
     const CheckOptions *options = &command->options;
     g_autoptr(GError) error = NULL;
     g_auto(CheckFiles) none = {0};
-    g_autoptr(BlockSource) source =
-        options->dry_run ? image_target_open(target, &error) : image_target_open_writable(target, &error);
+    g_autoptr(BlockSource) source = NULL;
     g_autoptr(BlockSource) undo = NULL;
     unsigned layers;
 
+    if (target->format && !g_str_equal(target->format, "qcow2")) {
+        return not_rolled_back(command, target->format);
+    }
+    source = options->dry_run ? image_target_open(target, &error) : image_target_open_writable(target, &error);
     if (!source) {
         return could_not_open(command, error);
     }

@@ -91,6 +91,7 @@ typedef struct Deferred {
     const char *output;
     const char *cache;
     GHashTable *object_ids;
+    int about_check; /* the first option that a rollback has no use for; 0: none */
 } Deferred;
 
 static bool read_repair(CheckOptions *options, const char *mode)
@@ -432,13 +433,49 @@ static CheckParsed read_option(int option, const char *word, CheckOptions *optio
     return CHECK_PARSED_RUN;
 }
 
+/* True for options that say which image it is, how it is used, and what is printed. All others are about a check. */
+static bool is_for_rollback(int option)
+{
+    switch (option) {
+    case 'f':
+    case 'n':
+    case 'q':
+    case 'T':
+    case 'U':
+    case OPTION_IMAGE_OPTS:
+    case OPTION_OBJECT:
+    case OPTION_OUTPUT:
+    case OPTION_ROLLBACK:
+    case OPTION_SANDBOX:
+    case OPTION_TIMEOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* As a user writes it, to be freed. */
+static char *option_word(int option)
+{
+    for (const struct option *known = long_options; known->name; known++) {
+        if (known->val == option) {
+            return g_strdup_printf("--%s", known->name);
+        }
+    }
+    return g_strdup_printf("-%c", option);
+}
+
 /* A rollback is one thing, done to one image. */
-static bool allows_rollback(const CheckOptions *options)
+static bool allows_rollback(const CheckOptions *options, const Deferred *deferred)
 {
     if (options->repair) {
         error_report_usage("--rollback and --repair are mutually exclusive");
     } else if (options->many) {
         error_report_usage("--rollback expects one image");
+    } else if (deferred->about_check) {
+        g_autofree char *word = option_word(deferred->about_check);
+
+        error_report_usage("%s is about a check, and --rollback makes none", word);
     } else {
         return true;
     }
@@ -513,7 +550,7 @@ static CheckParsed read_rest(int names, char **name, CheckOptions *options, cons
         error_report("--image-opts and --format are mutually exclusive");
         return CHECK_PARSED_REFUSED;
     }
-    if (options->rollback && !allows_rollback(options)) {
+    if (options->rollback && !allows_rollback(options, deferred)) {
         return CHECK_PARSED_REFUSED;
     }
     if (options->report && !allows_report(options)) {
@@ -538,6 +575,9 @@ CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
         CheckParsed parsed = CHECK_PARSED_REFUSED;
 
         keep_if_stock(options, option);
+        if (!deferred.about_check && !is_for_rollback(option)) {
+            deferred.about_check = option;
+        }
         if (read_extra(option, options, &extra)) {
             parsed = extra ? CHECK_PARSED_RUN : read_option(option, argv[optind - 1], options, &deferred);
         }
