@@ -171,18 +171,28 @@ static bool is_right(const Qcow2Report *report)
     return !report->corruptions && !report->check_errors && !report->failure;
 }
 
+/* What @error kept from being done: it may be the disk that is broken, and not full. */
+static const char *not_written_anew(const GError *error)
+{
+    bool no_room = g_error_matches(error, BLOCK_ERROR, ENOSPC) || g_error_matches(error, BLOCK_ERROR, EDQUOT) ||
+                   g_error_matches(error, BLOCK_ERROR, EFBIG);
+
+    return no_room ? "No room for what must be written anew" : "What must be written anew could not be written";
+}
+
 /* New structures, where nothing lies. */
 static bool fill_free_space(BlockSource *source, const Qcow2Repair *r, GError **errp)
 {
     uint64_t length = source->length;
+    g_autoptr(GError) error = NULL;
 
-    if (edits_apply(r->edits, EDIT_PHASE_FREE_SPACE, EDIT_PHASE_FREE_SPACE, source, errp)) {
+    if (edits_apply(r->edits, EDIT_PHASE_FREE_SPACE, EDIT_PHASE_FREE_SPACE, source, &error)) {
         return true;
     }
     if (source->length > length) {
         block_source_truncate(source, length); /* if that fails, there are bytes that nobody looks at */
     }
-    g_prefix_error(errp, "No room for what must be written anew, and nothing was changed: ");
+    g_propagate_prefixed_error(errp, g_error_copy(error), "%s, and nothing was changed: ", not_written_anew(error));
     return false;
 }
 

@@ -444,6 +444,64 @@ static void test_mark_stays(void)
     g_assert_cmpuint(load_be64(block_source_memory_bytes(disk) + AT_INCOMPATIBLE), ==, 0);
 }
 
+static int (*flush_below)(BlockSource *source);
+
+static int append_failure, flush_failure; /* negative errno values; 0: none */
+
+static ssize_t write_no_more(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    return append_failure && offset >= AT(CLUSTERS) ? append_failure : write_below(source, buffer, size, offset);
+}
+
+static int flush_nothing(BlockSource *source)
+{
+    return flush_failure ? flush_failure : flush_below(source);
+}
+
+/* A repair that has to append a cluster to @bytes cannot. */
+static void repair_without_append(Repair *r, const uint8_t *bytes)
+{
+    g_autoptr(BlockSource) disk = block_source_new_writable_memory(bytes, AT(CLUSTERS), ROOM);
+    const BlockSourceOps *ops = disk->ops;
+    BlockSourceOps failing = *ops;
+
+    write_below = ops->write_at;
+    flush_below = ops->flush;
+    failing.write_at = write_no_more;
+    failing.flush = flush_nothing;
+    disk->ops = &failing;
+    repair(r, disk);
+    disk->ops = ops;
+    g_assert_cmpmem(block_source_memory_bytes(disk), AT(CLUSTERS), bytes, AT(CLUSTERS));
+}
+
+/* Where what must be written anew cannot be, that there is no room is said only where it is so. */
+static void test_not_written_anew(void)
+{
+    static const char no_room[] = "No room for what must be written anew, and nothing was changed: ";
+    static const char not_written[] = "What must be written anew could not be written, and nothing was changed: ";
+    static const struct {
+        int append;
+        int flush;
+        const char *said;
+    } cases[] = {
+        {-ENOSPC, 0, no_room},    {-EDQUOT, 0, no_room},  {-EFBIG, 0, no_room},  {-EIO, 0, not_written},
+        {-EPERM, 0, not_written}, {0, -EIO, not_written}, {0, -ENOSPC, no_room},
+    };
+    g_autofree uint8_t *bytes = full_image_new();
+
+    put_be64(bytes + AT(L2_B) + 8, COPIED | AT(SNAPSHOT_L1)); /* gets a copy */
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(Repair) r = {0};
+
+        append_failure = cases[i].append;
+        flush_failure = cases[i].flush;
+        repair_without_append(&r, bytes);
+        g_assert_error(r.result.check.not_repaired, BLOCK_ERROR, -(cases[i].append + cases[i].flush));
+        g_assert_true(g_str_has_prefix(r.result.check.not_repaired->message, cases[i].said));
+    }
+}
+
 /* ---- more to be said than is wanted ---- */
 
 /* A fault whose message is left out is repaired like others, and counts no more. */
@@ -528,6 +586,7 @@ int main(int argc, char **argv)
     g_test_add_func("/repair/snapshots/unreadable", test_unreadable_snapshot);
     g_test_add_func("/repair/unreadable", test_unreadable);
     g_test_add_func("/repair/mark-stays", test_mark_stays);
+    g_test_add_func("/repair/not-written-anew", test_not_written_anew);
     g_test_add_func("/repair/limited-messages", test_limited_messages);
     g_test_add_func("/repair/dry-run-with-lists", test_dry_run_with_lists);
     return g_test_run();
