@@ -32,7 +32,6 @@ static int print_help(char **argv)
           "\n"
           "  check     check the consistency of an image; see qemu-img check --help\n"
           "  metadump  copy the metadata of an image, and none of its data; see qemu-img metadump --help\n"
-          "  metadump copy the metadata of an image, and none of its data; see qemu-img metadump --help\n"
           "\n"
           "All other commands, and images that are not qcow2, are handed to the stock qemu-img.\n"
           "Its help follows.\n"

@@ -223,6 +223,11 @@ bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp)
     return true;
 }
 
+static bool has_block(const Qcow2Repair *r, uint64_t index)
+{
+    return index < r->image->refcount_table.n && r->image->refcount_table.entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
+}
+
 /* ---- free space ---- */
 
 /* True where the file has data in @cluster, or may have; *next is the first cluster behind it where it has none. */
@@ -248,8 +253,6 @@ static bool has_data(const Qcow2Repair *r, uint64_t cluster, uint64_t *next)
 static bool is_free(const Qcow2Repair *r, uint64_t cluster, bool reuse, uint64_t *next)
 {
     View v = view_at(r, cluster, r->file_clusters);
-    uint64_t block = cluster >> qcow2_refblock_bits(r->header);
-    bool has_block = block < r->image->refcount_table.n && r->image->refcount_table.entries[block];
 
     if (qcow2_repair_in_structure(r, cluster, next)) {
         return false;
@@ -262,7 +265,7 @@ static bool is_free(const Qcow2Repair *r, uint64_t cluster, bool reuse, uint64_t
     if (refmap_get(r->dropped, cluster)) {
         return false;
     }
-    if (v.stored && has_block && (!reuse || r->keep_leaks)) {
+    if (v.stored && has_block(r, cluster >> qcow2_refblock_bits(r->header)) && (!reuse || r->keep_leaks)) {
         return counters_get(v.stored, v.stored_at) == 0;
     }
     /* nobody says that it is free, but all that is in use is known */
@@ -433,10 +436,13 @@ typedef struct BlockChanges {
 
 static void add_block(Qcow2Repair *r, const BlockChanges *changes)
 {
-    Edit edit = {
-        .offset = changes->index < r->image->refcount_table.n
-                      ? r->image->refcount_table.entries[changes->index] & QCOW2_REFTABLE_OFFSET_MASK
-                      : 0,
+    Edit edit;
+
+    if (!changes->raised && !changes->lowered) {
+        return;
+    }
+    edit = (Edit){
+        .offset = r->image->refcount_table.entries[changes->index] & QCOW2_REFTABLE_OFFSET_MASK,
         .size = r->header->cluster_size,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
         .opaque = r,
@@ -459,6 +465,11 @@ static void add_block(Qcow2Repair *r, const BlockChanges *changes)
     }
 }
 
+bool qcow2_repair_block_written(const Qcow2Repair *r, uint64_t index)
+{
+    return has_block(r, index) && !qcow2_repair_entry_cleared(r, index);
+}
+
 void qcow2_repair_add_counts(Qcow2Repair *r)
 {
     unsigned bits = qcow2_refblock_bits(r->header);
@@ -468,7 +479,7 @@ void qcow2_repair_add_counts(Qcow2Repair *r)
     for (uint64_t at = 0; qcow2_repair_next_run(r, at, &run); at = run.first + run.n) {
         uint64_t count = qcow2_repair_final_of_run(r, &run);
 
-        if (!run.known || count == run.stored || qcow2_repair_entry_cleared(r, run.first >> bits)) {
+        if (!run.known || count == run.stored || !qcow2_repair_block_written(r, run.first >> bits)) {
             continue;
         }
         if (run.first >> bits != changes.index) {

@@ -147,7 +147,7 @@ static void list_counts_in_block(Lister *l, const Change *c, uint64_t block, uin
         .offset = (r->image->refcount_table.entries[block] & QCOW2_REFTABLE_OFFSET_MASK) + begin,
         .size = end - begin,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
-        .why = raised ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
+        .why = qcow2_repair_reason(r, raised ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK),
         .count = c->n,
         .what = raised ? "raise reference counts" : "lower reference counts",
     };
@@ -175,7 +175,7 @@ static void list_counts(Lister *l, const Change *c)
 
         part.first = c->first + done;
         part.n = MIN(c->n - done, in_block - index);
-        if (!qcow2_repair_entry_cleared(l->r, part.first >> bits)) { /* else it is no block any more, and stays */
+        if (qcow2_repair_block_written(l->r, part.first >> bits)) {
             list_counts_in_block(l, &part, part.first >> bits, index);
         }
     }
@@ -187,7 +187,7 @@ static void list_punch(Lister *l, const Change *c)
         .offset = c->first << l->r->header->cluster_bits,
         .size = c->n << l->r->header->cluster_bits,
         .structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .why = QCOW2_FINDING_LEAK,
+        .why = qcow2_repair_reason(l->r, QCOW2_FINDING_LEAK),
         .count = c->n,
         .what = "give back the space of free clusters",
     };

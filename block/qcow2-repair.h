@@ -240,6 +240,9 @@ uint64_t qcow2_repair_blocks_end(const Qcow2Repair *r);
 /* True where a cluster of refcount block @index has a count that is not 0. */
 bool qcow2_repair_block_needed(const Qcow2Repair *r, uint64_t index);
 
+/* True where counts of block @index are written, if they change: there is one, and it is not taken away. */
+bool qcow2_repair_block_written(const Qcow2Repair *r, uint64_t index);
+
 /* Adds the edits of the counts in the blocks that there are. */
 void qcow2_repair_add_counts(Qcow2Repair *r);
 
