@@ -63,10 +63,16 @@ static Qcow2Repair *repair_of(BlockSource *overlay, const Qcow2Repair *before)
     return r;
 }
 
+/* What the edits of @r are made to: it may be longer than what they were planned for. */
+static BlockSource *edited_source(const Qcow2Repair *r)
+{
+    return r->whole ? r->whole : r->image->source;
+}
+
 /* A repair of what @before makes of the image; NULL where that cannot be known. */
 static Qcow2Repair *repair_after(const Qcow2Repair *before)
 {
-    g_autoptr(BlockSource) overlay = block_source_new_overlay(before->image->source, MAX_IN_MEMORY);
+    g_autoptr(BlockSource) overlay = block_source_new_overlay(edited_source(before), MAX_IN_MEMORY);
 
     return edits_apply(before->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL) ? repair_of(g_steal_pointer(&overlay), before)
                                                                           : NULL;
@@ -75,7 +81,7 @@ static Qcow2Repair *repair_after(const Qcow2Repair *before)
 bool qcow2_repair_leaves_right(const Qcow2Repair *last)
 {
     Qcow2CheckOptions options = {.workers = last->options->check->workers, .max_messages = 1};
-    BlockSource *overlay = block_source_new_overlay(last->image->source, MAX_IN_MEMORY);
+    BlockSource *overlay = block_source_new_overlay(edited_source(last), MAX_IN_MEMORY);
     Qcow2CheckResult result = {0};
     Qcow2Image *image = NULL;
     bool right = edits_apply(last->edits, 0, EDIT_PHASE_PUNCH, overlay, NULL) &&
@@ -203,6 +209,9 @@ static Qcow2Repair *plan_without_tail(const Qcow2Repair *failed, uint64_t end)
         return NULL;
     }
     r = repair_of(overlay, failed);
+    if (r) {
+        r->whole = source;
+    }
     if (r && qcow2_repair_plan(r, NULL) && !r->no_place &&
         edits_apply(r->edits, EDIT_PHASE_FREE_SPACE, EDIT_PHASE_FREE_SPACE, r->overlay, NULL) &&
         tail_is_left_over(source, r->overlay, end)) {

@@ -96,6 +96,7 @@ typedef struct Qcow2Repair {
 
     /* of a round after the first, its own: */
     bool continues;       /* guest data that had to wait is to move */
+    BlockSource *whole;   /* the file, where the plan is for one without its end; borrowed */
     BlockSource *overlay; /* what the rounds before make of the image */
     Qcow2Image *overlay_image;
     Qcow2RepairOptions overlay_options;
