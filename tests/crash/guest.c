@@ -20,7 +20,16 @@ enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, CONTESTED = 3, FIRST_DIGEST = 16 
 #define CONTESTED_CLAIM UINT64_MAX
 
 /* What claims a cluster; the same offset may be said to be that of several. In the upper bits of a claim. */
-typedef enum Claimant { HEADER = 1, REFTABLE, REFBLOCK, L1_TABLE, L2_TABLE, SNAPSHOT_TABLE } Claimant;
+typedef enum Claimant {
+    HEADER = 1,
+    REFTABLE,
+    REFBLOCK,
+    L1_TABLE,
+    L2_TABLE,
+    SNAPSHOT_TABLE,
+    ENCRYPTION,
+    BITMAPS
+} Claimant;
 
 typedef struct Table {
     uint64_t what;      /* of all clusters; FIRST_DIGEST: */
@@ -320,6 +329,18 @@ static void each_snapshot(const Image *image, GuestView *view)
 
 /* ---- bitmaps ---- */
 
+static void claim_bitmap(const Image *image, uint64_t table, uint32_t entries)
+{
+    claim(image, BITMAPS, table, entries * UINT64_C(8));
+    for (uint64_t at = table; at < image->length && at < table + entries * UINT64_C(8); at += 8) {
+        uint64_t offset = get64(image, at) & OFFSET_MASK;
+
+        if (offset != 0) {
+            claim(image, BITMAPS, offset, UINT64_C(1) << image->cluster_bits);
+        }
+    }
+}
+
 static uint64_t bitmap_content(const Image *image, uint64_t table, uint32_t entries)
 {
     uint64_t size = UINT64_C(1) << image->cluster_bits, whole = FIRST_DIGEST;
@@ -333,35 +354,48 @@ static uint64_t bitmap_content(const Image *image, uint64_t table, uint32_t entr
     return whole;
 }
 
-/* The bitmaps of the directory at @offset, each by name. */
-static void read_directory(const Image *image, GuestView *view, uint64_t offset, uint32_t n)
+/* The bitmaps of the directory at @offset: claims what they have, or, with @view, reads them, each by name. */
+static void each_bitmap(const Image *image, GuestView *view, uint64_t offset, uint32_t n)
 {
+    uint64_t start = offset;
+
     for (uint32_t i = 0; i < n && offset < image->length; i++) {
         unsigned name_size = get16(image, offset + 18);
         uint64_t names = offset + 24 + get32(image, offset + 20);
+        uint64_t table = get64(image, offset);
+        uint32_t entries = get32(image, offset + 8);
         Tree tree = {0};
 
         if (names + name_size > image->length) {
             break;
         }
-        tree.name = g_strdup_printf("bitmap %.*s", (int)name_size, (const char *)image->bytes + names);
-        tree.whole = bitmap_content(image, get64(image, offset), get32(image, offset + 8));
-        g_array_append_val(view->trees, tree);
+        if (view) {
+            tree.name = g_strdup_printf("bitmap %.*s", (int)name_size, (const char *)image->bytes + names);
+            tree.whole = bitmap_content(image, table, entries);
+            g_array_append_val(view->trees, tree);
+        } else {
+            claim_bitmap(image, table, entries);
+        }
         offset = (names + name_size + 7) & ~UINT64_C(7);
+    }
+    if (!view) {
+        claim(image, BITMAPS, start, offset - start);
     }
 }
 
-/* Bitmaps that the header says are valid. */
-static void read_bitmaps(const Image *image, GuestView *view)
+/* What the extensions of the header name: claims it, or, with @view, reads it. Bitmaps are valid if the header says so.
+ */
+static void each_extension(const Image *image, GuestView *view)
 {
-    uint64_t at = get32(image, 100);
+    uint64_t at = get32(image, 100), end = UINT64_C(1) << image->cluster_bits;
+    bool bitmaps = get64(image, 88) & 1;
 
-    if (get32(image, 4) < 3 || !(get64(image, 88) & 1)) {
-        return;
-    }
-    while (at + 8 <= view->cluster_size && get32(image, at) != 0) {
-        if (get32(image, at) == 0x23852875) {
-            read_directory(image, view, get64(image, at + 24), get32(image, at + 8));
+    while (get32(image, 4) >= 3 && at + 8 <= end && get32(image, at) != 0) {
+        if (get32(image, at) == 0x23852875 && bitmaps) {
+            each_bitmap(image, view, get64(image, at + 24), get32(image, at + 8));
+        }
+        if (get32(image, at) == 0x0537be77 && !view) {
+            claim(image, ENCRYPTION, get64(image, at + 8), get64(image, at + 16));
         }
         at += 8 + ((get32(image, at + 4) + UINT64_C(7)) & ~UINT64_C(7));
     }
@@ -408,9 +442,10 @@ GuestView *guest_view_new(const uint8_t *bytes, uint64_t length)
     claim_refcounts(&image);
     claim_tree(&image, get64(&image, 40), get32(&image, 36));
     each_snapshot(&image, NULL);
+    each_extension(&image, NULL);
     read_tree(&image, view, g_strdup("the active disk"), get64(&image, 40), get32(&image, 36));
     each_snapshot(&image, view);
-    read_bitmaps(&image, view);
+    each_extension(&image, view);
 
     g_hash_table_unref(image.claims);
     g_free(image.cluster);

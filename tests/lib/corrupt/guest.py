@@ -106,6 +106,12 @@ def _structures(image):
     regions += [(offset, 8 * size) for _, offset, size in trees(image)]
     regions += [(snapshot.offset, min(snapshot.size, 1 << 16)) for snapshot in image.snapshots()]
     regions += [image.crypt_region() or (0, 0)]
+    _, size, offset = image.bitmaps_fields() or (0, 0, 0)
+    regions += [(offset, size)]
+    for bitmap in image.bitmaps():
+        data = [word & layout.BITMAP_OFFSET for word in image.words(bitmap.table_offset, bitmap.table_size)]
+        regions += [(bitmap.table_offset, 8 * bitmap.table_size)]
+        regions += [(offset, image.cluster_size) for offset in data if offset]
     found = collections.Counter()
     for offset, size in regions:
         end = min(offset + size, image.source.length)
