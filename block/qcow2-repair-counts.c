@@ -211,8 +211,8 @@ bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp)
             uint64_t leaked = stored > run.wanted ? stored - run.wanted : 0;
 
             leaked -= MIN(leaked, dropped); /* what the plan itself sets free is no loss */
-            if (leaked && refmap_get(r->metadata.refs, i) && !qcow2_repair_l2_tables_in(r, i)) {
-                continue; /* in use, by a structure that nothing shares: what is hidden is elsewhere */
+            if (leaked && qcow2_repair_in_use(r, i)) {
+                continue;
             }
             if (leaked && !refmap_add(r->wanted, i, 1, leaked)) {
                 return qcow2_repair_no_memory(errp);

@@ -13,7 +13,7 @@ static bool looks_leaked(const Qcow2Repair *r, uint64_t offset)
 {
     uint64_t cluster = offset >> r->header->cluster_bits, stored;
 
-    return cluster < r->file_clusters &&
+    return cluster < r->file_clusters && !qcow2_repair_in_use(r, cluster) &&
            (!qcow2_stored_count(r->check.stored, cluster, &stored) || stored > refmap_get(r->wanted, cluster));
 }
 

@@ -152,6 +152,11 @@ uint64_t qcow2_repair_l2_tables_in(const Qcow2Repair *r, uint64_t cluster)
     return i < n && tables[i].offset == offset ? tables[i].weight : 0;
 }
 
+bool qcow2_repair_in_use(const Qcow2Repair *r, uint64_t cluster)
+{
+    return refmap_get(r->metadata.refs, cluster) && !qcow2_repair_l2_tables_in(r, cluster);
+}
+
 bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster)
 {
     uint64_t size = r->header->cluster_size, offset = cluster * size;

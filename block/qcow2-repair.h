@@ -185,6 +185,9 @@ bool qcow2_repair_contested(const Qcow2Repair *r, uint64_t cluster, uint64_t met
 /* True where structures lie on one another, or data on structures. When all is planned. */
 bool qcow2_repair_structures_overlap(const Qcow2Repair *r);
 
+/* True where @cluster is in use by a structure that nothing shares: what is hidden is elsewhere. */
+bool qcow2_repair_in_use(const Qcow2Repair *r, uint64_t cluster);
+
 /* True where an L2 table at an odd place reaches into @cluster, whose words are then also its entries. */
 bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster);
 

@@ -391,10 +391,10 @@ static void each_extension(const Image *image, GuestView *view)
     bool bitmaps = get64(image, 88) & 1;
 
     while (get32(image, 4) >= 3 && at + 8 <= end && get32(image, at) != 0) {
-        if (get32(image, at) == 0x23852875 && bitmaps) {
+        if (get32(image, at) == 0x23852875 && get32(image, at + 4) == 24 && bitmaps) {
             each_bitmap(image, view, get64(image, at + 24), get32(image, at + 8));
         }
-        if (get32(image, at) == 0x0537be77 && !view) {
+        if (get32(image, at) == 0x0537be77 && get32(image, at + 4) == 16 && !view) {
             claim(image, ENCRYPTION, get64(image, at + 8), get64(image, at + 16));
         }
         at += 8 + ((get32(image, at + 4) + UINT64_C(7)) & ~UINT64_C(7));
