@@ -200,6 +200,8 @@ static uint64_t find_in_use_end(const Qcow2Repair *r)
 
 bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp)
 {
+    /* nothing is lowered where leaks are not to be repaired at all */
+    bool may_lower_used = qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
     Qcow2CountRun run;
 
     r->in_use_end = find_in_use_end(r);
@@ -211,7 +213,7 @@ bool qcow2_repair_keep_leaks(Qcow2Repair *r, GError **errp)
             uint64_t leaked = stored > run.wanted ? stored - run.wanted : 0;
 
             leaked -= MIN(leaked, dropped); /* what the plan itself sets free is no loss */
-            if (leaked && qcow2_repair_in_use(r, i)) {
+            if (leaked && may_lower_used && qcow2_repair_in_use(r, i)) {
                 continue;
             }
             if (leaked && !refmap_add(r->wanted, i, 1, leaked)) {
@@ -298,7 +300,7 @@ static bool find_inside(const Qcow2Repair *r, uint64_t n, bool reuse, uint64_t *
 {
     /* a last cluster that is not whole is as good as one behind the end */
     uint64_t whole = r->image->source->length >> r->header->cluster_bits;
-    uint64_t at = *first;
+    uint64_t start = *first, at = start;
 
     while (at < whole && at - *first < n) {
         uint64_t next;
@@ -310,7 +312,7 @@ static bool find_inside(const Qcow2Repair *r, uint64_t n, bool reuse, uint64_t *
         }
     }
     if (at - *first < n) {
-        *first = MIN(*first, whole);
+        *first = MAX(start, MIN(*first, whole));
         return false;
     }
     return true;

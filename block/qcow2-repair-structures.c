@@ -303,6 +303,16 @@ static void bound_by_slots(Qcow2Repair *r, const Qcow2Tables *tables)
     }
 }
 
+/* A table that is cut off must not go on in what is appended, or behind that: as zeros, it would seem to be whole. */
+static void bound_by_region(Qcow2Repair *r, uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+
+    if (size && (!add_u64(offset, size, &end) || end > r->image->source->length)) {
+        r->append_end = MIN(r->append_end, MAX(offset >> r->header->cluster_bits, 1) - 1);
+    }
+}
+
 /* But for refcount table and blocks: entries that lead out of the file are not used any more. */
 static void bound_by_regions(Qcow2Repair *r)
 {
@@ -310,19 +320,19 @@ static void bound_by_regions(Qcow2Repair *r)
     const Qcow2Extensions *e = &r->image->extensions;
     const GArray *snapshots = r->check.snapshots.items;
 
-    bound_append(r, h->l1_table_offset, UINT64_C(8) * h->l1_size, &r->append_end);
-    bound_append(r, h->snapshots_offset, r->check.snapshots.table_length, &r->append_end);
-    bound_append(r, e->crypt_header_offset, e->crypt_header_length, &r->append_end);
-    bound_append(r, e->bitmap_directory_offset, e->bitmap_directory_size, &r->append_end);
+    bound_by_region(r, h->l1_table_offset, UINT64_C(8) * h->l1_size);
+    bound_by_region(r, h->snapshots_offset, r->check.snapshots.table_length);
+    bound_by_region(r, e->crypt_header_offset, e->crypt_header_length);
+    bound_by_region(r, e->bitmap_directory_offset, e->bitmap_directory_size);
     for (guint i = 0; i < snapshots->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
 
-        bound_append(r, s->l1_table_offset, UINT64_C(8) * s->l1_size, &r->append_end);
+        bound_by_region(r, s->l1_table_offset, UINT64_C(8) * s->l1_size);
     }
     for (guint i = 0; e->has_bitmaps && i < r->check.bitmaps.items->len; i++) {
         const Qcow2Bitmap *b = &g_array_index(r->check.bitmaps.items, Qcow2Bitmap, i);
 
-        bound_append(r, b->table_offset, UINT64_C(8) * b->table_size, &r->append_end);
+        bound_by_region(r, b->table_offset, UINT64_C(8) * b->table_size);
     }
 }
 
@@ -334,10 +344,10 @@ bool qcow2_repair_find_append_end(Qcow2Repair *r, GError **errp)
     Qcow2TableVisitor visitor = {.visit = visit_bounds, .states = states};
 
     r->append_end = UINT64_MAX;
+    bound_by_regions(r);
     if (!seen[QCOW2_FINDING_REGION_BEYOND_END] && !seen[QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS]) {
         return true;
     }
-    bound_by_regions(r);
     bound_by_slots(r, r->check.steps.l1_tables);
     bound_by_slots(r, r->check.steps.bitmap_tables);
     if (qcow2_has_data_file(r->header)) {
