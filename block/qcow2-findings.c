@@ -349,12 +349,15 @@ void qcow2_report_summary(const Qcow2Report *report)
     }
 }
 
-void qcow2_report_discarded(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n, const char *format, ...)
+void qcow2_report_discarded(Qcow2Report *report, const Qcow2Finding *finding, uint64_t n, const char *format, ...)
 {
     va_list args;
 
     report->corruptions += n;
-    report->seen[kind] += n;
+    report->seen[finding->kind] += n;
+    if (report->collector) {
+        qcow2_collector_add(report->collector, finding);
+    }
     if (report->messages) {
         va_start(args, format);
         vfprintf(report->messages, format, args);

@@ -71,8 +71,8 @@ void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64
 /* Writes a line that says how many messages were left out; nothing where there are none. */
 void qcow2_report_summary(const Qcow2Report *report);
 
-/* Counts @n corruptions of @kind that a repair sets right by giving something up, and writes the message. */
-void qcow2_report_discarded(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n, const char *format, ...)
+/* Counts @n corruptions that a repair of @finding sets right by giving something up, and writes the message. */
+void qcow2_report_discarded(Qcow2Report *report, const Qcow2Finding *finding, uint64_t n, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
 
 /* Notes that something could not be examined, with the reason @error (an errno value, positive). */

@@ -17,6 +17,29 @@ static bool looks_leaked(const Qcow2Repair *r, uint64_t offset)
            (!qcow2_stored_count(r->check.stored, cluster, &stored) || stored > refmap_get(r->wanted, cluster));
 }
 
+/* What leaks, or may, as counts are not known. */
+static bool anything_leaked(const Qcow2Repair *r)
+{
+    return r->check.report.leaks || r->check.report.check_errors;
+}
+
+/* What looks like an entry and was not read counts where what it refers to is not in use. */
+bool qcow2_repair_snapshot_hidden(const Qcow2Repair *r)
+{
+    g_autoptr(GArray) l1_tables = NULL;
+
+    if (!anything_leaked(r)) {
+        return false;
+    }
+    l1_tables = qcow2_snapshots_hidden(r->image->source, r->header, &r->check.snapshots);
+    for (guint i = 0; i < l1_tables->len; i++) {
+        if (looks_leaked(r, g_array_index(l1_tables, uint64_t, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool snapshot_lost(const Qcow2Repair *r)
 {
     const Qcow2Snapshots *snapshots = &r->check.snapshots;
@@ -28,17 +51,12 @@ static bool snapshot_lost(const Qcow2Repair *r)
             return true;
         }
     }
-    return qcow2_repair_snapshot_behind(r);
-}
-
-bool qcow2_repair_snapshot_behind(const Qcow2Repair *r)
-{
-    return r->check.snapshots.behind_l1 && looks_leaked(r, r->check.snapshots.behind_l1);
+    return r->snapshot_hidden;
 }
 
 const char *qcow2_repair_lost(const Qcow2Repair *r)
 {
-    if (!r->check.report.leaks && !r->check.report.check_errors) {
+    if (!anything_leaked(r)) {
         return NULL;
     }
     if ((r->header->autoclear_features & QCOW2_AUTOCLEAR_BITMAPS) && !r->image->extensions.has_bitmaps) {

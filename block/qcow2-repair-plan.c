@@ -117,14 +117,14 @@ bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r)
     return seen_any(r, MAY_HIDE);
 }
 
-/* True where a cluster in use has a count that is too low and that is 0, or is not. */
-static bool any_too_low(const Qcow2Repair *r, bool zero)
+/* True where a cluster in use has a count of 0. */
+static bool any_zero(const Qcow2Repair *r)
 {
     Qcow2CountRun run;
 
     for (uint64_t at = 0; seen(r, QCOW2_FINDING_REFCOUNT_TOO_LOW) && qcow2_repair_next_run(r, at, &run);
          at = run.first + run.n) {
-        if (run.known && run.stored < run.wanted && !run.stored == zero) {
+        if (run.known && !run.stored) {
             return true;
         }
     }
@@ -134,8 +134,7 @@ static bool any_too_low(const Qcow2Repair *r, bool zero)
 /* Counts that nobody could write, or blocks that cannot be used: what the stock tool makes all blocks anew for. */
 static bool blocks_broken(const Qcow2Repair *r)
 {
-    return seen_any(r, BLOCKS_UNUSABLE & ~QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE)) ||
-           any_too_low(r, true);
+    return seen_any(r, BLOCKS_UNUSABLE & ~QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE)) || any_zero(r);
 }
 
 /* True where refcount blocks and their table may change for one of @kinds. */
@@ -199,23 +198,14 @@ static bool begin_rebuild(Qcow2Repair *r, GError **errp)
     return qcow2_repair_begin_rebuild(r, errp);
 }
 
-/*
- * Two that use a cluster which is counted once: where one of them was meant to use another cluster, that now looks
- * leaked. Where the count is raised, both are taken for right, as the stock tool does.
- */
-static bool stays_cross_linked(const Qcow2Repair *r)
-{
-    return !r->may_raise && any_too_low(r, false);
-}
-
 static bool plan_leaks_to_keep(Qcow2Repair *r, GError **errp)
 {
     bool careful = !r->options->free_lost;
 
+    r->snapshot_hidden = careful && qcow2_repair_snapshot_hidden(r);
     r->lost = careful ? qcow2_repair_lost(r) : NULL;
-    r->snapshot_behind = careful && qcow2_repair_snapshot_behind(r);
-    r->keep_leaks = r->lost || (careful && (qcow2_repair_may_hide_clusters(r) || stays_cross_linked(r))) ||
-                    !qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
+    r->keep_leaks =
+        r->lost || (careful && qcow2_repair_may_hide_clusters(r)) || !qcow2_repair_wants(r, QCOW2_FINDING_LEAK);
     return !r->keep_leaks || qcow2_repair_keep_leaks(r, errp);
 }
 

@@ -33,7 +33,10 @@ static bool snapshots_wrong(const Qcow2Repair *r)
     bool wrong = false;
 
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        wrong |= r->check.report.seen[kinds[i]] && qcow2_repair_wants(r, kinds[i]);
+        if (r->check.report.seen[kinds[i]] && !qcow2_repair_wants(r, kinds[i])) {
+            return false; /* a new table would not have what is wrong with the old one */
+        }
+        wrong |= r->check.report.seen[kinds[i]] != 0;
     }
     return wrong && r->check.snapshots.complete;
 }
@@ -137,10 +140,10 @@ bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp)
     if (!snapshots_wrong(r)) {
         return true;
     }
-    if (!r->check.snapshots.there) {
+    if (!r->check.snapshots.there && r->check.report.leaks && !r->options->free_lost) {
         return leave(r, "is cut off, or not where the header says");
     }
-    if (r->snapshot_behind) {
+    if (r->snapshot_hidden) {
         return leave(r, "has traces of a snapshot that is lost");
     }
     for (guint i = 0; i < snapshots->len; i++) {

@@ -81,7 +81,7 @@ typedef struct Qcow2Repair {
     bool may_lower;       /* and too high */
     bool keep_leaks;      /* clusters stay leaked, for a fault that remains, or: */
     const char *lost;     /* for something that was lost; NULL: nothing */
-    bool snapshot_behind; /* a snapshot, of which there is a trace behind the last entry of the snapshot table */
+    bool snapshot_hidden; /* that is a snapshot, of which a new table would have no trace */
     bool rebuild;         /* refcount table and blocks are made anew */
     uint64_t leaks_kept;  /* clusters */
     bool no_place;        /* for what must be written anew */
@@ -143,8 +143,8 @@ bool qcow2_repair_may_hide_clusters(const Qcow2Repair *r);
 /* What may be in leaked clusters although there is no fault that tells so, as a phrase; NULL: nothing. */
 const char *qcow2_repair_lost(const Qcow2Repair *r);
 
-/* True where there is such a trace behind the last entry of the snapshot table. */
-bool qcow2_repair_snapshot_behind(const Qcow2Repair *r);
+/* True where there is such a trace in the snapshot table that a new table would not have. */
+bool qcow2_repair_snapshot_hidden(const Qcow2Repair *r);
 
 /*
  * Plans the repair of @image, then that of what it makes of the image, and so on until nothing is left to do:

@@ -11,6 +11,7 @@
 
 #include "block/qcow2-format.h"
 #include "util/number.h"
+#include "util/search.h"
 
 #define MAX_TABLE_SPAN INT32_MAX /* bytes of the file between the first entry and the end of the last */
 #define READ_AHEAD     16384     /* bytes; entries are small, and most tables have few */
@@ -128,29 +129,33 @@ static bool repairing(const TableReader *r, ImageCheckFindingKind kind)
 static void report_too_big(TableReader *r, uint32_t i, uint64_t offset)
 {
     uint32_t left = r->header->nb_snapshots - i;
+    Qcow2Finding finding = {QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, {left}, .place = entry_word(offset, 0)};
 
-    if (repairing(r, QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG)) {
-        qcow2_report_discarded(r->report, QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, left,
+    if (repairing(r, finding.kind)) {
+        qcow2_report_discarded(r->report, &finding, left,
                                "Discarding %" PRIu32 " overhanging snapshots (snapshot table is too big)\n", left);
         return;
     }
-    qcow2_report(r->report,
-                 &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, {left}, .place = entry_word(offset, 0)});
+    qcow2_report(r->report, &finding);
     qcow2_report_failure(r->report, EFBIG);
 }
 
 static void report_extra(TableReader *r, uint32_t i, uint64_t offset, uint32_t extra)
 {
-    if (!r->unfinished && repairing(r, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE)) {
-        qcow2_report_discarded(r->report, QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE, 1,
+    Qcow2Finding finding = {
+        QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
+        {i},
+        .place = entry_word(offset, offsetof(Qcow2DiskSnapshot, extra_data_size)),
+    };
+
+    if (!r->unfinished && repairing(r, finding.kind)) {
+        qcow2_report_discarded(r->report, &finding, 1,
                                "Discarding too much extra metadata in snapshot table entry %" PRIu32 " (%" PRIu32
                                " > %d)\n",
                                i, extra, QCOW2_MAX_SNAPSHOT_EXTRA);
         return;
     }
-    qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
-                                            {i},
-                                            .place = entry_word(offset, offsetof(Qcow2DiskSnapshot, extra_data_size))});
+    qcow2_report(r->report, &finding);
     qcow2_report_failure(r->report, EFBIG);
 }
 
@@ -320,6 +325,13 @@ static bool read_entry(TableReader *r, uint32_t i)
     return true;
 }
 
+static Qcow2Finding too_many_snapshots(const Qcow2HeaderFields *h)
+{
+    return (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
+                          {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS},
+                          .place = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))};
+}
+
 /* Spec check-behaviour 3.1, step 3. False when there is no table to be read. */
 static bool check_pointer(TableReader *r)
 {
@@ -330,9 +342,9 @@ static bool check_pointer(TableReader *r)
         r->doubtful = true;
     }
     if (r->doubtful && !repairing(r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
-        qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
-                                                {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS},
-                                                .place = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))});
+        Qcow2Finding finding = too_many_snapshots(h);
+
+        qcow2_report(r->report, &finding);
         qcow2_report_failure(r->report, EFBIG);
     }
     if (h->snapshots_offset % h->cluster_size ||
@@ -414,13 +426,13 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
     snapshots->complete = n > 0 && !r.unfinished;
     if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS && repairing(&r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
         uint32_t left = h->nb_snapshots - snapshots->items->len;
+        Qcow2Finding finding = too_many_snapshots(h);
 
-        qcow2_report_discarded(report, QCOW2_FINDING_SNAPSHOTS_TOO_MANY, left,
-                               "Discarding %" PRIu32 " overhanging snapshots\n", left);
+        qcow2_report_discarded(report, &finding, left, "Discarding %" PRIu32 " overhanging snapshots\n", left);
     }
 
     snapshots->there = is_there(snapshots, source->length);
-    if (!snapshots->there || snapshots->behind_l1) { /* it may be left as it is */
+    if (snapshots->behind_l1) { /* it may be left as it is */
         report->repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
     }
     for (uint32_t i = 0; h->version >= 3 && i < snapshots->items->len; i++) {
@@ -433,6 +445,34 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
             qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_INCOMPLETE, {i}, .place = place});
         }
     }
+}
+
+static bool was_read(const Qcow2Snapshots *snapshots, uint64_t at)
+{
+    size_t i = ARRAY_FIRST_NOT_BELOW(snapshots->items, Qcow2Snapshot, entry_offset, at);
+
+    return i < snapshots->items->len && g_array_index(snapshots->items, Qcow2Snapshot, i).entry_offset == at;
+}
+
+GArray *qcow2_snapshots_hidden(BlockSource *source, const Qcow2HeaderFields *h, const Qcow2Snapshots *snapshots)
+{
+    TableReader r = {.source = source, .header = h, .window = g_byte_array_new()};
+    GArray *hidden = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    uint64_t end = h->snapshots_offset + MIN(snapshots->table_length, QCOW2_MAX_SNAPSHOT_TABLE_BYTES);
+    Qcow2Snapshot s;
+
+    if (h->snapshots_offset == 0 || h->snapshots_offset >= source->length || h->snapshots_offset % h->cluster_size) {
+        end = 0;
+    } else if (snapshots->items->len == h->nb_snapshots) {
+        align_up_u64(MAX(end, h->snapshots_offset + 1), h->cluster_size, &end); /* others are too many, and known */
+    }
+    for (uint64_t at = h->snapshots_offset; at < MIN(end, source->length); at += QCOW2_SNAPSHOT_ALIGNMENT) {
+        if (is_entry(&r, at) && !was_read(snapshots, at) && parse_fixed(&r, at, &s)) {
+            g_array_append_val(hidden, s.l1_table_offset);
+        }
+    }
+    g_byte_array_unref(r.window);
+    return hidden;
 }
 
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots)
