@@ -86,34 +86,46 @@ static bool visit_unaligned(void *state, const Qcow2TableRef *table, const uint8
 {
     Qcow2EntrySearch *s = state;
 
-    if (!qcow2_repair_table_writable(s->r, table->offset, table->weight) ||
-        qcow2_repair_read_by_guest(s->r, table->offset >> s->r->header->cluster_bits)) {
-        return true;
-    }
     for (guint i = 0; i < contents->faults->len; i++) {
         const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
 
         if (fault->kind == QCOW2_FINDING_PREALLOCATED_UNALIGNED) {
             Qcow2EntryEdit edit = qcow2_repair_entry(s->r, table, bytes, extent_of(contents, fault->index));
 
+            edit.writable = qcow2_repair_table_writable(s->r, table->offset, table->weight);
             g_array_append_val(s->found, edit);
         }
     }
     return true;
 }
 
-bool qcow2_repair_find_zeroed(Qcow2Repair *r, GError **errp)
+bool qcow2_repair_find_zeroed(Qcow2Repair *r, bool *all_writable, GError **errp)
 {
+    *all_writable = true;
     r->zeroed = qcow2_repair_search_entries(r, visit_unaligned, errp);
-    if (!r->zeroed) {
-        return false;
+    for (guint i = 0; r->zeroed && i < r->zeroed->len; i++) {
+        *all_writable &= g_array_index(r->zeroed, Qcow2EntryEdit, i).writable;
     }
-    for (guint i = 0; i < r->zeroed->len && !qcow2_has_data_file(r->header); i++) {
-        const Qcow2EntryEdit *e = &g_array_index(r->zeroed, Qcow2EntryEdit, i);
+    return r->zeroed != NULL;
+}
 
-        if (!qcow2_repair_drop(r, e->offset, e->length, e->weight, errp)) {
+bool qcow2_repair_choose_zeroed(Qcow2Repair *r, GError **errp)
+{
+    guint kept = 0;
+
+    for (guint i = 0; r->zeroed && i < r->zeroed->len; i++) {
+        Qcow2EntryEdit e = g_array_index(r->zeroed, Qcow2EntryEdit, i);
+
+        if (!e.writable || qcow2_repair_read_by_guest(r, e.table >> r->header->cluster_bits)) {
+            continue;
+        }
+        g_array_index(r->zeroed, Qcow2EntryEdit, kept++) = e;
+        if (!qcow2_has_data_file(r->header) && !qcow2_repair_drop(r, e.offset, e.length, e.weight, errp)) {
             return false;
         }
+    }
+    if (r->zeroed) {
+        g_array_set_size(r->zeroed, kept);
     }
     return true;
 }

@@ -334,6 +334,23 @@ static bool header_in_table(const Qcow2HeaderFields *h)
            (h->l1_size && h->l1_table_offset < h->cluster_size) || h->refcount_table_offset < h->cluster_size;
 }
 
+/* Before they are reported, so that none is said to be repaired that is in a table which is something else besides. */
+static bool look_for_zeroed(Qcow2Repair *r, GError **errp)
+{
+    uint64_t kind = QCOW2_FINDING_BIT(QCOW2_FINDING_PREALLOCATED_UNALIGNED);
+    bool all_writable;
+
+    if (!r->options->all || !qcow2_repair_wants(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) ||
+        !qcow2_walk_fault_bytes(r->check.walk)) {
+        return true;
+    }
+    if (!qcow2_repair_find_zeroed(r, &all_writable, errp)) {
+        return false;
+    }
+    r->check.report.repairing &= all_writable ? UINT64_MAX : ~kind;
+    return true;
+}
+
 /* Counts and reports, as a check does; what is repaired at once is reported so. */
 static bool look(Qcow2Repair *r, GError **errp)
 {
@@ -349,12 +366,9 @@ static bool look(Qcow2Repair *r, GError **errp)
     r->wanted = c->counting.refs;
     r->dropped = refmap_new(refmap_clusters(r->wanted));
     r->file_clusters = refmap_clusters(r->wanted);
-    if (!qcow2_repair_find_structures(r, errp) || !qcow2_check_report_structures(c, errp) ||
-        !qcow2_repair_find_contested(r, errp)) {
-        return false;
-    }
-    if (r->options->all && seen(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) &&
-        qcow2_repair_wants(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) && !qcow2_repair_find_zeroed(r, errp)) {
+    if (!qcow2_repair_find_structures(r, errp) || !look_for_zeroed(r, errp) ||
+        !qcow2_check_report_structures(c, errp) || !qcow2_repair_find_contested(r, errp) ||
+        !qcow2_repair_choose_zeroed(r, errp)) {
         return false;
     }
     qcow2_check_report_counts(c, &c->report);

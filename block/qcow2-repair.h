@@ -39,6 +39,8 @@ typedef struct Qcow2EntryEdit {
     uint32_t index;
     bool compressed;
 
+    bool writable; /* of one that is to be zeroed */
+
     /* of one whose data lies on metadata: */
     bool read;    /* a guest reads that */
     bool counted; /* and it is among the references that are counted */
@@ -330,8 +332,11 @@ void qcow2_repair_add_moved(Qcow2Repair *r);
 
 /* ---- entries ---- */
 
-/* Finds unaligned entries without data, which are to be zeroed. */
-bool qcow2_repair_find_zeroed(Qcow2Repair *r, GError **errp);
+/* Finds unaligned entries without data, and whether *@all_writable: the tables that they are in. */
+bool qcow2_repair_find_zeroed(Qcow2Repair *r, bool *all_writable, GError **errp);
+
+/* Those of them that are to be zeroed now. When contested entries are known. */
+bool qcow2_repair_choose_zeroed(Qcow2Repair *r, GError **errp);
 
 /* Adds their edits. */
 void qcow2_repair_add_zeroed(Qcow2Repair *r);
