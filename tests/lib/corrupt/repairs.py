@@ -32,8 +32,8 @@ CUT_OFF = b"The snapshot table is cut off"
 NEED_REBUILD = b"ERROR need to rebuild refcount structures"
 NOTHING = b"is said to be where the header is, and would be changed with it"
 # The stock tool makes all blocks anew for less, and then names all faults again and what it frees of the old ones.
-OTHER_TEXTS = (b"Rebuilding refcount structure", b"lies on metadata, and gets a copy", b"guest data lies on it, and it gets a copy",
-               b"cleared, as nothing needs it")
+OTHER_TEXTS = (b"Rebuilding refcount structure", b"lies on metadata, and gets a copy", b"No place for a copy",
+               b"guest data lies on it, and it gets a copy", b"cleared, as nothing needs it")
 FOUND = ("corruptions", "leaks", "check-errors")
 FIXED = ("corruptions-fixed", "leaks-fixed")
 LARGEST = 1 << 28  # bytes of data of an image that are compared
