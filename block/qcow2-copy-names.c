@@ -81,15 +81,16 @@ bool qcow2_copy_header(Qcow2Copy *copy)
         return true;
     }
     memcpy(from, part, held); /* an extension may go on in the zeros behind the end */
-    memcpy(to, from, h->header_length);
-    while (qcow2_next_extension(from, h->cluster_size, h, &at, &record)) {
-        copy_extension(copy, to, from, &record);
-    }
     if (h->backing_file_offset && h->backing_file_offset < held) {
         uint64_t size = MIN(h->backing_file_size, held - h->backing_file_offset);
 
         memcpy(to + h->backing_file_offset, from + h->backing_file_offset, size);
         scramble(copy, to, h->backing_file_offset, size);
+    }
+    /* over a name that is said to be in the same place */
+    memcpy(to, from, h->header_length);
+    while (qcow2_next_extension(from, h->cluster_size, h, &at, &record)) {
+        copy_extension(copy, to, from, &record);
     }
     if (copy->over_header && memcmp(from, to, held) != 0) {
         qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_HEADER, 0, held,
