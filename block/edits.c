@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "block/overlay.h"
+#include "util/number.h"
 
 #define SECTOR       512         /* bytes: the unit in which differences are looked for */
 #define MAX_FORESEEN (64u << 20) /* bytes that several edits write, kept to know what they make of them together */
@@ -47,6 +48,16 @@ void edits_free(Edits *edits)
 void edits_add(Edits *edits, EditPhase phase, const Edit *edit)
 {
     g_array_append_vals(edits->phases[phase], edit, 1);
+}
+
+void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t value)
+{
+    Edit word = *edit;
+
+    word.size = sizeof(value);
+    word.bytes = g_malloc(word.size);
+    store_be64(word.bytes, value);
+    edits_add(edits, phase, &word);
 }
 
 void edits_drop(Edits *edits, EditPhase phase)

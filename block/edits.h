@@ -68,6 +68,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Edits, edits_free)
 /* Adds a copy of @edit, whose bytes, if it has any, now belong to the list. */
 void edits_add(Edits *edits, EditPhase phase, const Edit *edit);
 
+/* Adds @edit, which sets the 8 bytes at its offset to @value, big-endian; its size and bytes are not looked at. */
+void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t value);
+
 /* The edits of @phase, in the order in which they were added. */
 const Edit *edits_of(const Edits *edits, EditPhase phase, size_t *n);
 

@@ -326,17 +326,13 @@ void qcow2_repair_add_moved(Qcow2Repair *r)
         const Qcow2EntryEdit *e = &g_array_index(r->moved, Qcow2EntryEdit, i);
         Edit edit = {
             .offset = entry_offset(r, e),
-            .size = 8,
             .structure = IMAGE_CHECK_STRUCTURE_L2,
             .why = qcow2_repair_why_moved(r),
             .count = 1,
             .what = "refer to the copy",
-            .bytes = g_malloc(8),
         };
+        bool off_header = header_changes && qcow2_repair_first_cluster(r, e) == 0;
 
-        store_be64(edit.bytes, moved_entry(r, e));
-        edits_add(r->edits,
-                  header_changes && qcow2_repair_first_cluster(r, e) == 0 ? EDIT_PHASE_OFF_HEADER : EDIT_PHASE_MOVE,
-                  &edit);
+        edits_add_word(r->edits, off_header ? EDIT_PHASE_OFF_HEADER : EDIT_PHASE_MOVE, &edit, moved_entry(r, e));
     }
 }

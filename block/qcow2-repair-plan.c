@@ -278,16 +278,13 @@ static void add_feature_word(Qcow2Repair *r, EditPhase phase, uint64_t offset, u
 {
     Edit edit = {
         .offset = offset,
-        .size = 8,
         .structure = IMAGE_CHECK_STRUCTURE_HEADER,
         .why = why,
         .count = 1,
         .what = what,
-        .bytes = g_malloc(8),
     };
 
-    store_be64(edit.bytes, value);
-    edits_add(r->edits, phase, &edit);
+    edits_add_word(r->edits, phase, &edit, value);
 }
 
 static void plan_header(Qcow2Repair *r)

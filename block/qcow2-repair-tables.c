@@ -18,7 +18,6 @@ typedef struct MovedTable {
     uint64_t offset;
     uint64_t to;
     uint64_t weight;
-    uint64_t active;
     bool stays; /* as it cannot be moved */
 } MovedTable;
 
@@ -65,7 +64,7 @@ static void collect_tables(Qcow2Repair *r)
 
             if (k < n && tables[k].offset == offset && qcow2_repair_sole_table(r, offset, tables[k].weight) &&
                 g_hash_table_add(seen, (gpointer)&tables[k].offset)) {
-                MovedTable table = {.offset = offset, .weight = tables[k].weight, .active = tables[k].active};
+                MovedTable table = {.offset = offset, .weight = tables[k].weight};
 
                 g_array_append_val(r->moved_tables, table);
             }
@@ -107,17 +106,15 @@ static void add_slot_edit(Qcow2Repair *r, MovedTable *table, uint64_t slot, uint
 {
     Edit edit = {
         .offset = slot,
-        .size = 8,
         .structure = IMAGE_CHECK_STRUCTURE_L1,
         .why = qcow2_repair_why_moved(r),
         .count = 1,
         .what = "refer to the copy",
-        .bytes = g_malloc(8),
     };
     uint64_t copied = active ? (table->weight == 1 ? QCOW2_OFLAG_COPIED : 0) : value & QCOW2_OFLAG_COPIED;
 
-    store_be64(edit.bytes, (value & ~(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED)) | table->to | copied);
-    edits_add(r->edits, EDIT_PHASE_MOVE, &edit);
+    edits_add_word(r->edits, EDIT_PHASE_MOVE, &edit,
+                   (value & ~(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED)) | table->to | copied);
 }
 
 /* Finds a place for a copy of @table. */

@@ -360,20 +360,16 @@ static bool check_pointer(TableReader *r)
     return h->nb_snapshots > 0;
 }
 
-/* The L1 table of what looks like another entry in the clusters of the table, behind the last one that is counted. */
-static uint64_t find_entry_behind(TableReader *r)
+/* True where something looks like another entry in the clusters of the table, behind the last one that is counted. */
+static bool any_entry_behind(TableReader *r)
 {
     const Qcow2HeaderFields *h = r->header;
     uint64_t start, end;
-    Qcow2Snapshot s;
 
-    if (r->doubtful || r->unfinished || h->snapshots_offset == 0 || h->snapshots_offset % h->cluster_size ||
-        !align_up_u64(r->at, QCOW2_SNAPSHOT_ALIGNMENT, &start) ||
-        !align_up_u64(MAX(r->at, h->snapshots_offset + 1), h->cluster_size, &end) ||
-        start + sizeof(Qcow2DiskSnapshot) > end) {
-        return 0;
-    }
-    return is_entry(r, start) && parse_fixed(r, start, &s) ? s.l1_table_offset : 0;
+    return r->snapshots->items->len == h->nb_snapshots && !r->doubtful && !r->unfinished && h->snapshots_offset != 0 &&
+           h->snapshots_offset % h->cluster_size == 0 && align_up_u64(r->at, QCOW2_SNAPSHOT_ALIGNMENT, &start) &&
+           align_up_u64(MAX(r->at, h->snapshots_offset + 1), h->cluster_size, &end) &&
+           start + sizeof(Qcow2DiskSnapshot) <= end && is_entry(r, start);
 }
 
 bool qcow2_snapshot_is_zeros(const Qcow2Snapshot *s)
@@ -412,7 +408,6 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
     snapshots->items = g_array_new(FALSE, FALSE, sizeof(Qcow2Snapshot));
     snapshots->table_length = 0;
     snapshots->complete = snapshots->there = false;
-    snapshots->behind_l1 = 0;
     g_array_set_clear_func(snapshots->items, clear_snapshot);
     if (!check_pointer(&r) && (h->nb_snapshots || !h->snapshots_offset)) {
         return;
@@ -421,7 +416,9 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
     for (uint32_t i = 0; i < n && read_entry(&r, i); i++) {
         continue;
     }
-    snapshots->behind_l1 = snapshots->items->len == h->nb_snapshots ? find_entry_behind(&r) : 0;
+    if (repairing(&r, QCOW2_FINDING_SNAPSHOT_INCOMPLETE) && any_entry_behind(&r)) { /* it may be left as it is */
+        report->repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
+    }
     g_byte_array_unref(r.window);
     snapshots->complete = n > 0 && !r.unfinished;
     if (h->nb_snapshots > QCOW2_MAX_SNAPSHOTS && repairing(&r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
@@ -432,9 +429,6 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
     }
 
     snapshots->there = is_there(snapshots, source->length);
-    if (snapshots->behind_l1) { /* it may be left as it is */
-        report->repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
-    }
     for (uint32_t i = 0; h->version >= 3 && i < snapshots->items->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 

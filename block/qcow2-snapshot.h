@@ -38,7 +38,6 @@ typedef struct Qcow2Snapshots {
     uint64_t table_length; /* bytes, from the first entry to the end of the last one's name; 0 = no table */
     bool complete;         /* all entries that can be kept are there, so that the table can be written anew */
     bool there;            /* all of it lies in the file, and it was not zeros that were read as entries */
-    uint64_t behind_l1;    /* L1 table of what looks like an entry behind the last one; 0: nothing does */
 } Qcow2Snapshots;
 
 /* Reads the table that @header points at and reports what is wrong with it. */
