@@ -15,7 +15,7 @@
 #include "block/memory-plan.h"
 #include "block/probe.h"
 #include "block/qcow2.h"
-#include "block/undo-rollback.h"
+#include "block/undo/rollback.h"
 #include "ui/check-many.h"
 #include "ui/check-files.h"
 #include "ui/check-options.h"

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "block/memory-plan.h"
-#include "block/qcow2-copy.h"
+#include "block/qcow2/metadump/copy.h"
 #include "ui/check-options.h"
 #include "ui/image-target.h"
 #include "ui/metadata-file.h"

@@ -5,8 +5,8 @@
  */
 #include "ui/rollback-command.h"
 
-#include "block/undo-rollback.h"
-#include "block/undo-verify.h"
+#include "block/undo/rollback.h"
+#include "block/undo/verify.h"
 #include "ui/check-output.h"
 
 static void print_json(const CheckOptions *options, const UndoRollback *rollback, uint64_t length)

@@ -2,8 +2,8 @@
  * How much memory reading may take: the one place where that is decided.
  *
  * Everything else that a check keeps follows from what the image really holds: counters as runs where they can be
- * (block/counters.h), tables as far as the file has them (block/qcow2-tables.h). Buffers for reads in flight are
- * what is free to be chosen, so they give way where the process may not have much memory.
+ * (block/clusters/counters.h), tables as far as the file has them (block/qcow2/load/tables.h). Buffers for reads in
+ * flight are what is free to be chosen, so they give way where the process may not have much memory.
  *
  * Thread safe.
  *

@@ -2,9 +2,9 @@
  * Repairing a qcow2 image.
  *
  * A repair is planned wholly in memory, from a check that has counted everything; nothing is written while it is
- * planned. The plan is a list of edits in phases (block/edits.h), in an order in which the image reads the same guest
- * data, and is no worse than before, wherever it is broken off. What cannot be repaired is left alone, and does not
- * stop the rest. What only comes to light by a repair is repaired too: a second one changes nothing.
+ * planned. The plan is a list of edits in phases (block/io/edits.h), in an order in which the image reads the same
+ * guest data, and is no worse than before, wherever it is broken off. What cannot be repaired is left alone, and does
+ * not stop the rest. What only comes to light by a repair is repaired too: a second one changes nothing.
  *
  * A clean image keeps every byte.
  *
@@ -16,7 +16,7 @@
 #define BLOCK_REPAIR_H
 
 #include "block/qcow2.h"
-#include "block/undo-file.h"
+#include "block/undo/file.h"
 
 typedef struct Qcow2RepairOptions {
     bool all;       /* repair all that can be; otherwise leaks, and COPIED flags where nothing else is wrong */
@@ -36,8 +36,8 @@ typedef struct Qcow2RepairResult {
 /*
  * Repairs @image, and checks it again if something was written. @image is as it was when it was opened, and of no more
  * use after a repair. Where there is no room for what the repair takes, nothing is changed, and the result is that of a
- * check, with @not_repaired. False and @errp set when memory is short or the repair was broken off; the image is then as
- * before, or as the phases that were completed have left it.
+ * check, with @not_repaired. False and @errp set when memory is short or the repair was broken off; the image is then
+ * as before, or as the phases that were completed have left it.
  */
 bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp);
 void qcow2_repair_result_clear(Qcow2RepairResult *result);

@@ -9,7 +9,7 @@
 #ifndef UI_CHECK_FILES_H
 #define UI_CHECK_FILES_H
 
-#include "block/undo-file.h"
+#include "block/undo/file.h"
 #include "ui/check-map.h"
 #include "ui/check-report.h"
 

@@ -7,7 +7,7 @@
 #define UI_REPAIR_COMMAND_H
 
 #include "block/qcow2.h"
-#include "block/undo-file.h"
+#include "block/undo/file.h"
 #include "ui/check-options.h"
 
 /*

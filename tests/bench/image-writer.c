@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "block/qcow2-format.h"
+#include "block/qcow2/format/format.h"
 
 #define MAX_HOST_CLUSTERS    INT32_MAX /* the stock tool refuses larger files */
 #define ALL_SUBCLUSTERS      UINT64_C(0xffffffff)

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "block/repair.h"
-#include "block/undo-rollback.h"
+#include "block/undo/rollback.h"
 #include "../unit/block/short-memory.h"
 #include "guest.h"
 #include "states.h"

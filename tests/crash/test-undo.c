@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "block/undo-file.h"
-#include "block/undo-rollback.h"
+#include "block/undo/file.h"
+#include "block/undo/rollback.h"
 #include "states.h"
 
 #define IMAGE     0u /* the disks */

@@ -9,7 +9,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/qcow2-header.h"
+#include "block/qcow2/format/header.h"
 #include "fuzz.h"
 
 #define SMALLEST sizeof(Qcow2DiskHeader)

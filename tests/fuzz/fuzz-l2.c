@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/qcow2-l2.h"
+#include "block/qcow2/format/l2.h"
 #include "fuzz.h"
 #include "util/number.h"
 

@@ -15,9 +15,9 @@
 #include <string.h>
 
 #include "../crash/guest.h"
-#include "block/qcow2-format.h"
+#include "block/qcow2/format/format.h"
 #include "block/repair.h"
-#include "block/undo-rollback.h"
+#include "block/undo/rollback.h"
 #include "fuzz.h"
 #include "util/number.h"
 

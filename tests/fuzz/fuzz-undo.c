@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "block/undo-rollback.h"
-#include "block/undo-verify.h"
+#include "block/undo/rollback.h"
+#include "block/undo/verify.h"
 #include "fuzz.h"
 #include "output.h"
 #include "undo-image.h"

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "block/qcow2-format.h"
+#include "block/qcow2/format/format.h"
 #include "random.h"
 
 #define MAX_LISTED 8 /* extensions, snapshots and bitmaps that are looked at */

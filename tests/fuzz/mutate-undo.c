@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/undo-format.h"
+#include "block/undo/format.h"
 #include "fuzz.h"
 #include "random.h"
 #include "undo-image.h"

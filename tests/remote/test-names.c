@@ -5,8 +5,8 @@
  */
 #include <glib.h>
 
-#include "block/http-range.h"
-#include "block/nbd-name.h"
+#include "block/io/http/range.h"
+#include "block/io/nbd/name.h"
 #include "block/source.h"
 
 static void assert_uri(const char *name, const char *uri)

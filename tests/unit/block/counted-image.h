@@ -6,7 +6,7 @@
 #ifndef TESTS_UNIT_BLOCK_COUNTED_IMAGE_H
 #define TESTS_UNIT_BLOCK_COUNTED_IMAGE_H
 
-#include "block/qcow2-users.h"
+#include "block/qcow2/inspect/users.h"
 
 typedef struct CountedImage {
     BlockSource *source;

@@ -6,9 +6,9 @@
 #ifndef TESTS_UNIT_BLOCK_DRIVER_H
 #define TESTS_UNIT_BLOCK_DRIVER_H
 
-#include "block/qcow2-l2.h"
-#include "block/qcow2-refcount.h"
-#include "block/qcow2-tables.h"
+#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/refcount-blocks.h"
+#include "block/qcow2/load/tables.h"
 #include "block/qcow2.h"
 
 static const Qcow2CheckOptions one_thread = {.workers = 1};

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "block/qcow2-findings.h"
+#include "block/qcow2/findings/kinds.h"
 
 typedef struct Messages {
     Qcow2Report report;

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "block/qcow2-bitmap.h"
+#include "block/qcow2/load/bitmap-directory.h"
 #include "bytes.h"
 #include "faults.h"
 

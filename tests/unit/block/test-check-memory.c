@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "block/qcow2-copy.h"
+#include "block/qcow2/metadump/copy.h"
 #include "block/qcow2.h"
 #include "short-memory.h"
 #include "seed-images.h"

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-collector.h"
+#include "block/qcow2/findings/collector.h"
 
 #define CLUSTER UINT64_C(0x10000)
 

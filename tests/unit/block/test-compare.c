@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-compare.h"
+#include "block/qcow2/check/compare.h"
 #include "bytes.h"
 #include "driver.h"
 #include "messages.h"

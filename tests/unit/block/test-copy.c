@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-copy.h"
+#include "block/qcow2/metadump/copy.h"
 
 #include "faults.h"
 #include "small-image.h"

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "block/qcow2-count.h"
+#include "block/qcow2/check/count.h"
 #include "messages.h"
 
 #define CLUSTER UINT64_C(65536)

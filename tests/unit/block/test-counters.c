@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/counters.h"
+#include "block/clusters/counters.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Counters, counters_clear)
 

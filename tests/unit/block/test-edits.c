@@ -3,14 +3,14 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/edits.h"
+#include "block/io/edits.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "block/undo-reader.h"
-#include "block/undo-rollback.h"
+#include "block/undo/reader.h"
+#include "block/undo/rollback.h"
 
 #define SIZE  4096
 #define LIMIT 8192

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "block/file-io.h"
+#include "block/io/file-io.h"
 
 #define LENGTH 8192u /* of the file, bytes */
 

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/holes.h"
+#include "block/io/holes.h"
 
 #define KIB UINT64_C(1024)
 #define GIB (KIB * KIB * KIB)

@@ -3,11 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-lookup.h"
+#include "block/qcow2/inspect/lookup.h"
 
 #include <errno.h>
 
-#include "block/qcow2-roles.h"
+#include "block/qcow2/inspect/roles.h"
 #include "counted-image.h"
 #include "faults.h"
 #include "small-image.h"

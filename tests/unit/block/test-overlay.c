@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/overlay.h"
+#include "block/io/overlay.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,12 +3,12 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-plausible.h"
+#include "block/qcow2/inspect/plausible.h"
 
 #include <glib.h>
 #include <string.h>
 
-#include "block/qcow2-format.h"
+#include "block/qcow2/format/format.h"
 
 #define CLUSTER UINT64_C(4096)
 #define LENGTH  (UINT64_C(1) << 30)

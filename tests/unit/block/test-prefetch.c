@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/prefetch.h"
+#include "block/io/prefetch.h"
 
 #define LENGTH  (8u << 20)
 #define RANGE   4096u

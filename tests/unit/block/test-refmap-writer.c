@@ -5,7 +5,7 @@
  */
 #include <glib.h>
 
-#include "block/refmap.h"
+#include "block/clusters/refmap.h"
 
 #define CLUSTERS (5u * COUNTERS_PER_PIECE / 2)
 #define THREADS  4

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/refmap.h"
+#include "block/clusters/refmap.h"
 
 /* Nothing is counted in a new map, and nothing is in it. */
 static void test_empty(void)

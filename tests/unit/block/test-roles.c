@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-roles.h"
+#include "block/qcow2/inspect/roles.h"
 
 #include "counted-image.h"
 #include "small-image.h"

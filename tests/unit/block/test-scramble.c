@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-scramble.h"
+#include "block/qcow2/metadump/scramble.h"
 
 #include <glib.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-snapshot.h"
+#include "block/qcow2/load/snapshot-table.h"
 #include "bytes.h"
 #include "faults.h"
 #include "messages.h"

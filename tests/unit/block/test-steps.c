@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-steps.h"
+#include "block/qcow2/check/metadata-regions.h"
 
 #include "driver.h"
 

@@ -6,9 +6,9 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "block/undo-file.h"
-#include "block/undo-format.h"
-#include "block/undo-rollback.h"
+#include "block/undo/file.h"
+#include "block/undo/format.h"
+#include "block/undo/rollback.h"
 #include "faults.h"
 
 #define LENGTH 10000u  /* of the image, no multiple of a sector */

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2-users.h"
+#include "block/qcow2/inspect/users.h"
 
 #include "counted-image.h"
 #include "small-image.h"

@@ -1,0 +1,63 @@
+/*
+ * One connection to an NBD server, with many requests in flight.
+ *
+ * Any number of threads may use a connection at once. Each brings a queue of its own, in which the connection puts
+ * the thread's reads once they are complete. There is no thread behind it: of those that wait, one watches the
+ * socket for all. A connection that one thread has for itself costs no switch of threads.
+ *
+ * Time-outs, loss and reconnection: see block/remote.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_IO_NBD_CONNECTION_H
+#define BLOCK_IO_NBD_CONNECTION_H
+
+#include "block/io/nbd/handle.h"
+#include "block/remote.h"
+
+typedef struct NbdConnection NbdConnection;
+
+/* What all connections to one export have in common; outlives them. */
+typedef struct NbdExport {
+    char *name; /* as the user gave it */
+    char *uri;
+    RemoteOptions options;
+    unsigned connect_ms;      /* how long a connection may take */
+    unsigned silence_seconds; /* how long an answer may be silent */
+    int failure_told;         /* atomic */
+} NbdExport;
+
+/*
+ * Connects within @connect_ms milliseconds. NULL and @errp set on failure; the message is what follows the colon in
+ * "Could not open 'NAME': ".
+ */
+NbdConnection *nbd_connection_new(NbdExport *nbd_export, unsigned connect_ms, GError **errp);
+void nbd_connection_free(NbdConnection *connection);
+
+const NbdLimits *nbd_connection_limits(const NbdConnection *connection);
+
+/* Whether the server wants more than one connection of a client. */
+bool nbd_connection_allows_more(const NbdConnection *connection);
+
+/* Starts reading for @request. It comes to @done when it is complete, which may be at once. */
+void nbd_connection_submit(NbdConnection *connection, GQueue *done, BlockRequest *request);
+
+/* Waits until there is something in @done, and takes it out. Something of it must be in flight. */
+BlockRequest *nbd_connection_wait(NbdConnection *connection, GQueue *done);
+
+typedef enum NbdChange {
+    NBD_WRITE,
+    NBD_WRITE_FUA, /* on disk when it is done; NBD_CAN_FUA is needed */
+    NBD_TRIM,      /* NBD_CAN_TRIM is needed */
+    NBD_FLUSH      /* NBD_CAN_FLUSH is needed; offset and size are 0 */
+} NbdChange;
+
+/*
+ * Makes a change and waits until it is done; 0 or a negative errno value. Offset and size are aligned as the server
+ * wants it, or reach to its end. If the connection is lost while there is something that was written and not flushed,
+ * all fails from then on: nobody knows whether it survived.
+ */
+int nbd_connection_change(NbdConnection *connection, NbdChange change, const void *bytes, uint64_t offset,
+                          uint64_t size);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * A block source over an export of an NBD server: see block/remote.h.
+ *
+ * Where the server allows it, each reader has a connection of its own, so that threads do not meet. The first reader,
+ * those beyond MAX_CONNECTIONS, and plain reads share the first connection.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/remote.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block/io/nbd/connection.h"
+#include "block/io/nbd/name.h"
+#include "util/number.h"
+
+#define MAX_CONNECTIONS 8
+#define MAX_WRITE       (32u << 20) /* bytes at once, multiples of any alignment; as long as others need for theirs */
+#define MAX_TRIM        (1u << 30)
+#define MAX_IN_FLIGHT   64 /* on a connection; servers work on 16 or so at a time, and have the next at hand */
+
+/*
+ * How long further connections may take, in milliseconds at least, and as a multiple of what the first one took: a
+ * server that takes no more of them than it has may keep the next one waiting for ever.
+ */
+#define MIN_FURTHER_MS 1000
+#define FURTHER_FACTOR 4
+
+typedef struct NbdSource {
+    BlockSource base;
+    NbdExport nbd_export;
+    NbdConnection *first;
+    unsigned further_ms;
+    int connections; /* atomic; those being made included */
+    int no_more;     /* atomic; the server took no further connection */
+} NbdSource;
+
+typedef struct NbdReader {
+    BlockReader base;
+    NbdConnection *connection;
+    GQueue done;
+} NbdReader;
+
+/* A connection that could not be made again is the end of the source, whatever others can still do. */
+static void note_loss(BlockSource *source)
+{
+    if (g_atomic_int_get(&((NbdSource *)source)->nbd_export.failure_told)) {
+        g_atomic_int_set(&source->lost, 1);
+    }
+}
+
+/* ---- readers ---- */
+
+static bool reader_submit(BlockReader *base, BlockRequest *request)
+{
+    NbdReader *reader = (NbdReader *)base;
+
+    nbd_connection_submit(reader->connection, &reader->done, request);
+    return false;
+}
+
+static BlockRequest *reader_wait(BlockReader *base)
+{
+    NbdReader *reader = (NbdReader *)base;
+
+    BlockRequest *request = nbd_connection_wait(reader->connection, &reader->done);
+
+    note_loss(base->source);
+    return request;
+}
+
+static void reader_close(BlockReader *base)
+{
+    NbdReader *reader = (NbdReader *)base;
+
+    if (reader->connection != ((NbdSource *)base->source)->first) {
+        nbd_connection_free(reader->connection);
+    }
+    g_free(reader);
+}
+
+static const BlockReaderOps reader_ops = {.submit = reader_submit, .wait = reader_wait, .close = reader_close};
+
+/* A connection for one more reader: a new one, if that can be had, or else the first. */
+static NbdConnection *connection_for_reader(NbdSource *nbd)
+{
+    NbdConnection *connection;
+    int before;
+
+    if (!nbd_connection_allows_more(nbd->first) || g_atomic_int_get(&nbd->no_more)) {
+        return nbd->first;
+    }
+    before = g_atomic_int_add(&nbd->connections, 1);
+    if (before == 0 || before >= MAX_CONNECTIONS) {
+        return nbd->first;
+    }
+    connection = nbd_connection_new(&nbd->nbd_export, nbd->further_ms, NULL);
+    if (!connection) {
+        g_atomic_int_set(&nbd->no_more, 1);
+        return nbd->first;
+    }
+    return connection;
+}
+
+static BlockReader *nbd_reader_new(BlockSource *source)
+{
+    NbdReader *reader = g_new0(NbdReader, 1);
+
+    __atomic_store_n(&source->reader, "nbd", __ATOMIC_RELAXED);
+    *reader = (NbdReader){
+        .base = {.ops = &reader_ops, .source = source, .max_in_flight = MAX_IN_FLIGHT},
+        .connection = connection_for_reader((NbdSource *)source),
+    };
+    return &reader->base;
+}
+
+/* ---- the source ---- */
+
+static ssize_t nbd_read_at(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    NbdSource *nbd = (NbdSource *)source;
+    BlockRequest request = {.offset = offset, .size = size, .buffer = buffer};
+    GQueue done = G_QUEUE_INIT;
+
+    nbd_connection_submit(nbd->first, &done, &request);
+    nbd_connection_wait(nbd->first, &done);
+    note_loss(source);
+    return request.error ? request.error : (ssize_t)size;
+}
+
+/* The aligned range around what is to be written, with what it has now where that is not to be replaced. */
+static int write_around(NbdSource *nbd, NbdChange how, const void *buffer, size_t size, uint64_t offset)
+{
+    const NbdLimits *limits = nbd_connection_limits(nbd->first);
+    uint64_t start = offset - offset % limits->alignment;
+    uint64_t end = DIV_ROUND_UP(offset + size, limits->alignment) * limits->alignment;
+    size_t aligned = MIN(end, limits->length) - start;
+    g_autofree char *bounce = g_try_malloc(aligned);
+    int failure = bounce ? 0 : -ENOMEM;
+
+    if (failure == 0) {
+        failure = block_source_read(&nbd->base, bounce, aligned, start);
+    }
+    if (failure == 0) {
+        memcpy(bounce + (offset - start), buffer, size);
+        failure = nbd_connection_change(nbd->first, how, bounce, start, aligned);
+    }
+    return failure;
+}
+
+static ssize_t write_part(NbdSource *nbd, NbdChange how, const void *buffer, size_t size, uint64_t offset)
+{
+    const NbdLimits *limits = nbd_connection_limits(nbd->first);
+    size_t n = MIN(size, MAX_WRITE);
+    int failure;
+
+    if (offset > limits->length || size > limits->length - offset) {
+        return -ENOSPC; /* an export has the length it has */
+    }
+    if (offset % limits->alignment == 0 && n % limits->alignment == 0) {
+        failure = nbd_connection_change(nbd->first, how, buffer, offset, n);
+    } else {
+        failure = write_around(nbd, how, buffer, n, offset);
+    }
+    note_loss(&nbd->base);
+    return failure ? failure : (ssize_t)n;
+}
+
+static ssize_t nbd_write_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    return write_part((NbdSource *)source, NBD_WRITE, buffer, size, offset);
+}
+
+static ssize_t nbd_write_durably_at(BlockSource *source, const void *buffer, size_t size, uint64_t offset)
+{
+    NbdSource *nbd = (NbdSource *)source;
+
+    if (!(nbd_connection_limits(nbd->first)->abilities & NBD_CAN_FUA)) {
+        return -EOPNOTSUPP;
+    }
+    return write_part(nbd, NBD_WRITE_FUA, buffer, size, offset);
+}
+
+static int nbd_flush_source(BlockSource *source)
+{
+    int failure = nbd_connection_change(((NbdSource *)source)->first, NBD_FLUSH, NULL, 0, 0);
+
+    note_loss(source);
+    return failure;
+}
+
+/* Trims what lies between the alignments; the rest stays as it is. */
+static int nbd_punch(BlockSource *source, uint64_t offset, uint64_t size)
+{
+    NbdSource *nbd = (NbdSource *)source;
+    const NbdLimits *limits = nbd_connection_limits(nbd->first);
+    uint64_t start = DIV_ROUND_UP(offset, limits->alignment) * limits->alignment;
+    uint64_t end = (offset + size) - (offset + size) % limits->alignment;
+    int failure = limits->abilities & NBD_CAN_TRIM ? 0 : -EOPNOTSUPP;
+
+    for (; failure == 0 && start < end; start += MAX_TRIM) {
+        failure = nbd_connection_change(nbd->first, NBD_TRIM, NULL, start, MIN(end - start, MAX_TRIM));
+    }
+    note_loss(source);
+    return failure == -EINVAL || failure == -ENOTSUP ? -EOPNOTSUPP : failure;
+}
+
+static void nbd_close_source(BlockSource *source)
+{
+    NbdSource *nbd = (NbdSource *)source;
+
+    if (nbd->first) {
+        nbd_connection_free(nbd->first);
+    }
+    g_free(nbd->nbd_export.name);
+    g_free(nbd->nbd_export.uri);
+    g_free(nbd);
+}
+
+static const BlockSourceOps nbd_ops = {
+    .read_at = nbd_read_at,
+    .reader_new = nbd_reader_new,
+    .write_at = nbd_write_at,
+    .write_durably_at = nbd_write_durably_at,
+    .flush = nbd_flush_source,
+    .punch = nbd_punch,
+    .close = nbd_close_source,
+};
+
+/* A repair needs to know when what it wrote is on disk. */
+static bool may_be_written(const NbdLimits *limits, GError **errp)
+{
+    if (!(limits->abilities & NBD_CAN_WRITE)) {
+        g_set_error_literal(errp, BLOCK_ERROR, EROFS, "The server gives this image for reading only");
+        return false;
+    }
+    if (!(limits->abilities & NBD_CAN_FLUSH)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOTSUP,
+                            "The server cannot say when data is on disk (it offers no flush), so a crash during the "
+                            "repair could ruin the image");
+        return false;
+    }
+    return true;
+}
+
+BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *options, GError **errp)
+{
+    char *uri = nbd_name_to_uri(name, errp);
+    int64_t start = g_get_monotonic_time();
+    NbdSource *nbd;
+
+    if (!uri) {
+        return NULL;
+    }
+    nbd = g_new0(NbdSource, 1);
+    nbd->base.ops = &nbd_ops;
+    nbd->nbd_export = (NbdExport){
+        .name = g_strdup(name),
+        .uri = uri,
+        .options = *options,
+        .connect_ms = (options->timeout ? options->timeout : REMOTE_CONNECT_SECONDS) * 1000,
+        .silence_seconds = options->timeout ? options->timeout : REMOTE_SILENCE_SECONDS,
+    };
+    nbd->first = nbd_connection_new(&nbd->nbd_export, nbd->nbd_export.connect_ms, errp);
+    if (!nbd->first || (options->writable && !may_be_written(nbd_connection_limits(nbd->first), errp))) {
+        nbd_close_source(&nbd->base);
+        return NULL;
+    }
+    nbd->base.length = nbd_connection_limits(nbd->first)->length;
+    nbd->base.writable = options->writable;
+    nbd->base.fixed_length = true;
+    nbd->further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
+    nbd->further_ms = MIN(MAX(nbd->further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
+    return &nbd->base;
+}

@@ -1,0 +1,45 @@
+/*
+ * Prefetch: reads many ranges of a source and hands their bytes to worker threads as they arrive.
+ *
+ * Ranges are sorted by offset; neighbours are read together. Each worker has a reader of its own, keeps a bounded
+ * number of bytes in flight, and examines what has arrived: where the data is in memory already it reads and
+ * examines in turn, and where reads take long it has as many in flight as help. What lies in a hole of the file,
+ * or beyond its end, is not read: it is zeros.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_IO_PREFETCH_H
+#define BLOCK_IO_PREFETCH_H
+
+#include "block/progress.h"
+#include "block/source.h"
+
+#define BLOCK_MAX_WORKERS 16
+
+typedef struct BlockRange {
+    uint64_t offset;
+    uint32_t size; /* bytes, 1 .. 2^21 */
+} BlockRange;
+
+typedef struct BlockPrefetch {
+    BlockSource *source;
+    CheckProgress *progress; /* bytes_known and bytes_done are counted up; NULL: nobody looks */
+    unsigned workers;        /* 1 .. BLOCK_MAX_WORKERS; fewer are started where there is little to do */
+
+    size_t n; /* ranges */
+    BlockRange (*range)(const void *opaque, size_t i);
+    const void *opaque;
+
+    /*
+     * Examines range @i. @error is 0 or a negative errno value; else @bytes are there, or NULL for zeros that were
+     * not read. Called by several
+     * threads at once, but by one only with the same element of @states. False ends everything: memory is short.
+     */
+    bool (*examine)(void *state, size_t i, const uint8_t *bytes, int error);
+    void **states; /* one for each worker */
+} BlockPrefetch;
+
+/* Reads and examines all ranges, or those up to the loss of the source. False when memory is short. */
+bool block_prefetch(const BlockPrefetch *prefetch);
+
+#endif

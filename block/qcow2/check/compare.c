@@ -1,0 +1,275 @@
+/*
+ * Comparing stored with computed reference counts.
+ *
+ * Both sides are pieces of counters, so most of an image is compared as memory. What neither side has is skipped.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/check/compare.h"
+
+#include <string.h>
+
+#include "block/qcow2/format/format.h"
+
+typedef struct Comparison {
+    const Qcow2HeaderFields *header;
+    const Qcow2StoredCounts *stored;
+    const RefMap *computed;
+    uint64_t end;         /* clusters from here on are not compared */
+    uint64_t next_index;  /* of the next piece of computed counts; finding it takes a look at empty directories */
+    const Counters *next; /* that piece; NULL = there is none */
+    bool next_known;
+    Qcow2Report *report;
+    uint64_t used_end; /* behind the last cluster that is used */
+    GHashTable *leaks; /* first pieces of blocks that were found where nothing is computed, to BlockLeaks */
+} Comparison;
+
+/* What a whole block of stored counts comes to where nothing is computed. */
+typedef struct BlockLeaks {
+    uint64_t leaks;
+    uint64_t used_end; /* behind the last count that is not 0 */
+} BlockLeaks;
+
+/* Clusters [first, first + n) in a piece of either side. */
+typedef struct Stretch {
+    uint64_t first;
+    uint64_t n;
+    uint64_t unused;        /* clusters from the first on, not only of this stretch, for which nothing is computed */
+    const Counters *stored; /* NULL = unknown */
+    size_t stored_at;
+    const Counters *computed;
+    size_t computed_at;
+} Stretch;
+
+static const Counters no_counts;
+
+static uint64_t per_block(const Comparison *c)
+{
+    return UINT64_C(1) << qcow2_refblock_bits(c->header);
+}
+
+void qcow2_report_unaligned_block(const Qcow2HeaderFields *h, const Qcow2StoredCounts *stored, uint64_t cluster,
+                                  Qcow2Report *report)
+{
+    uint64_t index, offset;
+
+    if (!report->seen[QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] &&
+        qcow2_stored_counts_unaligned(stored, cluster, &index, &offset)) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
+                                             {offset, index},
+                                             .place = qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                                  h->refcount_table_offset + index * 8, offset,
+                                                                  h->cluster_size)});
+    }
+}
+
+static void note_computed_use(Comparison *c, const Stretch *s)
+{
+    size_t used = s->computed == &no_counts ? 0 : counters_used(s->computed, s->computed_at, s->n);
+
+    if (used) {
+        c->used_end = s->first + (used - s->computed_at);
+    }
+}
+
+static void report_unknown(Comparison *c, const Stretch *s)
+{
+    int error = qcow2_stored_counts_error(c->stored, s->first);
+    uint64_t i;
+
+    if (qcow2_stored_counts_block_unknown(c->stored, s->first)) {
+        /* one finding is about the table, and there is nothing more to say of each cluster */
+        note_computed_use(c, s);
+        return;
+    }
+    qcow2_report_unaligned_block(c->header, c->stored, s->first, c->report);
+    for (i = 0; i < s->n && !qcow2_report_full(c->report); i++) {
+        qcow2_report(c->report, &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
+                                                .values = {s->first + i},
+                                                .texts = {g_strerror(error)},
+                                                .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
+                                                                           (s->first + i) << c->header->cluster_bits,
+                                                                           c->header->cluster_size)});
+    }
+    qcow2_report_hidden(c->report, QCOW2_FINDING_REFCOUNT_UNREADABLE, s->n - i);
+}
+
+/* The same as compare_known(), without messages. */
+static void count_mismatches(Comparison *c, const Stretch *s)
+{
+    size_t n;
+
+    for (size_t i = 0; i < s->n; i += n) {
+        uint64_t has = counters_get(s->stored, s->stored_at + i);
+        uint64_t wants = counters_get(s->computed, s->computed_at + i);
+
+        n = MIN(counters_stretch(s->stored, s->stored_at + i, s->stored_at + s->n),
+                counters_stretch(s->computed, s->computed_at + i, s->computed_at + s->n));
+        if (has != wants) {
+            qcow2_report_hidden(c->report, has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK, n);
+        }
+    }
+}
+
+static const BlockLeaks *leaks_of(Comparison *c, const Stretch *s)
+{
+    uint64_t per_piece = UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored);
+    BlockLeaks *found = g_hash_table_lookup(c->leaks, s->stored);
+    uint64_t n;
+
+    if (found) {
+        return found;
+    }
+    found = g_new0(BlockLeaks, 1);
+    for (uint64_t i = 0; i < per_block(c); i += n) {
+        const Counters *piece = qcow2_stored_counts_piece(c->stored, s->first + i);
+        size_t at = i & (per_piece - 1);
+
+        n = counters_stretch(piece, at, per_piece);
+        if (counters_get(piece, at)) {
+            found->leaks += n;
+            found->used_end = i + n;
+        }
+    }
+    g_hash_table_insert(c->leaks, (gpointer)s->stored, found);
+    return found;
+}
+
+/*
+ * Passes a whole block of stored counts where nothing is computed; false where it has to be looked at count by count. A
+ * table may name the same block any number of times, for clusters that are all in one hole of the file.
+ */
+static bool pass_unused_block(Comparison *c, Stretch *s)
+{
+    const BlockLeaks *found;
+
+    if (s->first & (per_block(c) - 1) || s->unused < per_block(c)) {
+        return false;
+    }
+    if (!s->stored) {
+        s->n = per_block(c);
+        report_unknown(c, s);
+        return true;
+    }
+    found = leaks_of(c, s);
+    if (found->leaks && !qcow2_report_full(c->report)) {
+        return false;
+    }
+    s->n = per_block(c);
+    qcow2_report_hidden(c->report, QCOW2_FINDING_LEAK, found->leaks);
+    if (found->leaks) {
+        c->used_end = s->first + found->used_end;
+    }
+    return true;
+}
+
+static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint64_t wants)
+{
+    Qcow2Finding finding = {has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
+                            {cluster, has, wants},
+                            .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, cluster << c->header->cluster_bits,
+                                                       c->header->cluster_size)};
+
+    finding.place.has_refcount = finding.place.has_reference = true;
+    finding.place.refcount = has;
+    finding.place.reference = wants;
+    qcow2_report(c->report, &finding);
+}
+
+static void compare_known(Comparison *c, const Stretch *s)
+{
+    size_t stored_used = counters_used(s->stored, s->stored_at, s->n);
+    size_t computed_used = counters_used(s->computed, s->computed_at, s->n);
+    size_t i = 0;
+
+    if (stored_used || computed_used) {
+        uint64_t stored_end = stored_used ? s->first + (stored_used - s->stored_at) : 0;
+        uint64_t computed_end = computed_used ? s->first + (computed_used - s->computed_at) : 0;
+
+        c->used_end = MAX(stored_end, computed_end);
+    }
+    if (qcow2_report_full(c->report)) {
+        count_mismatches(c, s);
+        return;
+    }
+    while ((i += counters_mismatch(s->stored, s->stored_at + i, s->computed, s->computed_at + i, s->n - i)) < s->n) {
+        uint64_t has = counters_get(s->stored, s->stored_at + i);
+        uint64_t wants = counters_get(s->computed, s->computed_at + i);
+
+        report_mismatch(c, s->first + i, has, wants);
+        i++;
+    }
+}
+
+static const Counters *next_computed(Comparison *c, uint64_t index)
+{
+    if (!c->next_known || (c->next && c->next_index < index)) {
+        c->next_index = index;
+        c->next = refmap_next_piece(c->computed, &c->next_index);
+        c->next_known = true;
+    }
+    return c->next;
+}
+
+/* The next stretch at or behind cluster @at in which anything is stored or computed; false when there is none. */
+static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
+{
+    uint64_t end = c->end;
+    const Counters *computed = next_computed(c, at >> COUNTERS_PER_PIECE_BITS);
+    uint64_t computed_from = computed ? MAX(at, c->next_index << COUNTERS_PER_PIECE_BITS) : UINT64_MAX;
+    uint64_t first = MIN(computed_from, qcow2_stored_counts_next(c->stored, at));
+    uint64_t stored_mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored)) - 1;
+
+    if (first >= end) {
+        return false;
+    }
+    if (computed_from > first) {
+        computed = &no_counts;
+    }
+    *s = (Stretch){
+        .first = first,
+        /* a stored piece is never larger than a computed one */
+        .n = MIN(end, (first | stored_mask) + 1) - first,
+        .unused = MIN(end, computed_from) - first,
+        .stored = qcow2_stored_counts_piece(c->stored, first),
+        .stored_at = first & stored_mask,
+        .computed = computed,
+        .computed_at = first & (COUNTERS_PER_PIECE - 1),
+    };
+    return true;
+}
+
+uint64_t qcow2_compare_window(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, const RefMap *computed,
+                              const Qcow2Window *window, Qcow2Report *report)
+{
+    g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    Comparison c = {.header = header,
+                    .stored = stored,
+                    .computed = computed,
+                    .end = MIN(window->end, refmap_clusters(computed)),
+                    .report = report,
+                    .leaks = leaks};
+    Stretch s;
+
+    for (uint64_t at = window->first; next_stretch(&c, at, &s); at = s.first + s.n) {
+        if (pass_unused_block(&c, &s)) {
+            continue;
+        }
+        if (s.stored) {
+            compare_known(&c, &s);
+        } else {
+            report_unknown(&c, &s);
+        }
+    }
+    return c.used_end;
+}
+
+uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
+                                 const RefMap *computed, Qcow2Report *report)
+{
+    static const Qcow2Window all = {.end = UINT64_MAX};
+    uint64_t used_end = qcow2_compare_window(header, stored, computed, &all, report);
+
+    /* the stock tool begins with cluster 0 as the highest, and knows no image without any (X122) */
+    return MAX(used_end, 1);
+}

@@ -1,0 +1,31 @@
+/*
+ * Comparing stored with computed reference counts (spec check-behaviour 4.1).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_CHECK_COMPARE_H
+#define BLOCK_QCOW2_CHECK_COMPARE_H
+
+#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/load/refcount-blocks.h"
+#include "block/clusters/refmap.h"
+
+/*
+ * Says that the count of @cluster is in a block at an odd offset, if it is, and if nothing was said of that yet: of one
+ * such block only. So does the stock tool, whenever it first asks for such a count.
+ */
+void qcow2_report_unaligned_block(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, uint64_t cluster,
+                                  Qcow2Report *report);
+
+/*
+ * Reports every cluster of @computed whose stored count is different or unknown. Returns the cluster behind the last
+ * one that is used by either, at least 1.
+ */
+uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
+                                 const RefMap *computed, Qcow2Report *report);
+
+/* The same for the clusters of @window only. Returns 0 where none is used. */
+uint64_t qcow2_compare_window(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, const RefMap *computed,
+                              const Qcow2Window *window, Qcow2Report *report);
+
+#endif

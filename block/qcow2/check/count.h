@@ -1,0 +1,95 @@
+/*
+ * Counting references to regions of the file (spec check-behaviour 3.2).
+ *
+ * Counting and reporting are two passes over the same regions: counts may be added in any order and with weights,
+ * and when all are there, the faults are reported in the stock tool's order by the same walk over the same list.
+ * A region that reaches beyond the file is a fault whenever it is looked at. A count that does not fit the width
+ * of the image's counts is a fault of those references that come last in stock order, so it is known only when
+ * everything is counted.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_CHECK_COUNT_H
+#define BLOCK_QCOW2_CHECK_COUNT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/format/header.h"
+#include "block/qcow2/check/window.h"
+#include "block/clusters/refmap.h"
+#include "util/number.h"
+
+typedef struct Qcow2Counting {
+    const Qcow2HeaderFields *header;
+    uint64_t file_end; /* length of the file in bytes, rounded up to a sector (spec check-behaviour 2.7) */
+    uint64_t max;      /* the greatest count that can be stored */
+    RefMap *refs;
+    const Qcow2Window *window; /* whose clusters are counted; NULL = all */
+
+    /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
+    GHashTable *overflowed;
+    GHashTable *blocks_left_out; /* likewise: those that lack references of the refcount table; NULL = none */
+    uint64_t overflows;          /* findings of references beyond max that are still to be reported */
+} Qcow2Counting;
+
+/* Starts counting for a file of @length bytes; undone by qcow2_counting_clear(). */
+void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *header, uint64_t length);
+void qcow2_counting_clear(Qcow2Counting *c);
+
+/* True where the region reaches beyond the end of the file by a cluster or more; it is not counted then. */
+bool qcow2_region_beyond_end(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+
+/* The clusters that the region touches and that are counted; false where there are none. */
+bool qcow2_region_clusters(const Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t *first, uint64_t *n);
+
+/* How many of the @n clusters in a row from @offset on begin below the end of the file, and so are counted. */
+static inline uint64_t qcow2_clusters_inside(const Qcow2Counting *c, uint64_t offset, uint64_t n)
+{
+    return offset < c->file_end ? MIN(n, DIV_ROUND_UP(c->file_end - offset, c->header->cluster_size)) : 0;
+}
+
+/* Counts @weight references to each cluster that the region touches. False when memory is short. */
+bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);
+
+/*
+ * Forgets all counts, and starts with those of @window, which is borrowed. What was found to have too many references
+ * is remembered: so a file is counted window by window.
+ */
+void qcow2_counting_start_window(Qcow2Counting *c, const Qcow2Window *window);
+
+/*
+ * Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. False
+ * where that takes more memory than a window may.
+ */
+bool qcow2_counting_finish(Qcow2Counting *c);
+
+/* Undoes it for the window, which is to be counted once more; @overflows is what there were before it. */
+void qcow2_counting_forget_overflows(Qcow2Counting *c, uint64_t overflows);
+
+/* Bytes that it has taken for good, for all windows. */
+uint64_t qcow2_counting_overflow_bytes(const Qcow2Counting *c);
+
+/* Only lowers them: where a window is counted for a second time. */
+void qcow2_counting_lower(Qcow2Counting *c);
+
+/*
+ * Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). What of it
+ * a full report would only count is left to qcow2_report_overflows(), which is called when all regions are reported.
+ */
+void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report);
+void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report);
+
+/* True where a reference to the region may have something to report. */
+bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+
+/* True where @cluster has more references than can be stored, and so more than are counted. */
+static inline bool qcow2_count_incomplete(const Qcow2Counting *c, uint64_t cluster)
+{
+    return (c->overflowed && g_hash_table_contains(c->overflowed, &cluster)) ||
+           (c->blocks_left_out && g_hash_table_contains(c->blocks_left_out, &cluster));
+}
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * What is wrong in L2 tables, kept by table.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/check/faults.h"
+
+#include "util/number.h"
+
+struct Qcow2Faults {
+    GHashTable *by_table; /* offset of the table to Qcow2TableFaults */
+    uint64_t *room;       /* atomic; NULL = any number */
+    MemoryBudget *budget; /* NULL = no limit */
+    uint64_t bytes;
+    bool ignored;
+};
+
+#define TABLE_BYTES 384 /* of a table with faults: its place, and the heads of three arrays */
+
+static void take(Qcow2Faults *faults, uint64_t bytes)
+{
+    faults->bytes += bytes;
+    memory_budget_take(faults->budget, bytes);
+}
+
+static void free_table_faults(gpointer opaque)
+{
+    Qcow2TableFaults *f = opaque;
+
+    g_array_free(f->faults, TRUE);
+    g_array_free(f->copied, TRUE);
+    g_clear_pointer(&f->more, g_array_unref);
+    g_free(f);
+}
+
+/* What an array of glib's takes for @n faults. */
+static uint64_t array_bytes(uint64_t n)
+{
+    return n ? (uint64_t)1 << g_bit_storage(n * sizeof(Qcow2L2Fault) - 1) : 0;
+}
+
+static uint64_t table_bytes(const Qcow2TableFaults *f)
+{
+    return TABLE_BYTES + array_bytes(f->faults->len) + array_bytes(f->copied->len);
+}
+
+G_STATIC_ASSERT(sizeof(Qcow2CopiedFault) == sizeof(Qcow2L2Fault));
+
+/* @fault is of the type that @array has. */
+static void append(Qcow2Faults *faults, GArray *array, const void *fault)
+{
+    g_array_append_vals(array, fault, 1);
+    take(faults, array_bytes(array->len) - array_bytes(array->len - 1));
+}
+
+Qcow2Faults *qcow2_faults_new(uint64_t *room)
+{
+    Qcow2Faults *faults = g_new0(Qcow2Faults, 1);
+
+    faults->by_table = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, free_table_faults);
+    faults->room = room;
+    return faults;
+}
+
+void qcow2_faults_set_budget(Qcow2Faults *faults, MemoryBudget *budget)
+{
+    faults->budget = budget;
+}
+
+void qcow2_faults_ignore(Qcow2Faults *faults)
+{
+    faults->ignored = true;
+}
+
+uint64_t qcow2_faults_memory(const Qcow2Faults *faults)
+{
+    return faults->bytes;
+}
+
+void qcow2_faults_free(Qcow2Faults *faults)
+{
+    if (faults) {
+        g_hash_table_destroy(faults->by_table);
+        g_free(faults);
+    }
+}
+
+const Qcow2TableFaults *qcow2_faults_of(const Qcow2Faults *faults, uint64_t table)
+{
+    /* asked for every L1 entry of every snapshot, and mostly there is nothing */
+    return g_hash_table_size(faults->by_table) ? g_hash_table_lookup(faults->by_table, &table) : NULL;
+}
+
+static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
+{
+    Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
+
+    if (!f) {
+        f = g_new0(Qcow2TableFaults, 1);
+        f->faults = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
+        f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2CopiedFault));
+        g_hash_table_insert(faults->by_table, g_memdup2(&table, sizeof(table)), f);
+        take(faults, TABLE_BYTES);
+    }
+    return f;
+}
+
+static bool has_room(Qcow2Faults *faults)
+{
+    uint64_t left = faults->room ? __atomic_load_n(faults->room, __ATOMIC_RELAXED) : 1;
+
+    while (faults->room && left &&
+           !__atomic_compare_exchange_n(faults->room, &left, left - 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        continue;
+    }
+    return left;
+}
+
+static void add_more(Qcow2TableFaults *f, ImageCheckFindingKind kind, uint64_t n)
+{
+    Qcow2MoreFaults more = {kind, n};
+
+    if (!f->more) {
+        f->more = g_array_new(FALSE, FALSE, sizeof(Qcow2MoreFaults));
+    }
+    for (guint i = 0; i < f->more->len; i++) {
+        Qcow2MoreFaults *have = &g_array_index(f->more, Qcow2MoreFaults, i);
+
+        if (have->kind == kind) {
+            have->n += n;
+            return;
+        }
+    }
+    g_array_append_val(f->more, more);
+}
+
+void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault)
+{
+    Qcow2TableFaults *f;
+
+    if (faults->ignored) {
+        return;
+    }
+    f = need(faults, table);
+    if (has_room(faults)) {
+        append(faults, f->faults, fault);
+    } else {
+        add_more(f, fault->kind, 1);
+    }
+}
+
+void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault)
+{
+    Qcow2TableFaults *f;
+
+    if (faults->ignored) {
+        return;
+    }
+    f = need(faults, table);
+    if (has_room(faults)) {
+        append(faults, f->copied, fault);
+    } else {
+        f->more_copied += fault->n;
+    }
+}
+
+void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster)
+{
+    Qcow2TableFaults *f = faults->ignored ? NULL : need(faults, table);
+
+    if (f && (!f->has_odd_count || index < f->odd_index)) {
+        f->has_odd_count = true;
+        f->odd_index = index;
+        f->odd_cluster = cluster;
+    }
+}
+
+/* glib's sort is stable. */
+G_STATIC_ASSERT(offsetof(Qcow2L2Fault, index) == 0 && offsetof(Qcow2CopiedFault, index) == 0);
+
+static int compare_indexes(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* What is found comes mostly in order, and glib's sort takes as much memory again. */
+static void sort_by_index(GArray *array)
+{
+    guint size = g_array_get_element_size(array);
+
+    for (guint i = 1; i < array->len; i++) {
+        if (compare_indexes(array->data + (size_t)(i - 1) * size, array->data + (size_t)i * size) > 0) {
+            g_array_sort(array, compare_indexes);
+            return;
+        }
+    }
+}
+
+void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table)
+{
+    Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
+
+    if (f) {
+        sort_by_index(f->faults);
+        sort_by_index(f->copied);
+    }
+}
+
+void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds)
+{
+    Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
+    guint kept = 0;
+
+    for (guint i = 0; f && i < f->faults->len; i++) {
+        Qcow2L2Fault fault = g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (!(kinds & QCOW2_FINDING_BIT(fault.kind))) {
+            g_array_index(f->faults, Qcow2L2Fault, kept++) = fault;
+        }
+    }
+    if (f) {
+        g_array_set_size(f->faults, kept);
+    }
+    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+        Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
+
+        if (kinds & QCOW2_FINDING_BIT(more->kind)) {
+            more->n = 0;
+        }
+    }
+}
+
+void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
+{
+    GHashTableIter iter;
+    gpointer table, opaque;
+
+    g_hash_table_iter_init(&iter, from->by_table);
+    while (g_hash_table_iter_next(&iter, &table, &opaque)) {
+        Qcow2TableFaults *more = opaque;
+        Qcow2TableFaults *have = g_hash_table_lookup(to->by_table, table);
+        uint64_t before = have ? table_bytes(have) : 0;
+
+        if (have) {
+            g_array_append_vals(have->faults, more->faults->data, more->faults->len);
+            g_array_append_vals(have->copied, more->copied->data, more->copied->len);
+            have->more_copied += more->more_copied;
+            if (more->has_odd_count) {
+                qcow2_faults_set_odd_count(to, *(uint64_t *)table, more->odd_index, more->odd_cluster);
+            }
+            for (guint i = 0; more->more && i < more->more->len; i++) {
+                const Qcow2MoreFaults *m = &g_array_index(more->more, Qcow2MoreFaults, i);
+
+                add_more(have, m->kind, m->n);
+            }
+            qcow2_faults_sort(to, *(uint64_t *)table);
+            g_hash_table_iter_steal(&iter);
+            g_free(table);
+            free_table_faults(more);
+            /* arrays that grow among others leave gaps as large as they were */
+            to->bytes += 2 * (table_bytes(have) - before);
+        } else {
+            g_hash_table_iter_steal(&iter);
+            g_hash_table_insert(to->by_table, table, more);
+            to->bytes += table_bytes(more);
+        }
+    }
+    from->bytes = 0;
+}

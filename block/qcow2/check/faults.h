@@ -1,0 +1,79 @@
+/*
+ * What is wrong in L2 tables, kept by table until it is reported.
+ *
+ * Each thread that decodes tables keeps faults of its own; since a table is decoded once, they are merged without
+ * a conflict. Tables may lie over one another, and then there are many more faults than a file has bytes: beyond what
+ * there is room for, faults are kept as numbers only. Not thread safe, but for the room, which threads share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_CHECK_FAULTS_H
+#define BLOCK_QCOW2_CHECK_FAULTS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/io/memory-budget.h"
+#include "block/qcow2/format/l2.h"
+
+/* Faults of one kind of which nothing but their number is kept. */
+typedef struct Qcow2MoreFaults {
+    ImageCheckFindingKind kind;
+    uint64_t n;
+} Qcow2MoreFaults;
+
+/* Wrong COPIED flags of @n entries in a row, whose clusters follow one another and have the same stored count. */
+typedef struct Qcow2CopiedFault {
+    uint32_t index; /* of the first entry */
+    uint32_t n;     /* at least 1 */
+    uint64_t entry; /* the first; in each further one the offset is a cluster more, and the rest the same */
+    uint64_t count;
+} Qcow2CopiedFault;
+
+typedef struct Qcow2TableFaults {
+    GArray *faults;       /* Qcow2L2Fault, in stock order: reported for every reference to the table */
+    GArray *copied;       /* Qcow2CopiedFault, likewise, but for references from the active L1 table only */
+    GArray *more;         /* Qcow2MoreFaults, one for each kind: those that are not among the faults; NULL = none */
+    uint64_t more_copied; /* wrong COPIED flags, likewise */
+    bool has_odd_count;   /* there is an entry whose cluster has its count in a block at an odd offset */
+    uint32_t odd_index;   /* the first such entry */
+    uint64_t odd_cluster; /* and its cluster */
+} Qcow2TableFaults;
+
+typedef struct Qcow2Faults Qcow2Faults;
+
+/* @room, if not NULL, is how many faults may be kept in full; it is counted down, and outlives the faults. */
+Qcow2Faults *qcow2_faults_new(uint64_t *room);
+void qcow2_faults_free(Qcow2Faults *faults);
+
+/* Takes the memory of faults from @budget, which is borrowed; who adds them looks whether it is exceeded. */
+void qcow2_faults_set_budget(Qcow2Faults *faults, MemoryBudget *budget);
+
+/* From now on what is added is forgotten. */
+void qcow2_faults_ignore(Qcow2Faults *faults);
+
+/* Bytes that are taken by those that are in @faults. */
+uint64_t qcow2_faults_memory(const Qcow2Faults *faults);
+
+/* Adds a fault to the table at @table. Faults of one entry stay in the order in which they are added. */
+void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);
+void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault);
+
+/* Notes an entry of the table at @table, of which the first is kept, whose cluster has its count in a block at an odd
+ * offset. */
+void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster);
+
+/* Puts the faults of the table at @table into the order of its entries, when all are added. */
+void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table);
+
+/* Moves all faults of @from to @to. A table that both have keeps the order of its entries, those of @to first. */
+void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from);
+
+/* Removes the faults of the table at @table whose kinds are in @kinds, a set of QCOW2_FINDING_BIT(). */
+void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds);
+
+/* NULL where nothing is wrong. */
+const Qcow2TableFaults *qcow2_faults_of(const Qcow2Faults *faults, uint64_t table);
+
+#endif

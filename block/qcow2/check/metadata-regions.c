@@ -1,0 +1,420 @@
+/*
+ * The steps of a check.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/check/metadata-regions.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "block/qcow2/format/format.h"
+#include "util/number.h"
+#include "util/search.h"
+
+typedef enum StepKind {
+    STEP_REGION, /* bytes of the file that are metadata */
+    STEP_TREE,   /* an L1 table and the tree below it */
+    STEP_BITMAP, /* a bitmap table and the clusters that it names */
+    STEP_FAULT,  /* nothing to count, something to report */
+} StepKind;
+
+typedef struct Step {
+    StepKind kind;
+    const Qcow2Bitmap *bitmap;
+    Qcow2Finding fault; /* for all kinds it has the place: the word that refers to the region, and the region */
+} Step;
+
+typedef struct BadSlot {
+    uint64_t offset; /* of the entry in the file */
+    uint64_t value;
+    int64_t hidden; /* by how much more often it is to be counted, without a message, than the one before */
+} BadSlot;
+
+/* ---- listing ---- */
+
+/* The region of @size bytes at @offset, to which the header refers @field bytes into the file. */
+static Qcow2Place from_header(uint64_t field, uint64_t offset, uint64_t size)
+{
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, offset, size);
+}
+
+static void add_region(Qcow2Steps *s, Qcow2Place place)
+{
+    Step step = {.kind = STEP_REGION, .fault.place = place};
+
+    g_array_append_val(s->items, step);
+}
+
+static void add_fault(Qcow2Steps *s, Qcow2Finding fault)
+{
+    Step step = {.kind = STEP_FAULT, .fault = fault};
+
+    g_array_append_val(s->items, step);
+}
+
+static bool can_be_read(uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+
+    return add_u64(offset, size, &end) && end <= BLOCK_SOURCE_MAX_LENGTH;
+}
+
+/* The tree of @snapshot, an index, whose L1 table @referrer refers to. */
+static void add_tree(Qcow2Steps *s, Qcow2Place referrer, int snapshot)
+{
+    Step step = {.kind = STEP_TREE, .fault.place = referrer};
+    Qcow2Tree tree = {.offset = referrer.cluster_offset, .entries = referrer.cluster_size / 8, .snapshot = snapshot};
+
+    g_array_append_val(s->items, step);
+    if (tree.entries && can_be_read(tree.offset, referrer.cluster_size)) {
+        qcow2_tables_add(s->l1_tables, tree.offset, tree.entries, snapshot == QCOW2_TREE_ACTIVE);
+        g_array_append_val(s->trees, tree);
+    }
+}
+
+static int compare_trees(const void *a, const void *b)
+{
+    const Qcow2Tree *x = a, *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static void sort_trees(Qcow2Steps *s)
+{
+    uint64_t end = 0;
+    guint widest = 0;
+
+    g_array_sort(s->trees, compare_trees);
+    for (guint i = 0; i < s->trees->len; i++) {
+        Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, i);
+
+        if (tree->offset + tree->entries * 8 >= end) {
+            end = tree->offset + tree->entries * 8;
+            widest = i;
+        }
+        tree->widest = widest;
+        if (tree->snapshot == QCOW2_TREE_ACTIVE) {
+            s->active = tree;
+        }
+    }
+}
+
+static bool tree_has_slot(const Qcow2Tree *tree, uint64_t slot)
+{
+    return slot >= tree->offset && slot - tree->offset < tree->entries * 8;
+}
+
+const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint64_t *l1_index)
+{
+    size_t behind = ARRAY_FIRST_NOT_BELOW(s->trees, Qcow2Tree, offset, slot + 1);
+    const Qcow2Tree *found = s->active;
+
+    /* of those that begin before the slot, one has it if the one that ends last does */
+    if (behind > 0 && (!found || !tree_has_slot(found, slot))) {
+        found = &g_array_index(s->trees, Qcow2Tree, g_array_index(s->trees, Qcow2Tree, behind - 1).widest);
+    }
+    if (!found || !tree_has_slot(found, slot)) {
+        return NULL;
+    }
+    *l1_index = (slot - found->offset) / 8;
+    return found;
+}
+
+static void add_snapshot(Qcow2Steps *s, const Qcow2Snapshot *snapshot, int index)
+{
+    Qcow2Place at = qcow2_place(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE,
+                                snapshot->entry_offset + offsetof(Qcow2DiskSnapshot, l1_table_offset),
+                                snapshot->l1_table_offset, UINT64_C(8) * snapshot->l1_size);
+
+    at.snapshot = snapshot->name;
+    if (qcow2_snapshot_l1_valid(snapshot, &s->image->header)) {
+        add_tree(s, at, index);
+    } else if (snapshot->l1_table_offset % s->image->header.cluster_size) {
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED,
+                                    {snapshot->l1_table_offset},
+                                    {snapshot->id, snapshot->name},
+                                    at});
+    } else {
+        at.entry_offset = snapshot->entry_offset + offsetof(Qcow2DiskSnapshot, l1_size);
+        add_fault(s, (Qcow2Finding){
+                         QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE, {snapshot->l1_size}, {snapshot->id, snapshot->name}, at});
+    }
+}
+
+static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
+{
+    const Qcow2HeaderFields *h = &s->image->header;
+
+    if (qcow2_has_data_file(h) && snapshots->items->len) {
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE,
+                                    {snapshots->items->len},
+                                    .place = from_header(offsetof(Qcow2DiskHeader, nb_snapshots), 0, 0)});
+    }
+    for (size_t i = 0; i < snapshots->items->len; i++) {
+        add_snapshot(s, &g_array_index(snapshots->items, Qcow2Snapshot, i), i);
+    }
+    add_region(s,
+               from_header(offsetof(Qcow2DiskHeader, snapshots_offset), h->snapshots_offset, snapshots->table_length));
+}
+
+static void add_bitmap(Qcow2Steps *s, const Qcow2Bitmap *b)
+{
+    Step step = {
+        .kind = STEP_BITMAP,
+        .fault.place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, b->entry_offset, b->table_offset,
+                                   UINT64_C(8) * b->table_size),
+        .bitmap = b,
+    };
+
+    if (b->fault) {
+        add_fault(
+            s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DAMAGED, {b->entry_offset}, {b->name, b->fault}, step.fault.place});
+    }
+    if (b->table_valid) {
+        g_array_append_val(s->items, step);
+        if (can_be_read(b->table_offset, step.fault.place.cluster_size)) {
+            qcow2_tables_add(s->bitmap_tables, b->table_offset, b->table_size, false);
+        }
+    }
+}
+
+static void add_bitmaps(Qcow2Steps *s, const Qcow2BitmapDirectory *bitmaps)
+{
+    const Qcow2Extensions *e = &s->image->extensions;
+    Qcow2Place directory = from_header(e->bitmap_directory_entry, e->bitmap_directory_offset, e->bitmap_directory_size);
+
+    add_region(s, directory);
+    for (size_t i = 0; i < bitmaps->items->len; i++) {
+        add_bitmap(s, &g_array_index(bitmaps->items, Qcow2Bitmap, i));
+    }
+    if (bitmaps->fault) {
+        add_fault(s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED,
+                                    {e->bitmap_directory_offset},
+                                    {bitmaps->fault},
+                                    qcow2_place_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
+                                                      e->bitmap_directory_offset, e->bitmap_directory_size)});
+    }
+}
+
+static void add_all(Qcow2Steps *s, const Qcow2Snapshots *snapshots, const Qcow2BitmapDirectory *bitmaps)
+{
+    const Qcow2HeaderFields *h = &s->image->header;
+    const Qcow2Extensions *e = &s->image->extensions;
+
+    add_region(s, qcow2_place_range(IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size));
+    add_tree(s, from_header(offsetof(Qcow2DiskHeader, l1_table_offset), h->l1_table_offset, UINT64_C(8) * h->l1_size),
+             QCOW2_TREE_ACTIVE);
+    add_snapshots(s, snapshots);
+    add_region(s, from_header(offsetof(Qcow2DiskHeader, refcount_table_offset), h->refcount_table_offset,
+                              (uint64_t)h->refcount_table_clusters << h->cluster_bits));
+    if (e->has_crypt_header) {
+        add_region(s, from_header(e->crypt_header_entry, e->crypt_header_offset, e->crypt_header_length));
+    }
+    if (e->has_bitmaps) {
+        add_bitmaps(s, bitmaps);
+    }
+}
+
+bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                      const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp)
+{
+    *s = (Qcow2Steps){
+        .image = image,
+        .items = g_array_new(FALSE, FALSE, sizeof(Step)),
+        .l1_tables = qcow2_tables_new(),
+        .bitmap_tables = qcow2_tables_new(),
+        .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(BadSlot)),
+        .trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree)),
+    };
+    add_all(s, snapshots, bitmaps);
+    sort_trees(s);
+    return qcow2_tables_load(s->l1_tables, image->source, options, errp) &&
+           qcow2_tables_load(s->bitmap_tables, image->source, options, errp);
+}
+
+void qcow2_steps_clear(Qcow2Steps *s)
+{
+    g_clear_pointer(&s->items, g_array_unref);
+    g_clear_pointer(&s->l1_tables, qcow2_tables_free);
+    g_clear_pointer(&s->bitmap_tables, qcow2_tables_free);
+    g_clear_pointer(&s->bad_bitmap_slots, g_array_unref);
+    g_clear_pointer(&s->trees, g_array_unref);
+}
+
+/* ---- counting ---- */
+
+static bool count_bitmap_slot(Qcow2Counting *c, const Qcow2TableSpan *span, uint64_t i)
+{
+    uint64_t offset = span->slots[i] & QCOW2_OFFSET_MASK;
+
+    if (!offset || qcow2_bitmap_table_entry_fault(span->slots[i], c->header)) {
+        return true;
+    }
+    return qcow2_count_region(c, offset, c->header->cluster_size, span->weight);
+}
+
+static bool count_bitmap_clusters(Qcow2Steps *s, Qcow2Counting *c)
+{
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
+
+    for (size_t k = 0; k < n_spans; k++) {
+        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
+            if (!count_bitmap_slot(c, &spans[k], i)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool qcow2_steps_count(Qcow2Steps *s, Qcow2Counting *c, GError **errp)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < s->items->len; i++) {
+        const Step *step = &g_array_index(s->items, Step, i);
+
+        ok = step->kind == STEP_FAULT ||
+             qcow2_count_region(c, step->fault.place.cluster_offset, step->fault.place.cluster_size, 1);
+    }
+    if (!ok || !count_bitmap_clusters(s, c)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+        return false;
+    }
+    return true;
+}
+
+/* ---- reporting ---- */
+
+static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
+{
+    static const BadSlot end = {.offset = UINT64_MAX};
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
+
+    for (size_t k = 0; k < n_spans; k++) {
+        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
+            uint64_t value = spans[k].slots[i];
+            uint64_t offset = value & QCOW2_OFFSET_MASK;
+            BadSlot bad = {.offset = spans[k].offset + i * 8, .value = value};
+
+            if (qcow2_bitmap_table_entry_fault(value, c->header) ||
+                (offset && qcow2_region_noisy(c, offset, c->header->cluster_size))) {
+                g_array_append_val(s->bad_bitmap_slots, bad);
+            }
+        }
+    }
+    g_array_append_val(s->bad_bitmap_slots, end);
+}
+
+static BadSlot *bad_slot(const Qcow2Steps *s, guint i)
+{
+    return &g_array_index(s->bad_bitmap_slots, BadSlot, i);
+}
+
+static void report_bitmap_slot(Qcow2Counting *c, const Step *step, const BadSlot *slot, Qcow2Report *report)
+{
+    const char *fault = qcow2_bitmap_table_entry_fault(slot->value, c->header);
+    uint64_t index = (slot->offset - step->fault.place.cluster_offset) / 8;
+    Qcow2Place place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, slot->offset, slot->value & QCOW2_OFFSET_MASK,
+                                   c->header->cluster_size);
+
+    if (fault) {
+        qcow2_report(report,
+                     &(Qcow2Finding){
+                         QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, slot->value}, {step->bitmap->name, fault}, place});
+    } else {
+        qcow2_report_region(c, &place, report);
+    }
+}
+
+/* The index of the first bad bitmap slot at or behind @offset of the file. */
+static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
+{
+    return ARRAY_FIRST_NOT_BELOW(s->bad_bitmap_slots, BadSlot, offset, offset);
+}
+
+/* Reports that @n bytes of the table of @step, from byte @first on, cannot be read. */
+static void report_unread_bitmap_table(const Step *step, uint64_t first, uint64_t n, int error, Qcow2Report *report)
+{
+    Qcow2Place table = step->fault.place;
+
+    table.structure = IMAGE_CHECK_STRUCTURE_BITMAP_TABLE;
+    table.cluster_offset += first;
+    table.cluster_size = n;
+    qcow2_report(
+        report,
+        &(Qcow2Finding){QCOW2_FINDING_BITMAP_TABLE_UNREADABLE, {table.cluster_offset}, {step->bitmap->name}, table});
+    qcow2_report_failure(report, -error);
+}
+
+static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qcow2Report *report)
+{
+    uint64_t offset = step->fault.place.cluster_offset, size = step->fault.place.cluster_size;
+    uint64_t first = 0, n;
+    int error;
+    guint i, last;
+
+    qcow2_report_region(c, &step->fault.place, report);
+    if (!can_be_read(offset, size)) {
+        report_unread_bitmap_table(step, 0, size, -EIO, report);
+        return;
+    }
+    while ((n = qcow2_tables_unread_part(s->bitmap_tables, offset, size / 8, &first, &error))) {
+        report_unread_bitmap_table(step, first * 8, n * 8, error, report);
+        first += n;
+    }
+    last = find_bad_slot(s, offset + size);
+    for (i = find_bad_slot(s, offset); i < last && !qcow2_report_full(report); i++) {
+        report_bitmap_slot(c, step, bad_slot(s, i), report);
+    }
+    if (i < last) {
+        bad_slot(s, i)->hidden++;
+        bad_slot(s, last)->hidden--;
+    }
+}
+
+/* Counts what of the bitmaps found no room in the report: each slot is looked at once, however many tables have it. */
+static void report_hidden_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c, Qcow2Report *report)
+{
+    int64_t weight = 0;
+
+    for (guint i = 0; i < s->bad_bitmap_slots->len; i++) {
+        const BadSlot *slot = bad_slot(s, i);
+
+        weight += slot->hidden;
+        if (qcow2_bitmap_table_entry_fault(slot->value, c->header)) {
+            qcow2_report_hidden(report, QCOW2_FINDING_BITMAP_TABLE_ENTRY, weight);
+        } else if (qcow2_region_beyond_end(c, slot->value & QCOW2_OFFSET_MASK, c->header->cluster_size)) {
+            qcow2_report_hidden(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
+        }
+    }
+}
+
+void qcow2_steps_report(Qcow2Steps *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2Report *report)
+{
+    collect_bad_bitmap_slots(s, c);
+    for (size_t i = 0; i < s->items->len; i++) {
+        const Step *step = &g_array_index(s->items, Step, i);
+
+        switch (step->kind) {
+        case STEP_REGION:
+            qcow2_report_region(c, &step->fault.place, report);
+            break;
+        case STEP_TREE:
+            qcow2_walk_report_tree(walk, &step->fault.place, report);
+            break;
+        case STEP_BITMAP:
+            report_bitmap(s, c, step, report);
+            break;
+        case STEP_FAULT:
+            qcow2_report(report, &step->fault);
+            break;
+        }
+    }
+    qcow2_walk_report_hidden(walk, report);
+    report_hidden_bitmap_slots(s, c, report);
+    qcow2_report_overflows(c, report);
+}

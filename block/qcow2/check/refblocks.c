@@ -1,0 +1,223 @@
+/*
+ * Counting the refcount blocks.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/check/refblocks.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "block/qcow2/format/format.h"
+#include "block/source.h"
+#include "util/number.h"
+
+/* Entry @index of the table, which refers to a block at @offset. */
+static Qcow2Place entry_place(const Qcow2HeaderFields *h, uint64_t index, uint64_t offset)
+{
+    return qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, h->refcount_table_offset + index * 8, offset,
+                       h->cluster_size);
+}
+
+static void report_shared(const Qcow2Place *entry, uint64_t index, uint64_t references, Qcow2Report *report)
+{
+    Qcow2Finding finding = {QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, {index, references}, .place = *entry};
+
+    finding.place.structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK;
+    finding.place.has_reference = true;
+    finding.place.reference = references;
+    qcow2_report(report, &finding);
+}
+
+static void leave_out(Qcow2Counting *c, uint64_t cluster)
+{
+    if (!c->blocks_left_out) {
+        c->blocks_left_out = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
+    }
+    g_hash_table_add(c->blocks_left_out, g_memdup2(&cluster, sizeof(cluster)));
+}
+
+/* What is to be said of the references to a block that the table has at an index. */
+typedef struct BlockUse {
+    uint64_t index;
+    uint64_t references;
+    bool beyond; /* possible where an unaligned structure has let the map grow by a cluster */
+    bool left_out;
+} BlockUse;
+
+/* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
+static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, BlockUse *use)
+{
+    uint64_t cluster = offset >> c->header->cluster_bits;
+
+    *use = (BlockUse){
+        .index = index,
+        .references = refmap_get(c->refs, cluster),
+        .beyond = qcow2_region_beyond_end(c, offset, c->header->cluster_size),
+    };
+    if (use->beyond) {
+        return true;
+    }
+    if (use->references == c->max) {
+        use->left_out = true;
+        return true;
+    }
+    use->references++;
+    return refmap_add(c->refs, cluster, 1, 1);
+}
+
+static void report_use(const Qcow2Counting *c, uint64_t offset, const BlockUse *use, Qcow2Report *report)
+{
+    Qcow2Place entry = entry_place(c->header, use->index, offset);
+
+    if (use->beyond) {
+        qcow2_report(report, &(Qcow2Finding){
+                                 QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .place = entry});
+    } else if (use->left_out) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .place = entry});
+    }
+    if (use->references != 1) {
+        report_shared(&entry, use->index, use->references, report);
+    }
+}
+
+static void report_entry(ImageCheckFindingKind kind, const Qcow2HeaderFields *h, uint64_t index, uint64_t offset,
+                         Qcow2Report *report)
+{
+    qcow2_report(report, &(Qcow2Finding){kind, {index}, .place = entry_place(h, index, offset)});
+}
+
+/* Reports each row of entries that could not be read. */
+static void report_unread(const Qcow2RefcountEntries *table, const Qcow2HeaderFields *h, Qcow2Report *report)
+{
+    size_t end;
+
+    for (size_t i = 0; table->error && i < table->n; i = end) {
+        bool unread = qcow2_refcount_entry_unread(table, i);
+        uint64_t offset = h->refcount_table_offset + i * 8;
+
+        end = i;
+        while (end < table->n && qcow2_refcount_entry_unread(table, end) == unread) {
+            end = MIN(end + QCOW2_REFTABLE_PIECE, table->n);
+        }
+        if (unread) {
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE,
+                                                 {offset},
+                                                 {g_strerror(table->error)},
+                                                 qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                             offsetof(Qcow2DiskHeader, refcount_table_offset), offset,
+                                                             (end - i) * 8)});
+            qcow2_report_failure(report, table->error);
+        }
+    }
+}
+
+/* True, and *kind what is wrong, where @entry can name no block. Entries that are 0 do not come here. */
+static bool entry_bad(const Qcow2Counting *c, uint64_t entry, ImageCheckFindingKind *kind)
+{
+    uint64_t offset = entry & QCOW2_REFTABLE_OFFSET_MASK;
+
+    if (entry & QCOW2_REFTABLE_RESERVED) {
+        *kind = QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS;
+    } else if (offset % c->header->cluster_size) {
+        *kind = QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED;
+    } else if (offset >> c->header->cluster_bits >= refmap_clusters(c->refs)) {
+        *kind = QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool no_memory(GError **errp)
+{
+    g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+    return false;
+}
+
+bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *c, Qcow2Report *report,
+                                 GError **errp)
+{
+    report_unread(table, c->header, report);
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        ImageCheckFindingKind kind;
+        BlockUse use;
+
+        if (!table->entries[i]) {
+            continue; /* as most are of a small image */
+        }
+        if (entry_bad(c, table->entries[i], &kind)) {
+            report_entry(kind, c->header, i, offset, report);
+        } else if (!count_block(offset, i, c, &use)) {
+            return no_memory(errp);
+        } else {
+            if (use.left_out) {
+                leave_out(c, offset >> c->header->cluster_bits);
+            }
+            report_use(c, offset, &use, report);
+        }
+    }
+    return true;
+}
+
+GArray *qcow2_block_uses_new(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(BlockUse));
+}
+
+uint64_t qcow2_block_uses_bytes(const GArray *uses)
+{
+    return uses->len * sizeof(BlockUse);
+}
+
+bool qcow2_count_refcount_blocks_in_window(const Qcow2RefcountEntries *table, Qcow2Counting *c, GArray *uses,
+                                           GError **errp)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        ImageCheckFindingKind kind;
+        BlockUse use;
+
+        if (!table->entries[i] || entry_bad(c, table->entries[i], &kind) ||
+            !qcow2_window_has(c->window, offset >> c->header->cluster_bits)) {
+            continue;
+        }
+        if (!count_block(offset, i, c, &use)) {
+            return no_memory(errp);
+        }
+        if (use.beyond || use.left_out || use.references != 1) {
+            g_array_append_val(uses, use);
+            if (!memory_budget_take(c->window->budget, sizeof(use))) {
+                return no_memory(errp);
+            }
+        }
+    }
+    return true;
+}
+
+static int compare_uses(const void *a, const void *b)
+{
+    const BlockUse *x = a, *y = b;
+
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+void qcow2_report_refcount_blocks(const Qcow2RefcountEntries *table, const Qcow2Counting *c, GArray *uses,
+                                  Qcow2Report *report)
+{
+    guint next = 0;
+
+    report_unread(table, c->header, report);
+    g_array_sort(uses, compare_uses);
+    for (size_t i = 0; i < table->n; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        ImageCheckFindingKind kind;
+
+        if (table->entries[i] && entry_bad(c, table->entries[i], &kind)) {
+            report_entry(kind, c->header, i, offset, report);
+        } else if (next < uses->len && g_array_index(uses, BlockUse, next).index == i) {
+            report_use(c, offset, &g_array_index(uses, BlockUse, next++), report);
+        }
+    }
+}

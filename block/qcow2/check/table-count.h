@@ -1,0 +1,54 @@
+/*
+ * Counting what one L2 table refers to, on one of several threads.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_CHECK_TABLE_COUNT_H
+#define BLOCK_QCOW2_CHECK_TABLE_COUNT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2/check/count.h"
+#include "block/qcow2/check/faults.h"
+#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/refcount-blocks.h"
+
+/* Guest clusters of the active tree. */
+typedef struct Qcow2Statistics {
+    uint64_t allocated;
+    uint64_t compressed;
+    uint64_t fragmented;
+} Qcow2Statistics;
+
+/* A distinct L2 table. */
+typedef struct Qcow2TableRef {
+    uint64_t offset;
+    uint64_t slot;        /* where in the file one L1 entry lies that refers to it; of the active table if any does */
+    uint64_t weight;      /* references from all L1 tables */
+    uint64_t active : 63; /* references from the active one */
+    uint64_t crowded : 1; /* it is one too many of those that lie over one another: it is not looked at */
+} Qcow2TableRef;
+
+/* What a thread needs for it; but for the counts and the stored counts, all is its own. */
+typedef struct Qcow2TableCounter {
+    const Qcow2HeaderFields *header;
+    const Qcow2StoredCounts *stored;
+    Qcow2Counting *counting;
+    RefMapWriter *writer;
+    Qcow2L2Result *result;
+    Qcow2Faults *faults;
+    Qcow2Statistics statistics;
+} Qcow2TableCounter;
+
+/* NULL when memory is short. @room: qcow2_faults_new(). */
+Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *room);
+void qcow2_table_counter_free(Qcow2TableCounter *counter);
+
+/* Counts what the table with @bytes refers to, and keeps what is wrong with it. False when memory is short. */
+bool qcow2_count_table(Qcow2TableCounter *counter, const Qcow2TableRef *table, const uint8_t *bytes);
+
+/* Keeps which entries refer to clusters that have more references than can be stored. After qcow2_counting_finish(). */
+void qcow2_find_table_overflows(Qcow2TableCounter *counter, const Qcow2TableRef *table, const uint8_t *bytes);
+
+#endif

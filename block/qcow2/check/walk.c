@@ -1,0 +1,916 @@
+/*
+ * Walking the trees of an image.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/check/walk.h"
+
+#include <errno.h>
+
+#include "block/io/prefetch.h"
+#include "block/qcow2/check/compare.h"
+#include "block/qcow2/format/format.h"
+#include "util/number.h"
+#include "util/search.h"
+
+#define MIN_PENDING 16384u /* tables that are sorted at once; of many more, a 16th of those that are sorted already */
+#define NOISY_BYTES 48     /* of an L1 entry that has something to report, in both arrays of them */
+#define SLOT_BYTES  80     /* of an L1 entry in use, while tables are merged */
+
+/* An L1 entry that has something to report. */
+typedef struct NoisySlot {
+    uint64_t offset; /* of the entry in the file */
+    uint64_t value;
+} NoisySlot;
+
+/* The stored count of a table of the active tree, where counts are loaded window by window. */
+typedef struct TableCount {
+    uint64_t count;
+    bool known;
+} TableCount;
+
+struct Qcow2Walk {
+    BlockSource *source;
+    const Qcow2HeaderFields *header;
+    const Qcow2Tables *l1_tables;
+    const Qcow2StoredCounts *stored;
+    Qcow2Counting *counting;
+    const Qcow2CheckOptions *options;
+    const Qcow2TableVisitor *visitor; /* of the pass under way; NULL = none */
+
+    GArray *tables;      /* Qcow2TableRef, sorted by offset */
+    Qcow2Faults *faults; /* of all tables */
+    uint64_t room;       /* for faults that are kept in full */
+
+    /* of the window that is counted, if one is: */
+    Qcow2Faults *pending; /* NULL = none is */
+    Qcow2Statistics statistics_before;
+    uint64_t room_before;
+
+    TableCount *counts; /* one for each table; NULL where @stored has those of all clusters */
+    int late_error;     /* with which a table cannot be read that could be before; negative errno value */
+    GArray *noisy;      /* NoisySlot, sorted by offset */
+    GArray *hidden;     /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
+                           without a message, than the one before; empty = no slot at all */
+    Qcow2Statistics statistics;
+    uint64_t crowded; /* tables that are not looked at */
+};
+
+Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
+                          Qcow2Counting *counting, const Qcow2CheckOptions *options)
+{
+    Qcow2Walk *w = g_new(Qcow2Walk, 1);
+
+    *w = (Qcow2Walk){
+        .source = source,
+        .header = counting->header,
+        .l1_tables = l1_tables,
+        .stored = stored,
+        .counting = counting,
+        .options = options,
+        .tables = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef)),
+        .faults = qcow2_faults_new(NULL),
+        .room = options->max_messages,
+        .hidden = g_array_new(FALSE, TRUE, sizeof(int64_t)),
+        .noisy = g_array_new(FALSE, FALSE, sizeof(NoisySlot)),
+    };
+    return w;
+}
+
+void qcow2_walk_free(Qcow2Walk *w)
+{
+    if (w) {
+        g_array_free(w->tables, TRUE);
+        qcow2_faults_free(w->faults);
+        qcow2_faults_free(w->pending);
+        g_free(w->counts);
+        g_array_free(w->noisy, TRUE);
+        g_array_free(w->hidden, TRUE);
+        g_free(w);
+    }
+}
+
+const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *w, size_t *n)
+{
+    *n = w->tables->len;
+    return (const Qcow2TableRef *)(void *)w->tables->data;
+}
+
+Qcow2Statistics qcow2_walk_statistics(const Qcow2Walk *w)
+{
+    return w->statistics;
+}
+
+/* ---- which tables there are ---- */
+
+static Qcow2TableRef *table_at(const GArray *tables, size_t i)
+{
+    return &g_array_index(tables, Qcow2TableRef, i);
+}
+
+static int compare_table_refs(const void *a, const void *b)
+{
+    const Qcow2TableRef *x = a, *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* True where each table lies behind the one before: so it is in images that were written in order. */
+static bool in_order(const GArray *tables)
+{
+    for (size_t i = 1; i < tables->len; i++) {
+        if (table_at(tables, i - 1)->offset >= table_at(tables, i)->offset) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_reference(Qcow2TableRef *to, const Qcow2TableRef *ref)
+{
+    if (!to->active && ref->active) {
+        to->slot = ref->slot;
+    }
+    to->weight += ref->weight;
+    to->active += ref->active;
+}
+
+static void merge_equal_tables(GArray *tables)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < tables->len; i++) {
+        Qcow2TableRef ref = *table_at(tables, i);
+        Qcow2TableRef *last = kept ? table_at(tables, kept - 1) : NULL;
+
+        if (last && last->offset == ref.offset) {
+            add_reference(last, &ref);
+        } else {
+            *table_at(tables, kept++) = ref;
+        }
+    }
+    g_array_set_size(tables, kept);
+}
+
+/* Puts the tables of @b, sorted and without doubles as @a is, among those of @a. */
+static void merge_tables(GArray **a, const GArray *b)
+{
+    GArray *all = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2TableRef), (*a)->len + b->len);
+    size_t i = 0, k = 0;
+
+    while (i < (*a)->len || k < b->len) {
+        const Qcow2TableRef *x = i < (*a)->len ? table_at(*a, i) : NULL;
+        const Qcow2TableRef *y = k < b->len ? table_at(b, k) : NULL;
+        Qcow2TableRef ref = !y || (x && x->offset <= y->offset) ? *x : *y;
+
+        if (x && y && x->offset == y->offset) {
+            add_reference(&ref, y);
+        }
+        i += x && x->offset == ref.offset;
+        k += y && y->offset == ref.offset;
+        g_array_append_val(all, ref);
+    }
+    g_array_free(*a, TRUE);
+    *a = all;
+}
+
+/* Empties @pending into the tables of the walk. */
+static void take_pending(Qcow2Walk *w, GArray *pending)
+{
+    if (!in_order(pending)) {
+        g_array_sort(pending, compare_table_refs);
+        merge_equal_tables(pending);
+    }
+    if (pending->len) {
+        merge_tables(&w->tables, pending);
+    }
+    g_array_set_size(pending, 0);
+}
+
+static void append_tables(Qcow2Walk *w, GArray *refs, const Qcow2TableSpan *span)
+{
+    for (uint64_t i = 0; span->slots && i < span->n; i++) {
+        Qcow2TableRef ref = {
+            .offset = span->slots[i] & QCOW2_OFFSET_MASK,
+            .slot = span->offset + i * 8,
+            .weight = span->weight,
+            .active = span->active,
+        };
+
+        /* an entry of nothing but flags is walked too: its table is the header cluster (X065) */
+        if (span->slots[i]) {
+            g_array_append_val(refs, ref);
+        }
+        if (refs->len >= MAX(MIN_PENDING, w->tables->len / 16)) {
+            take_pending(w, refs);
+        }
+    }
+}
+
+/*
+ * Snapshots have much the same tables, in much the same order, so they are merged L1 table by L1 table; small ones
+ * are put together first. There are never more entries than twice the distinct tables, or so.
+ */
+static void collect_tables(Qcow2Walk *w)
+{
+    g_autoptr(GArray) pending = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef));
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(w->l1_tables, &n_spans);
+
+    for (size_t s = 0; s < n_spans; s++) {
+        append_tables(w, pending, &spans[s]);
+        if (pending->len >= w->tables->len / 16) {
+            take_pending(w, pending);
+        }
+    }
+    take_pending(w, pending);
+}
+
+/* Leaves tables out of those that do not begin at a cluster, where too many lie over one another. */
+static void find_crowded(Qcow2Walk *w)
+{
+    uint64_t looked_at[QCOW2_MAX_CROWDED]; /* the last of them that are not left out */
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->tables->len; i++) {
+        Qcow2TableRef *table = table_at(w->tables, i);
+
+        if (table->offset % w->header->cluster_size == 0) {
+            continue;
+        }
+        if (n >= QCOW2_MAX_CROWDED && table->offset - looked_at[n % QCOW2_MAX_CROWDED] < w->header->cluster_size) {
+            table->crowded = 1;
+            w->crowded++;
+        } else {
+            looked_at[n++ % QCOW2_MAX_CROWDED] = table->offset;
+        }
+    }
+}
+
+/* ---- reading them ---- */
+
+/* One of the threads that decode tables. */
+typedef struct WalkWorker {
+    const Qcow2Walk *walk;
+    void *visitor_state;
+    Qcow2TableCounter *counter;
+    int late_error; /* of the last table that could not be read, and was not known for that; negative errno value */
+} WalkWorker;
+
+static BlockRange table_range(const void *opaque, size_t i)
+{
+    const Qcow2Walk *w = opaque;
+    const Qcow2TableRef *table = table_at(w->tables, i);
+
+    /* what is behind the end of the file has nothing in it */
+    return (BlockRange){.offset = table->crowded ? w->source->length : table->offset, .size = w->header->cluster_size};
+}
+
+/* In the first pass, for which there are no faults yet, no table is. */
+static bool known_unreadable(const Qcow2Walk *w, uint64_t table)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+    bool known = qcow2_walk_table_error(w, table) != 0;
+
+    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+        known = known || g_array_index(f->more, Qcow2MoreFaults, i).kind == QCOW2_FINDING_L2_UNREADABLE;
+    }
+    return known;
+}
+
+static void keep_unreadable(WalkWorker *worker, uint64_t table, int error)
+{
+    const Qcow2Walk *w = worker->walk;
+    Qcow2L2Fault fault = {.kind = QCOW2_FINDING_L2_UNREADABLE, .values = {-error}};
+
+    if (!w->counting->window || !known_unreadable(w, table)) {
+        worker->late_error = error;
+        qcow2_faults_add(worker->counter->faults, table, &fault);
+    }
+}
+
+static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    const Qcow2TableVisitor *visitor = worker->walk->visitor;
+
+    return !visitor || visitor->visit(worker->visitor_state, table, bytes, worker->counter->result);
+}
+
+static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    WalkWorker *worker = state;
+    const Qcow2TableRef *table = table_at(worker->walk->tables, i);
+
+    if (!qcow2_count_region(worker->walk->counting, table->offset, worker->walk->header->cluster_size, table->weight)) {
+        return false;
+    }
+    if (error) {
+        keep_unreadable(worker, table->offset, error);
+        return true;
+    }
+    return !bytes || (qcow2_count_table(worker->counter, table, bytes) && let_visit(worker, table, bytes));
+}
+
+static bool find_overflows(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    WalkWorker *worker = state;
+
+    if (bytes && !error) {
+        qcow2_find_table_overflows(worker->counter, table_at(worker->walk->tables, i), bytes);
+    }
+    return true;
+}
+
+static bool visit_table(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    WalkWorker *worker = state;
+
+    if (!bytes || error) {
+        return true;
+    }
+    qcow2_l2_decode(worker->walk->header, bytes, worker->counter->result);
+    return let_visit(worker, table_at(worker->walk->tables, i), bytes);
+}
+
+/* Takes over what a worker has found. */
+static void finish_worker(Qcow2Walk *w, const WalkWorker *worker)
+{
+    const Qcow2TableCounter *c = worker->counter;
+
+    w->late_error = worker->late_error ? worker->late_error : w->late_error;
+    if (w->counting->window && w->counting->window->again) {
+        return;
+    }
+    qcow2_faults_merge(w->pending ? w->pending : w->faults, c->faults);
+    w->statistics.allocated += c->statistics.allocated;
+    w->statistics.compressed += c->statistics.compressed;
+    w->statistics.fragmented += c->statistics.fragmented;
+}
+
+static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const uint8_t *, int), GError **errp)
+{
+    WalkWorker workers[BLOCK_MAX_WORKERS] = {0};
+    void *states[BLOCK_MAX_WORKERS];
+    unsigned n = CLAMP(w->options->workers, 1, BLOCK_MAX_WORKERS);
+    BlockPrefetch prefetch = {
+        .source = w->source,
+        .progress = w->options->progress,
+        .workers = n,
+        .n = w->tables->len,
+        .range = table_range,
+        .opaque = w,
+        .examine = examine,
+        .states = states,
+    };
+    bool ok = true;
+
+    for (unsigned i = 0; i < n; i++) {
+        workers[i] = (WalkWorker){
+            .walk = w,
+            .visitor_state = w->visitor ? w->visitor->states[i] : NULL,
+            .counter = qcow2_table_counter_new(w->stored, w->counting, w->options->max_messages ? &w->room : NULL),
+        };
+        states[i] = &workers[i];
+        ok = ok && workers[i].counter;
+    }
+    ok = ok && block_prefetch(&prefetch);
+    for (unsigned i = 0; ok && i < n; i++) {
+        ok = refmap_writer_flush(workers[i].counter->writer);
+    }
+    ok = ok && !(w->counting->window && memory_budget_exceeded(w->counting->window->budget));
+    for (unsigned i = 0; i < n; i++) {
+        if (ok) {
+            finish_worker(w, &workers[i]);
+        }
+        qcow2_table_counter_free(workers[i].counter);
+    }
+    if (!ok) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+    }
+    return ok;
+}
+
+bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
+{
+    bool ok;
+
+    qcow2_walk_find_tables(w);
+    w->visitor = visitor;
+    ok = for_each_table(w, count_table, errp);
+    w->visitor = NULL;
+    return ok;
+}
+
+size_t qcow2_walk_find_tables(Qcow2Walk *w)
+{
+    collect_tables(w);
+    find_crowded(w);
+    return w->tables->len;
+}
+
+/* While faults are put together, those of the window are there twice, and gaps where arrays have grown. */
+static bool room_for_merging(const Qcow2Walk *w)
+{
+    return !qcow2_faults_memory(w->faults) ||
+           memory_budget_take(w->counting->window->budget, 2 * qcow2_faults_memory(w->pending));
+}
+
+bool qcow2_walk_count_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, GError **errp)
+{
+    w->stored = stored;
+    w->pending = qcow2_faults_new(NULL);
+    w->statistics_before = w->statistics;
+    w->room_before = w->room;
+    if (!for_each_table(w, count_table, errp)) {
+        qcow2_walk_drop_window(w);
+        return false;
+    }
+    if (!room_for_merging(w)) {
+        qcow2_walk_drop_window(w);
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+        return false;
+    }
+    return true;
+}
+
+/* Remembers the stored counts of those tables that lie in the window. */
+static bool keep_table_counts(Qcow2Walk *w)
+{
+    size_t n = w->tables->len;
+
+    if (!w->counts) {
+        w->counts = g_try_new0(TableCount, n);
+    }
+    for (size_t i = 0; w->counts && i < n; i++) {
+        uint64_t cluster = table_at(w->tables, i)->offset >> w->header->cluster_bits;
+
+        if (table_at(w->tables, i)->active && qcow2_window_has(w->counting->window, cluster)) {
+            w->counts[i].known = qcow2_stored_count(w->stored, cluster, &w->counts[i].count);
+        }
+    }
+    return w->counts || !n;
+}
+
+bool qcow2_walk_keep_window(Qcow2Walk *w, GError **errp)
+{
+    qcow2_faults_merge(w->faults, w->pending);
+    g_clear_pointer(&w->pending, qcow2_faults_free);
+    if (!keep_table_counts(w)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
+        return false;
+    }
+    return true;
+}
+
+void qcow2_walk_drop_window(Qcow2Walk *w)
+{
+    if (w->pending) {
+        g_clear_pointer(&w->pending, qcow2_faults_free);
+        w->statistics = w->statistics_before;
+        w->room = w->room_before;
+    }
+}
+
+bool qcow2_walk_recount_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, int *error, GError **errp)
+{
+    uint64_t room = w->room;
+    bool ok;
+
+    w->stored = stored;
+    w->late_error = 0;
+    ok = for_each_table(w, count_table, errp);
+    w->room = room;
+    *error = -w->late_error;
+    return ok;
+}
+
+void qcow2_walk_set_stored(Qcow2Walk *w, const Qcow2StoredCounts *stored)
+{
+    w->stored = stored;
+}
+
+uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables)
+{
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(l1_tables, &n_spans);
+    uint64_t n = 0;
+
+    for (size_t s = 0; s < n_spans; s++) {
+        for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
+            n += spans[s].slots[i] != 0;
+        }
+    }
+    return (n + MIN_PENDING) * SLOT_BYTES;
+}
+
+uint64_t qcow2_walk_fault_bytes(const Qcow2Walk *w)
+{
+    return qcow2_faults_memory(w->faults) + (uint64_t)w->noisy->len * NOISY_BYTES;
+}
+
+bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
+{
+    bool ok;
+
+    w->visitor = visitor;
+    ok = for_each_table(w, visit_table, errp);
+    w->visitor = NULL;
+    return ok;
+}
+
+int qcow2_walk_table_error(const Qcow2Walk *w, uint64_t offset)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, offset);
+
+    for (guint i = 0; f && i < f->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
+            return fault->values[0];
+        }
+    }
+    return 0;
+}
+
+/* ---- reporting ---- */
+
+static bool slot_noisy(const Qcow2Walk *w, uint64_t value)
+{
+    uint64_t table = value & QCOW2_OFFSET_MASK;
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+
+    return (value & QCOW2_L1_RESERVED) || table % w->header->cluster_size ||
+           qcow2_region_noisy(w->counting, table, w->header->cluster_size) || (f && (f->faults->len || f->more));
+}
+
+static void collect_noisy_slots(Qcow2Walk *w)
+{
+    size_t n_spans;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(w->l1_tables, &n_spans);
+
+    for (size_t s = 0; s < n_spans; s++) {
+        for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
+            NoisySlot slot = {.offset = spans[s].offset + i * 8, .value = spans[s].slots[i]};
+
+            if (slot.value && slot_noisy(w, slot.value)) {
+                g_array_append_val(w->noisy, slot);
+                if (w->counting->window && !memory_budget_take(w->counting->window->budget, NOISY_BYTES)) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+bool qcow2_walk_finish(Qcow2Walk *w, GError **errp)
+{
+    if (w->counting->overflowed && !qcow2_has_data_file(w->header) && !for_each_table(w, find_overflows, errp)) {
+        return false;
+    }
+    collect_noisy_slots(w);
+    return true;
+}
+
+/* A L1 entry that is looked at: where it is, and in which tree. */
+typedef struct TreeSlot {
+    Qcow2Place place;
+    uint64_t index; /* in its L1 table */
+    uint64_t value;
+} TreeSlot;
+
+static TreeSlot tree_slot(const Qcow2Walk *w, const Qcow2Place *l1_table, uint64_t offset, uint64_t value)
+{
+    uint64_t index = (offset - l1_table->cluster_offset) / 8;
+
+    return (TreeSlot){
+        .place = qcow2_place_l1_entry(w->header, l1_table->snapshot, offset, index, value),
+        .index = index,
+        .value = value,
+    };
+}
+
+/* The range of the file that @f is about, as far as it is in this file. */
+static void set_fault_range(const Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Place *place)
+{
+    Qcow2Extent extent = {.offset = f->values[0], .length = f->values[1]};
+
+    switch (f->kind) {
+    case QCOW2_FINDING_L2_RESERVED_BITS:
+    case QCOW2_FINDING_L2_COPIED_WRONG:
+        extent.offset &= QCOW2_OFFSET_MASK;
+        extent.length = extent.offset ? w->header->cluster_size : 0;
+        break;
+    case QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS:
+        extent = qcow2_l2_compressed_extent(w->header, f->values[1], f->index);
+        break;
+    default:
+        break;
+    }
+    if (!qcow2_has_data_file(w->header)) {
+        place->cluster_offset = extent.offset;
+        place->cluster_size = extent.length;
+    }
+}
+
+static Qcow2Place fault_place(const Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f)
+{
+    Qcow2Place place;
+
+    if (f->kind == QCOW2_FINDING_L2_UNREADABLE) {
+        place = slot->place;
+        place.structure = IMAGE_CHECK_STRUCTURE_L2;
+        return place;
+    }
+    place = qcow2_place_l2_entry(w->header, &slot->place, slot->index, f->index);
+    set_fault_range(w, f, &place);
+    if (f->kind == QCOW2_FINDING_L2_COPIED_WRONG) {
+        place.has_refcount = true;
+        place.refcount = f->values[1];
+    }
+    return place;
+}
+
+static void report_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f, Qcow2Report *report)
+{
+    Qcow2Place place = fault_place(w, slot, f);
+
+    switch (f->kind) {
+    case QCOW2_FINDING_REFCOUNT_OVERFLOW:
+        qcow2_report_region(w->counting, &place, report);
+        return;
+    case QCOW2_FINDING_L2_UNREADABLE:
+        qcow2_report_failure(report, f->values[0]);
+        break;
+    default:
+        break;
+    }
+    qcow2_report(report, &(Qcow2Finding){f->kind, {f->values[0], f->values[1]}, .place = place});
+}
+
+/* Overflows are counted together in the end: qcow2_report_overflows(). */
+static void count_hidden(ImageCheckFindingKind kind, uint64_t n, Qcow2Report *report)
+{
+    if (kind != QCOW2_FINDING_REFCOUNT_OVERFLOW) {
+        qcow2_report_hidden(report, kind, n);
+    }
+}
+
+static void count_more_faults(const Qcow2TableFaults *f, uint64_t weight, Qcow2Report *report)
+{
+    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+        const Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
+
+        count_hidden(more->kind, more->n * weight, report);
+    }
+}
+
+static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
+{
+    uint64_t table = slot->place.cluster_offset;
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+
+    report->looks++;
+    if (slot->value & QCOW2_L1_RESERVED) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_RESERVED_BITS, {slot->value}, .place = slot->place});
+    }
+    qcow2_report_region(w->counting, &slot->place, report);
+    if (table % w->header->cluster_size) {
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L2_TABLE_UNALIGNED, {table}, .place = slot->place});
+    }
+    for (size_t i = 0; f && i < f->faults->len; i++) {
+        report_fault(w, slot, &g_array_index(f->faults, Qcow2L2Fault, i), report);
+    }
+    count_more_faults(f, 1, report);
+    if (report->repairing) {
+        /* repaired, they are gone where the table is referred to again */
+        qcow2_faults_forget(w->faults, table, report->repairing);
+    }
+}
+
+/* The index of the first noisy slot at or behind @offset of the file. */
+static size_t find_noisy(const Qcow2Walk *w, uint64_t offset)
+{
+    return ARRAY_FIRST_NOT_BELOW(w->noisy, NoisySlot, offset, offset);
+}
+
+/* Reports that entries [@first, @first + @n) of the L1 table that @referrer refers to cannot be read. */
+static void report_unread_l1(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t first, uint64_t n, int error,
+                             Qcow2Report *report)
+{
+    unsigned reach = w->header->l2_bits + w->header->cluster_bits; /* log2 of the guest bytes behind an entry */
+    uint64_t guest = first << reach, size = n << reach;
+    Qcow2Place place = *referrer;
+
+    place.structure = IMAGE_CHECK_STRUCTURE_L1;
+    place.cluster_offset += first * 8;
+    place.cluster_size = n * 8;
+    /* what a snapshot has behind the end of the disk is no guest data, or that of a larger disk */
+    qcow2_place_set_guest(&place, w->header, guest,
+                          guest < w->header->size ? MIN(size, w->header->size - guest) : size);
+    qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE, .place = place});
+    qcow2_report_failure(report, -error);
+}
+
+/* Reports what of the L1 table that @referrer refers to cannot be read. False where there is nothing else. */
+static bool report_unread_parts(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t *end, Qcow2Report *report)
+{
+    uint64_t entries = referrer->cluster_size / 8;
+    uint64_t first = 0, n;
+    int error;
+
+    if (!add_u64(referrer->cluster_offset, referrer->cluster_size, end) || *end > BLOCK_SOURCE_MAX_LENGTH) {
+        report_unread_l1(w, referrer, 0, entries, -EIO, report);
+        return false;
+    }
+    while ((n = qcow2_tables_unread_part(w->l1_tables, referrer->cluster_offset, entries, &first, &error))) {
+        report_unread_l1(w, referrer, first, n, error, report);
+        first += n;
+    }
+    return true;
+}
+
+/* Leaves the noisy slots [@first, @last) to qcow2_walk_report_hidden(). */
+static void hide_slots(Qcow2Walk *w, size_t first, size_t last)
+{
+    if (first < last) {
+        g_array_set_size(w->hidden, w->noisy->len + 1);
+        g_array_index(w->hidden, int64_t, first)++;
+        g_array_index(w->hidden, int64_t, last)--;
+    }
+}
+
+void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Report *report)
+{
+    size_t i, last;
+    uint64_t end;
+
+    if (!referrer->cluster_size) {
+        return;
+    }
+    qcow2_report_region(w->counting, referrer, report);
+    if (!report_unread_parts(w, referrer, &end, report)) {
+        return;
+    }
+    last = find_noisy(w, end);
+    for (i = find_noisy(w, referrer->cluster_offset); i < last && !qcow2_report_full(report); i++) {
+        const NoisySlot *noisy = &g_array_index(w->noisy, NoisySlot, i);
+        TreeSlot slot = tree_slot(w, referrer, noisy->offset, noisy->value);
+
+        report_slot(w, &slot, report);
+    }
+    hide_slots(w, i, last);
+}
+
+/* Counts @weight references to the table at @offset without a message, but for overflows. */
+static void count_hidden_table(Qcow2Walk *w, uint64_t table, uint64_t weight, Qcow2Report *report)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+
+    for (size_t i = 0; f && i < f->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
+            qcow2_report_failure(report, fault->values[0]);
+        }
+        count_hidden(fault->kind, weight, report);
+    }
+    count_more_faults(f, weight, report);
+}
+
+static void count_hidden_slot(Qcow2Walk *w, uint64_t value, uint64_t weight, Qcow2Report *report)
+{
+    uint64_t table = value & QCOW2_OFFSET_MASK;
+
+    if (value & QCOW2_L1_RESERVED) {
+        qcow2_report_hidden(report, QCOW2_FINDING_L1_RESERVED_BITS, weight);
+    }
+    if (qcow2_region_beyond_end(w->counting, table, w->header->cluster_size)) {
+        qcow2_report_hidden(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
+    }
+    if (table % w->header->cluster_size) {
+        qcow2_report_hidden(report, QCOW2_FINDING_L2_TABLE_UNALIGNED, weight);
+    }
+}
+
+/* Each noisy slot is looked at once, and each table that they refer to, however many trees have them. */
+void qcow2_walk_report_hidden(Qcow2Walk *w, Qcow2Report *report)
+{
+    g_autoptr(GArray) refs = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef));
+    int64_t weight = 0;
+
+    for (size_t i = 0; i < w->noisy->len && w->hidden->len; i++) {
+        uint64_t value = g_array_index(w->noisy, NoisySlot, i).value;
+
+        weight += g_array_index(w->hidden, int64_t, i);
+        if (weight) {
+            Qcow2TableRef ref = {.offset = value & QCOW2_OFFSET_MASK, .weight = weight};
+
+            count_hidden_slot(w, value, weight, report);
+            g_array_append_val(refs, ref);
+        }
+    }
+    g_array_sort(refs, compare_table_refs);
+    merge_equal_tables(refs);
+    for (size_t i = 0; i < refs->len; i++) {
+        count_hidden_table(w, table_at(refs, i)->offset, table_at(refs, i)->weight, report);
+    }
+    g_array_set_size(w->hidden, 0);
+}
+
+uint64_t qcow2_walk_crowded(const Qcow2Walk *w)
+{
+    return w->crowded;
+}
+
+/* True and *count set where the stored count of the table at @offset is known, which the active tree has. */
+static bool table_count(const Qcow2Walk *w, uint64_t offset, uint64_t *count)
+{
+    size_t i;
+
+    if (!w->counts) {
+        return qcow2_stored_count(w->stored, offset >> w->header->cluster_bits, count);
+    }
+    i = ARRAY_FIRST_NOT_BELOW(w->tables, Qcow2TableRef, offset, offset);
+    *count = w->counts[i].count;
+    return w->counts[i].known;
+}
+
+static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)
+{
+    Qcow2Finding finding = {QCOW2_FINDING_L1_COPIED_WRONG, {slot->index, slot->value, count}, .place = slot->place};
+
+    finding.place.has_refcount = true;
+    finding.place.refcount = count;
+    qcow2_report(report, &finding);
+}
+
+/* Returns how many of the entries were reported before the report was full. */
+static uint32_t report_copied_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2CopiedFault *f, Qcow2Report *report)
+{
+    uint32_t i;
+
+    for (i = 0; i < f->n && !qcow2_report_full(report); i++) {
+        uint64_t entry = f->entry + ((uint64_t)i << w->header->cluster_bits);
+
+        report_fault(w, slot, &(Qcow2L2Fault){f->index + i, QCOW2_FINDING_L2_COPIED_WRONG, {entry, f->count}}, report);
+    }
+    return i;
+}
+
+static void report_copied_faults(Qcow2Walk *w, const TreeSlot *slot, const Qcow2TableFaults *f, Qcow2Report *report)
+{
+    uint64_t hidden = f->more_copied;
+    bool odd_ahead = f->has_odd_count;
+
+    for (guint i = 0; i < f->copied->len; i++) {
+        const Qcow2CopiedFault *fault = &g_array_index(f->copied, Qcow2CopiedFault, i);
+
+        if (odd_ahead && fault->index > f->odd_index) {
+            qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
+            odd_ahead = false;
+        }
+        hidden += fault->n - report_copied_fault(w, slot, fault, report);
+    }
+    if (odd_ahead) {
+        qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
+    }
+    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
+}
+
+static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
+{
+    uint64_t table = slot->place.cluster_offset;
+    const Qcow2TableFaults *f;
+    uint64_t count;
+
+    if (!table) {
+        return;
+    }
+    if (!table_count(w, table, &count)) {
+        qcow2_report_unaligned_block(w->header, w->stored, table >> w->header->cluster_bits, report);
+        return;
+    }
+    if ((count == 1) != !!(slot->value & QCOW2_OFLAG_COPIED)) {
+        report_l1_copied(slot, count, report);
+    }
+    f = qcow2_faults_of(w->faults, table);
+    if (f) {
+        report_copied_faults(w, slot, f, report);
+    }
+}
+
+void qcow2_walk_report_copied(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)
+{
+    Qcow2Place l1_table = qcow2_place_range(IMAGE_CHECK_STRUCTURE_L1, offset, entries * 8);
+    uint64_t first = 0, n;
+    const uint64_t *slots;
+
+    while ((n = qcow2_tables_part(w->l1_tables, offset, entries, &first, &slots))) {
+        for (uint64_t i = 0; i < n; i++) {
+            TreeSlot slot = tree_slot(w, &l1_table, offset + (first + i) * 8, slots[i]);
+
+            report_copied_slot(w, &slot, report);
+        }
+        first += n;
+    }
+}

@@ -1,0 +1,113 @@
+/*
+ * Walking the trees of an image: every distinct L2 table is read and decoded once, and weighs as much as there
+ * are references to it from the active and the snapshots' L1 tables.
+ *
+ * What is wrong with an entry is kept by the table it is in, and reported as often as the table is referenced, in
+ * the stock tool's order (spec check-behaviour 3.3, 3.4 and 4.2).
+ *
+ * Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_CHECK_WALK_H
+#define BLOCK_QCOW2_CHECK_WALK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2/check/count.h"
+#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/load/refcount-blocks.h"
+#include "block/qcow2/check/table-count.h"
+#include "block/qcow2/load/tables.h"
+#include "block/qcow2.h"
+
+typedef struct Qcow2Walk Qcow2Walk;
+
+/*
+ * No guest reads through an L2 table that does not begin at a cluster, but the stock tool counts what is in it. So are
+ * they here, though not at each 512 bytes of the file: a byte is looked at once for a table that begins where it
+ * should, and this many times for others. Those that are left out are corruptions in any case, and a note tells their
+ * number.
+ */
+#define QCOW2_MAX_CROWDED 8
+
+/* A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed. */
+Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
+                          Qcow2Counting *counting, const Qcow2CheckOptions *options);
+void qcow2_walk_free(Qcow2Walk *walk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
+
+/*
+ * Who wants to see the tables too, each once, as they are decoded. Called by several threads at once, but by one only
+ * with the same element of @states, of which there is one for each of options->workers. Tables that could not be read,
+ * or are known to be zeros without reading, are not shown. False ends everything: memory is short.
+ */
+typedef struct Qcow2TableVisitor {
+    bool (*visit)(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents);
+    void **states;
+} Qcow2TableVisitor;
+
+/*
+ * Counts all L2 tables and what they refer to, and shows them to @visitor, which may be NULL. False and @errp set when
+ * memory is short.
+ */
+bool qcow2_walk_count(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError **errp);
+
+/* Reads and shows all tables once more: for what can be asked only when everything is counted. */
+bool qcow2_walk_visit(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError **errp);
+
+/* The distinct tables, sorted by offset, once they are counted. */
+const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *walk, size_t *n);
+
+/* Finds out which tables there are, without counting them; returns their number. */
+size_t qcow2_walk_find_tables(Qcow2Walk *walk);
+
+/*
+ * Counts the window of the counting, for which @stored was loaded: all tables are read that were found, and what refers
+ * into the window is counted. Called for one window after the other. What was found is remembered by
+ * qcow2_walk_keep_window(), which may fail for lack of memory, or forgotten by qcow2_walk_drop_window(). When counting
+ * fails, it is forgotten.
+ */
+bool qcow2_walk_count_window(Qcow2Walk *walk, const Qcow2StoredCounts *stored, GError **errp);
+bool qcow2_walk_keep_window(Qcow2Walk *walk, GError **errp);
+void qcow2_walk_drop_window(Qcow2Walk *walk);
+
+/*
+ * Counts a window once more (its `again`), and remembers nothing. *error is set, to a positive errno value, where a
+ * table cannot be read that could be read before.
+ */
+bool qcow2_walk_recount_window(Qcow2Walk *walk, const Qcow2StoredCounts *stored, int *error, GError **errp);
+
+/* From now on @stored is asked where blocks are that have no counts: for the report, when all windows are counted. */
+void qcow2_walk_set_stored(Qcow2Walk *walk, const Qcow2StoredCounts *stored);
+
+/* Bytes that finding them takes at most, and bytes that each is kept in. */
+uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables);
+#define QCOW2_WALK_TABLE_BYTES 56
+
+/* Bytes that it keeps of what is wrong. */
+uint64_t qcow2_walk_fault_bytes(const Qcow2Walk *walk);
+
+/* Makes ready for reporting, once the counting is finished. */
+bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
+
+/* Why the table at @offset could not be read, a positive errno value; 0 where it could. */
+int qcow2_walk_table_error(const Qcow2Walk *walk, uint64_t offset);
+
+/* Reports what is wrong in the tree below the L1 table that @referrer refers to, the table itself included. */
+void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Place *referrer, Qcow2Report *report);
+
+/* Counts what of the trees found no room in the report. */
+void qcow2_walk_report_hidden(Qcow2Walk *walk, Qcow2Report *report);
+
+/* How many tables were not looked at. */
+uint64_t qcow2_walk_crowded(const Qcow2Walk *walk);
+
+/* Reports wrong COPIED flags in the tree of the active L1 table. */
+void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);
+
+Qcow2Statistics qcow2_walk_statistics(const Qcow2Walk *walk);
+
+#endif

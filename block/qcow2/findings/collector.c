@@ -1,0 +1,320 @@
+/*
+ * The findings of a check, collected.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/findings/collector.h"
+
+/* Records that the next fault may continue: several kinds of fault, or of trees, may take turns. */
+#define OPEN_RECORDS 8
+
+struct Qcow2Collector {
+    size_t limit;
+    uint64_t text; /* bytes of messages and names of snapshots in the records */
+    bool only_corruptions;
+    GArray *records;
+    size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
+    size_t n_open;
+    uint64_t beyond[QCOW2_FINDING__MAX]; /* faults that are in no record */
+};
+
+static void clear_record(gpointer opaque)
+{
+    Qcow2FindingRecord *r = opaque;
+
+    g_free(r->message);
+    g_clear_pointer(&r->other_users, g_array_unref);
+}
+
+Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions)
+{
+    Qcow2Collector *c = g_new0(Qcow2Collector, 1);
+
+    c->limit = limit;
+    c->only_corruptions = only_corruptions;
+    c->records = g_array_new(FALSE, FALSE, sizeof(Qcow2FindingRecord));
+    g_array_set_clear_func(c->records, clear_record);
+    return c;
+}
+
+void qcow2_collector_free(Qcow2Collector *c)
+{
+    if (c) {
+        g_array_unref(c->records);
+        g_free(c);
+    }
+}
+
+GArray *qcow2_collector_records(Qcow2Collector *c)
+{
+    return c->records;
+}
+
+void qcow2_collector_set_records(Qcow2Collector *c, GArray *records)
+{
+    g_array_unref(c->records);
+    c->records = records;
+    g_array_set_clear_func(c->records, clear_record);
+    c->n_open = 0;
+}
+
+/* ---- merging ---- */
+
+static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)
+{
+    const Qcow2Place *a = &r->place, *b = &f->place;
+
+    return r->kind == f->kind && a->structure == b->structure && a->snapshot == b->snapshot &&
+           a->has_refcount == b->has_refcount && a->refcount == b->refcount && a->has_reference == b->has_reference &&
+           a->reference == b->reference && a->has_entry == b->has_entry && !a->cluster_size == !b->cluster_size &&
+           !a->guest_size == !b->guest_size;
+}
+
+/* The same word once more: a table that is referred to twice from the same tree has its faults twice. */
+static bool is_repeated(const Qcow2FindingRecord *r, const Qcow2Place *p)
+{
+    const Qcow2Place *a = &r->place;
+
+    return a->has_entry && r->last_entry == p->entry_offset && a->entry_offset == p->entry_offset &&
+           a->cluster_offset == p->cluster_offset && a->cluster_size == p->cluster_size &&
+           a->guest_offset == p->guest_offset && a->guest_size == p->guest_size;
+}
+
+/* True where @p begins where @r ends, in every respect in which they have a place at all. */
+static bool is_next(const Qcow2FindingRecord *r, const Qcow2Place *p)
+{
+    const Qcow2Place *a = &r->place;
+    /* words of a table follow one another; extended L2 entries are of two */
+    bool next_entry = p->entry_offset == r->last_entry + 8 || p->entry_offset == r->last_entry + 16;
+
+    return (!a->has_entry || next_entry) &&
+           (!a->cluster_size || p->cluster_offset == a->cluster_offset + a->cluster_size) &&
+           (!a->guest_size || p->guest_offset == a->guest_offset + a->guest_size) &&
+           (a->has_entry || a->cluster_size || a->guest_size);
+}
+
+static bool extend(Qcow2FindingRecord *r, const Qcow2Finding *f)
+{
+    if (!same_fault(r, f)) {
+        return false;
+    }
+    if (!is_repeated(r, &f->place)) {
+        if (!is_next(r, &f->place)) {
+            return false;
+        }
+        r->place.cluster_size += f->place.cluster_size;
+        r->place.guest_size += f->place.guest_size;
+        r->last_entry = f->place.entry_offset;
+    }
+    r->count++;
+    return true;
+}
+
+/* Puts record @index in front of the open ones; it is number @position of them, or none of them. */
+static void open_record(Qcow2Collector *c, size_t index, size_t position)
+{
+    for (size_t i = MIN(position, OPEN_RECORDS - 1); i > 0; i--) {
+        c->open[i] = c->open[i - 1];
+    }
+    c->open[0] = index;
+}
+
+static bool is_wanted(const Qcow2Collector *c, ImageCheckFindingKind kind)
+{
+    return !c->only_corruptions || qcow2_finding_severity(kind) == IMAGE_CHECK_SEVERITY_CORRUPTION;
+}
+
+void qcow2_collector_add_unlisted(Qcow2Collector *c, ImageCheckFindingKind kind, uint64_t n)
+{
+    c->beyond[kind] += is_wanted(c, kind) ? n : 0;
+}
+
+static uint64_t text_limit(const Qcow2Collector *c)
+{
+    return (uint64_t)c->limit * QCOW2_FINDING_TEXT;
+}
+
+/* The bytes that @text, which may be NULL, takes in JSON. */
+static uint64_t length_of(const char *text)
+{
+    uint64_t length = 0;
+
+    for (const char *p = text; p && *p; p++) {
+        length += g_ascii_isprint(*p) ? 1 : 6;
+    }
+    return length;
+}
+
+const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
+{
+    Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};
+
+    if (!is_wanted(c, f->kind)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < c->n_open; i++) {
+        size_t index = c->open[i];
+
+        if (extend(&g_array_index(c->records, Qcow2FindingRecord, index), f)) {
+            open_record(c, index, i);
+            return NULL;
+        }
+    }
+    if (c->records->len >= c->limit || c->text >= text_limit(c)) {
+        c->beyond[f->kind]++;
+        return NULL;
+    }
+    record.message = qcow2_finding_message(f);
+    c->text += length_of(record.message) + length_of(record.place.snapshot);
+    g_array_append_val(c->records, record);
+    open_record(c, c->records->len - 1, c->n_open);
+    c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
+    return record.message;
+}
+
+/* ---- the list ---- */
+
+static Qcow2Allocation *range(uint64_t offset, uint64_t size)
+{
+    Qcow2Allocation *allocation = NULL;
+
+    if (size) {
+        allocation = g_new(Qcow2Allocation, 1);
+        *allocation = (Qcow2Allocation){.offset = offset, .size = size};
+    }
+    return allocation;
+}
+
+static bool append_user(ImageCheckUserList *list, const Qcow2Place *place)
+{
+    ImageCheckUser *user = qapi_append_ImageCheckUser(list);
+
+    if (user) {
+        *user = (ImageCheckUser){
+            .structure = place->structure,
+            .has_entry_offset = place->has_entry,
+            .entry_offset = place->entry_offset,
+            .cluster = range(place->cluster_offset, place->cluster_size),
+            .guest = range(place->guest_offset, place->guest_size),
+            .snapshot = g_strdup(place->snapshot),
+        };
+    }
+    return user;
+}
+
+/* Fills @finding, which is clear, and takes the texts of @r. False when memory is short. */
+static bool fill_finding(ImageCheckFinding *finding, Qcow2FindingRecord *r)
+{
+    const Qcow2Place *place = &r->place;
+    bool ok = true;
+
+    *finding = (ImageCheckFinding){
+        .kind = r->kind,
+        .severity = qcow2_finding_severity(r->kind),
+        .structure = place->structure,
+        .has_entry_offset = place->has_entry,
+        .entry_offset = place->entry_offset,
+        .cluster = range(place->cluster_offset, place->cluster_size),
+        .guest = range(place->guest_offset, place->guest_size),
+        .snapshot = g_strdup(place->snapshot),
+        .has_refcount = place->has_refcount,
+        .refcount = place->refcount,
+        .has_reference = place->has_reference,
+        .reference = place->reference,
+        .fixed = r->fixed,
+        .message = g_steal_pointer(&r->message),
+    };
+    finding->count = finding->severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : r->count;
+    for (size_t i = 0; ok && r->other_users && i < r->other_users->len; i++) {
+        ok = append_user(&finding->other_users, &g_array_index(r->other_users, Qcow2Place, i));
+    }
+    finding->has_other_users = finding->other_users.len;
+    return ok;
+}
+
+/* A finding that stands for all those of @kind that are in no record. */
+static bool append_rest(ImageCheckFindingList *list, ImageCheckFindingKind kind, uint64_t count)
+{
+    ImageCheckFinding *finding = qapi_append_ImageCheckFinding(list);
+    Qcow2FindingRecord rest = {
+        .kind = kind,
+        .count = count,
+        .place.structure = IMAGE_CHECK_STRUCTURE_NONE,
+    };
+
+    if (!finding) {
+        return false;
+    }
+    rest.message = g_strdup_printf("%" G_GUINT64_FORMAT " more findings of this kind are not listed", count);
+    return fill_finding(finding, &rest);
+}
+
+#define AT_ONCE 1024 /* records that are given back */
+
+/* From the last to the first, so that the memory of those that are done can be given back: there may be many. */
+static bool move_records(Qcow2Collector *c, ImageCheckFindingList *list)
+{
+    gsize n;
+    Qcow2FindingRecord *records = g_array_steal(c->records, &n);
+    bool ok = true;
+
+    list->items = n ? g_try_new0(ImageCheckFinding, n) : NULL;
+    list->len = list->capacity = list->items ? n : 0;
+    for (size_t i = n; i-- > 0;) {
+        ok = ok && list->items && fill_finding(&list->items[i], &records[i]);
+        clear_record(&records[i]);
+        if (i % AT_ONCE == 0) {
+            records = g_renew(Qcow2FindingRecord, records, i);
+        }
+    }
+    g_free(records);
+    return ok;
+}
+
+/* Leaves out users that find no room any more. */
+static void keep_users(Qcow2Collector *c, GArray *users)
+{
+    guint n;
+
+    for (n = 0; n < users->len && c->text < text_limit(c); n++) {
+        c->text += length_of(g_array_index(users, Qcow2Place, n).snapshot);
+    }
+    g_array_set_size(users, n);
+}
+
+/* Leaves out what does not fit any more since there are users, and more records. */
+static void keep_to_limit(Qcow2Collector *c)
+{
+    guint n;
+
+    c->text = 0;
+    for (n = 0; n < c->records->len && c->text < text_limit(c); n++) {
+        Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, n);
+
+        c->text += length_of(r->message) + length_of(r->place.snapshot);
+        if (r->other_users) {
+            keep_users(c, r->other_users);
+        }
+    }
+    for (guint i = n; i < c->records->len; i++) {
+        const Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, i);
+
+        c->beyond[r->kind] += r->count;
+    }
+    g_array_set_size(c->records, n);
+}
+
+bool qcow2_collector_finish(Qcow2Collector *c, ImageCheckFindingList *list, GError **errp)
+{
+    bool ok;
+
+    keep_to_limit(c);
+    ok = move_records(c, list);
+
+    for (size_t kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
+        ok = !c->beyond[kind] || append_rest(list, kind, c->beyond[kind]);
+        c->beyond[kind] = 0;
+    }
+    c->n_open = 0;
+    return ok || qapi_set_out_of_memory(errp);
+}

@@ -1,0 +1,373 @@
+/*
+ * Every kind of fault that a check can find.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/findings/kinds.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "block/qcow2/findings/collector.h"
+#include "util/text.h"
+
+/* so that a row of the table is mostly its text */
+#define CORRUPTION IMAGE_CHECK_SEVERITY_CORRUPTION
+#define LEAK       IMAGE_CHECK_SEVERITY_LEAK
+#define ERROR      IMAGE_CHECK_SEVERITY_ERROR
+#define NOTE       IMAGE_CHECK_SEVERITY_NOTE
+
+#define USUAL_LENGTH 240 /* of a message at most; longer ones cost more */
+#define LONG_MESSAGE 512 /* bytes for which a message counts as one more: names may be long, and be in each */
+
+/*
+ * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
+ * %# like %X, but a bare 0 for zero; %s the next text, made safe for a terminal; %p the name of the program.
+ */
+static const struct {
+    ImageCheckSeverity severity;
+    const char *text;
+} finding_table[QCOW2_FINDING__MAX] = {
+    [QCOW2_FINDING_SNAPSHOTS_TOO_MANY] =
+        {ERROR, "%p: ERROR snapshot table too large\n"
+                "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
+    [QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED] = {ERROR, "%p: ERROR snapshot table offset invalid"},
+    [QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE] =
+        {ERROR, "%p: ERROR failed to read the snapshot table: Too much extra metadata in snapshot table entry %d\n"
+                "You can force-remove this extra metadata with qemu-img check -r all"},
+    [QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG] =
+        {ERROR, "%p: ERROR failed to read the snapshot table: Snapshot table is too big\n"
+                "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
+    [QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE] =
+        {ERROR, "%p: ERROR failed to read the snapshot table: Failed to read snapshot table: %s"},
+    [QCOW2_FINDING_SNAPSHOT_INCOMPLETE] = {CORRUPTION, "ERROR snapshot table entry %d is incomplete"},
+    [QCOW2_FINDING_REGION_BEYOND_END] =
+        {CORRUPTION, "ERROR: counting reference for region exceeding the end of the file by one cluster or more: "
+                     "offset %X size %X"},
+    [QCOW2_FINDING_REFCOUNT_OVERFLOW] =
+        {CORRUPTION, "ERROR: overflow cluster offset=%X\n"
+                     "Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a "
+                     "clean copy if the image cannot be opened for writing"},
+    [QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE] = {CORRUPTION, "ERROR %d snapshots in image with data file"},
+    [QCOW2_FINDING_SNAPSHOT_L1_UNALIGNED] =
+        {CORRUPTION, "ERROR snapshot %s (%s) l1_offset=%#: L1 table is not cluster aligned; snapshot table entry "
+                     "corrupted"},
+    [QCOW2_FINDING_SNAPSHOT_L1_TOO_LARGE] =
+        {CORRUPTION, "ERROR snapshot %s (%s) l1_size=%#: L1 table is too large; snapshot table entry corrupted"},
+    [QCOW2_FINDING_L1_UNREADABLE] = {ERROR, "ERROR: I/O error in check_refcounts_l1"},
+    [QCOW2_FINDING_L1_RESERVED_BITS] = {CORRUPTION, "ERROR found L1 entry with reserved bits set: %x"},
+    [QCOW2_FINDING_L2_TABLE_UNALIGNED] = {CORRUPTION,
+                                          "ERROR l2_offset=%x: Table is not cluster aligned; L1 entry corrupted"},
+    [QCOW2_FINDING_L2_UNREADABLE] = {ERROR, "ERROR: I/O error in check_refcounts_l2"},
+    [QCOW2_FINDING_L2_RESERVED_BITS] = {CORRUPTION, "ERROR found l2 entry with reserved bits set: %x"},
+    [QCOW2_FINDING_COMPRESSED_COPIED] = {CORRUPTION,
+                                         "ERROR: coffset=%X: copied flag must never be set for compressed clusters"},
+    [QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE] = {CORRUPTION, "ERROR compressed cluster %d with data file, entry=%X"},
+    [QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS] =
+        {CORRUPTION, "ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=%X"},
+    [QCOW2_FINDING_SUBCLUSTERS_CONTRADICT] =
+        {CORRUPTION, "ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap"},
+    [QCOW2_FINDING_DATA_UNALIGNED] = {CORRUPTION,
+                                      "ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted."},
+    [QCOW2_FINDING_PREALLOCATED_UNALIGNED] =
+        {CORRUPTION, "ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted."},
+    [QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS] =
+        {CORRUPTION, "ERROR: Unallocated cluster has non-zero subcluster allocation map"},
+    [QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED] = {CORRUPTION, "ERROR bitmap directory at %X: %s"},
+    [QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE] = {ERROR, "ERROR bitmap directory at %X: %s"},
+    [QCOW2_FINDING_BITMAP_DAMAGED] = {CORRUPTION, "ERROR bitmap '%s' (directory entry at %X): %s"},
+    [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = {ERROR, "ERROR bitmap '%s': I/O error in its table at %X"},
+    [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = {CORRUPTION, "ERROR bitmap '%s': table entry %d (%X) %s"},
+    [QCOW2_FINDING_L2_TABLES_CROWDED] =
+        {NOTE, "%d L2 tables were not looked at, as they lie over others and do not begin at a cluster."},
+    [QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE] =
+        {ERROR, "ERROR header extensions from %X on: %s; bitmaps and an encryption header may be missing"},
+    [QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE] =
+        {ERROR, "ERROR refcount table at %X: %s; reference counts behind it are unknown"},
+    [QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS] = {CORRUPTION, "ERROR refcount table entry %d has reserved bits set"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED] =
+        {CORRUPTION, "ERROR refcount block %d is not cluster aligned; refcount table entry corrupted"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE] = {CORRUPTION, "ERROR refcount block %d is outside image"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_SHARED] = {CORRUPTION, "ERROR refcount block %d refcount=%d"},
+    [QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] =
+        {NOTE, "qcow2: Image is corrupt: Refblock offset %# unaligned (reftable index: %#); further non-fatal "
+               "corruption events will be suppressed"},
+    [QCOW2_FINDING_REFCOUNT_UNREADABLE] = {ERROR, "Can't get refcount for cluster %d: %s"},
+    [QCOW2_FINDING_REFCOUNT_TOO_LOW] = {CORRUPTION, "ERROR cluster %d refcount=%d reference=%d"},
+    [QCOW2_FINDING_LEAK] = {LEAK, "Leaked cluster %d refcount=%d reference=%d"},
+    [QCOW2_FINDING_L1_COPIED_WRONG] = {CORRUPTION,
+                                       "ERROR OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d"},
+    [QCOW2_FINDING_L2_COPIED_WRONG] = {CORRUPTION, "ERROR OFLAG_COPIED data cluster: l2_entry=%x refcount=%d"},
+    [QCOW2_FINDING_DIRTY] = {NOTE, "The image is marked dirty: it was not closed cleanly, and reference counts may be "
+                                   "stale until a program that writes to it has recomputed them."},
+    [QCOW2_FINDING_CORRUPT_BIT] = {NOTE, "The image is marked corrupt: programs refuse to write to it until it has "
+                                         "been repaired."},
+    [QCOW2_FINDING_STALE_BITMAPS] = {NOTE, "The bitmaps extension is stale: its bitmaps were not counted, and their "
+                                           "clusters appear as leaks."},
+    [QCOW2_FINDING_CHANGED_DURING_CHECK] = {NOTE,
+                                            "The image was written to while it was checked: errors and leaks may be "
+                                            "of a passing state."},
+    [QCOW2_FINDING_METADATA_SHARED] = {NOTE, "Clusters of metadata are used for something else too, and the reference "
+                                             "counts allow for it: a write to one destroys the other."},
+    [QCOW2_FINDING_LEAKED_L2] = {NOTE, "A leaked cluster looks like an L2 table: %d of the %d clusters that it names "
+                                       "are leaked too.%s"},
+    [QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK] = {NOTE, "A leaked cluster looks like the missing refcount block for %X to "
+                                                   "%X of the file."},
+    [QCOW2_FINDING_EMPTY_L2] = {NOTE, "An L2 table is all zeros between two that are full."},
+    [QCOW2_FINDING_UNMAPPED_DATA] = {NOTE, "The file has data here that nothing uses and no reference count covers."},
+};
+
+/* A message on its way to a file or a string, collected: it comes in small parts. */
+typedef struct Sink {
+    FILE *file;      /* NULL: to @string */
+    GString *string; /* NULL until something is written to it */
+    uint64_t total;  /* bytes flushed */
+    size_t used;
+    char bytes[USUAL_LENGTH];
+} Sink;
+
+static void flush(Sink *to)
+{
+    if (to->file) {
+        fwrite_unlocked(to->bytes, 1, to->used, to->file);
+    } else {
+        to->string = to->string ? to->string : g_string_new(NULL);
+        g_string_append_len(to->string, to->bytes, (gssize)to->used);
+    }
+    to->total += to->used;
+    to->used = 0;
+}
+
+static void put(Sink *to, const char *bytes, size_t size)
+{
+    while (size > sizeof(to->bytes) - to->used) {
+        size_t part = sizeof(to->bytes) - to->used;
+
+        memcpy(to->bytes + to->used, bytes, part);
+        to->used += part;
+        flush(to);
+        bytes += part;
+        size -= part;
+    }
+    memcpy(to->bytes + to->used, bytes, size);
+    to->used += size;
+}
+
+static void put_text(Sink *to, const char *text)
+{
+    put(to, text, strlen(text));
+}
+
+/* printf() would do, at several times the cost; there may be millions of lines. */
+static void put_number(Sink *to, uint64_t value, unsigned base)
+{
+    char digits[20];
+    char *p = digits + sizeof(digits);
+
+    do {
+        *--p = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    put(to, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+static void put_escaped(Sink *to, const char *text)
+{
+    g_autofree char *safe = text_escape(text, strlen(text));
+
+    put_text(to, safe);
+}
+
+/* The message of what is being repaired has "Repairing" instead of its first word. */
+static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
+{
+    const uint64_t *value = finding->values;
+    const char *const *text = finding->texts;
+    const char *p = finding_table[finding->kind].text;
+
+    if (repairing) {
+        put_text(to, "Repairing");
+        p += strcspn(p, " ");
+    }
+    for (;;) {
+        size_t plain = strcspn(p, "%");
+
+        put(to, p, plain);
+        p += plain;
+        if (!*p) {
+            return;
+        }
+        switch (*++p) {
+        case 'd':
+            put_number(to, *value++, 10);
+            break;
+        case '#':
+            if (*value == 0) {
+                put_text(to, "0");
+                value++;
+                break;
+            }
+            G_GNUC_FALLTHROUGH;
+        case 'X':
+            put_text(to, "0x");
+            G_GNUC_FALLTHROUGH;
+        case 'x':
+            put_number(to, *value++, 16);
+            break;
+        case 's':
+            put_escaped(to, *text++);
+            break;
+        case 'p':
+            put_text(to, g_get_prgname() ? g_get_prgname() : "qemu-img");
+            break;
+        }
+        p++;
+    }
+}
+
+static void sink_init(Sink *to, FILE *file)
+{
+    to->file = file;
+    to->string = NULL;
+    to->total = 0;
+    to->used = 0;
+}
+
+/* Returns the number of bytes. */
+static uint64_t write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
+{
+    Sink to;
+
+    sink_init(&to, file);
+    put_message(&to, finding, repairing);
+    put(&to, "\n", 1);
+    flush(&to);
+    return to.total;
+}
+
+char *qcow2_finding_message(const Qcow2Finding *finding)
+{
+    Sink to;
+
+    sink_init(&to, NULL);
+    put_message(&to, finding, false);
+    if (!to.string) {
+        return g_strndup(to.bytes, to.used);
+    }
+    flush(&to);
+    return g_string_free(to.string, FALSE);
+}
+
+ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
+{
+    return finding_table[kind].severity;
+}
+
+static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
+{
+    report->seen[kind] += n;
+    switch (finding_table[kind].severity) {
+    case CORRUPTION:
+        report->corruptions += n;
+        break;
+    case LEAK:
+        report->leaks += n;
+        break;
+    case ERROR:
+        report->check_errors += n;
+        break;
+    default:
+        break;
+    }
+}
+
+bool qcow2_report_full(const Qcow2Report *report)
+{
+    uint64_t most = report->max_messages;
+
+    return most && ((report->written >= most && !report->collector) || report->looks / QCOW2_LOOKS_PER_MESSAGE >= most);
+}
+
+/* @message is NULL, or the text of @finding. */
+static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding, const char *message)
+{
+    bool repairing = report->repairing & QCOW2_FINDING_BIT(finding->kind);
+    uint64_t bytes = 0;
+
+    if (report->max_messages && report->written >= report->max_messages) {
+        report->left_out[finding->kind]++;
+        return;
+    }
+    report->written++;
+    if (report->messages && message && !repairing) {
+        bytes = strlen(message);
+        fwrite_unlocked(message, 1, bytes, report->messages);
+        putc_unlocked('\n', report->messages);
+    } else if (report->messages) {
+        bytes = write_message(report->messages, finding, repairing);
+    }
+    report->written += bytes / LONG_MESSAGE;
+}
+
+void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
+{
+    const char *message = NULL;
+
+    if (qcow2_report_full(report)) {
+        qcow2_report_hidden(report, finding->kind, 1);
+        return;
+    }
+    report->looks++;
+    count(report, finding->kind, 1);
+    if (report->collector) {
+        message = qcow2_collector_add(report->collector, finding);
+    }
+    write_if_wanted(report, finding, message);
+}
+
+void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
+{
+    count(report, kind, n);
+    report->left_out[kind] += n;
+    if (report->collector) {
+        qcow2_collector_add_unlisted(report->collector, kind, n);
+    }
+}
+
+void qcow2_report_summary(const Qcow2Report *report)
+{
+    const char *before = "Messages left out, which --all-messages shows: ";
+
+    for (size_t i = 0; report->messages && i < G_N_ELEMENTS(report->left_out); i++) {
+        if (report->left_out[i]) {
+            fprintf(report->messages, "%s%" PRIu64 " %s", before, report->left_out[i], ImageCheckFindingKind_str(i));
+            before = ", ";
+        }
+    }
+    if (*before == ',') {
+        putc('\n', report->messages);
+    }
+}
+
+void qcow2_report_discarded(Qcow2Report *report, const Qcow2Finding *finding, uint64_t n, const char *format, ...)
+{
+    va_list args;
+
+    report->corruptions += n;
+    report->seen[finding->kind] += n;
+    if (report->collector) {
+        qcow2_collector_add(report->collector, finding);
+    }
+    if (report->messages) {
+        va_start(args, format);
+        vfprintf(report->messages, format, args);
+        va_end(args);
+    }
+}
+
+void qcow2_report_failure(Qcow2Report *report, int error)
+{
+    if (!report->failure) {
+        report->failure = error;
+    }
+}

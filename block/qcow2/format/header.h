@@ -1,0 +1,99 @@
+/*
+ * The qcow2 header and its extensions: bytes to checked values. Pure, no I/O.
+ *
+ * Both functions work on the first bytes of cluster 0, which the caller keeps. Error messages are the stock
+ * tool's (spec check-behaviour 2.2 and 2.3), in its order. What is accepted here is inside the limits of the
+ * format, but need not lie inside the file.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_FORMAT_HEADER_H
+#define BLOCK_QCOW2_FORMAT_HEADER_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2/format/format.h"
+
+/* Values of the header in host byte order; a version 2 header gets the values that version 3 gives names to. */
+typedef struct Qcow2HeaderFields {
+    uint32_t version;
+    uint32_t crypt_method;
+    unsigned cluster_bits;
+    unsigned refcount_order; /* a count is 2^refcount_order bits wide */
+    unsigned l2_bits;        /* an L2 table has 2^l2_bits entries */
+    uint64_t cluster_size;
+    uint64_t size; /* virtual, as stored: need not be a multiple of 512 */
+
+    uint64_t l1_table_offset;
+    uint32_t l1_size; /* entries */
+    uint64_t refcount_table_offset;
+    uint32_t refcount_table_clusters;
+    uint64_t snapshots_offset; /* unchecked: the snapshot table is no matter of opening */
+    uint32_t nb_snapshots;     /* likewise */
+
+    uint64_t backing_file_offset; /* 0 = none */
+    uint32_t backing_file_size;
+    uint32_t header_length;
+    uint64_t incompatible_features;
+    uint64_t autoclear_features;
+} Qcow2HeaderFields;
+
+static inline bool qcow2_has_extended_l2(const Qcow2HeaderFields *h)
+{
+    return h->incompatible_features & QCOW2_INCOMPAT_EXTENDED_L2;
+}
+
+static inline bool qcow2_has_data_file(const Qcow2HeaderFields *h)
+{
+    return h->incompatible_features & QCOW2_INCOMPAT_DATA_FILE;
+}
+
+/* What the extensions say that a check needs. */
+typedef struct Qcow2Extensions {
+    bool has_bitmaps;   /* present and valid: to be counted */
+    bool stale_bitmaps; /* present, but a program that does not know them has written to the image */
+    uint32_t nb_bitmaps;
+    uint64_t bitmap_directory_size;   /* bytes */
+    uint64_t bitmap_directory_offset; /* cluster aligned */
+    uint64_t bitmap_directory_entry;  /* where in the file that offset lies */
+
+    bool has_crypt_header;
+    uint64_t crypt_header_offset; /* cluster aligned */
+    uint64_t crypt_header_length; /* bytes; may be anything */
+    uint64_t crypt_header_entry;  /* where in the file the offset lies */
+} Qcow2Extensions;
+
+/*
+ * Reads the header from the first @size bytes of an image (at least 112; zeros where the file is shorter).
+ * False and @errp set when it is refused.
+ *
+ * Names of unknown features come from an extension, which may lie anywhere in cluster 0: where @size is less
+ * than that, they may be missing from the message.
+ */
+bool qcow2_parse_header(const uint8_t *bytes, size_t size, Qcow2HeaderFields *header, GError **errp);
+
+/*
+ * Reads the extensions from the first @size bytes of an image. False and @errp set when they are refused.
+ *
+ * *more is set, and nothing else, when they go on behind @size: call again with the whole of cluster 0.
+ */
+bool qcow2_parse_extensions(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header,
+                            Qcow2Extensions *extensions, bool *more, GError **errp);
+
+/* One record of the extensions. */
+typedef struct Qcow2ExtensionRecord {
+    uint32_t type;
+    uint32_t length;  /* of the payload, which lies within what was read */
+    uint64_t payload; /* its offset */
+} Qcow2ExtensionRecord;
+
+/*
+ * The first record at or behind *@at of the first @size bytes of an image, and *@at moved behind it; begin with *@at 0.
+ * False at the end of the extensions.
+ */
+bool qcow2_next_extension(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header, uint64_t *at,
+                          Qcow2ExtensionRecord *record);
+
+#endif

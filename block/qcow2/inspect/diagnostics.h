@@ -1,0 +1,31 @@
+/*
+ * Hints: what a check alone cannot call wrong, but who looks for lost data wants to know. They are notes among the
+ * findings, and count nothing.
+ *
+ * Looking for them is bounded: in the clusters that are read (qcow2/inspect/lost-tables.h), and in the questions to the
+ * file system.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_DIAGNOSTICS_H
+#define BLOCK_QCOW2_INSPECT_DIAGNOSTICS_H
+
+#include "block/qcow2/check/check.h"
+
+typedef struct Qcow2Hints Qcow2Hints;
+
+/*
+ * For a check of @image that is to begin. @next, which may be NULL, is another visitor that wants to see the tables.
+ * Both are borrowed.
+ */
+Qcow2Hints *qcow2_hints_new(const Qcow2Image *image, const Qcow2TableVisitor *next);
+void qcow2_hints_free(Qcow2Hints *hints);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Hints, qcow2_hints_free)
+
+/* The visitor for qcow2_check_count(). */
+const Qcow2TableVisitor *qcow2_hints_visitor(const Qcow2Hints *hints);
+
+/* Adds the hints to the findings that @check has collected. After qcow2_check_report(). */
+void qcow2_add_hints(Qcow2Hints *hints, Qcow2Check *check);
+
+#endif

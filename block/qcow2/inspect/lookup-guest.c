@@ -1,0 +1,275 @@
+/*
+ * The way from an offset of the guest's disk to the file.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "block/qcow2/format/format.h"
+#include "block/qcow2/format/l2.h"
+#include "block/qcow2/inspect/lookup.h"
+#include "qapi/util.h"
+#include "util/number.h"
+
+typedef struct Lookup {
+    const Qcow2Check *check;
+    const Qcow2HeaderFields *header;
+    ImageCheckGuestExplanation *answer;
+} Lookup;
+
+/* ---- which tree ---- */
+
+/* The index of the snapshot with the name @name, or else with that as its ID; -1 where there is none. */
+static int find_snapshot(const Qcow2Check *c, const char *name)
+{
+    int by_id = -1;
+
+    for (guint i = 0; i < c->snapshots.items->len; i++) {
+        const Qcow2Snapshot *snapshot = &g_array_index(c->snapshots.items, Qcow2Snapshot, i);
+
+        if (g_str_equal(snapshot->name, name)) {
+            return i;
+        }
+        if (by_id < 0 && g_str_equal(snapshot->id, name)) {
+            by_id = i;
+        }
+    }
+    return by_id;
+}
+
+static const Qcow2Tree *find_tree(const Qcow2Check *c, int snapshot)
+{
+    for (guint i = 0; i < c->steps.trees->len; i++) {
+        const Qcow2Tree *tree = &g_array_index(c->steps.trees, Qcow2Tree, i);
+
+        if (tree->snapshot == snapshot) {
+            return tree;
+        }
+    }
+    return NULL;
+}
+
+/* The tree to go down in, as long as it is long enough for the offset; NULL and @errp set otherwise. */
+static const Qcow2Tree *choose_tree(const Lookup *l, const char *snapshot, GError **errp)
+{
+    const Qcow2HeaderFields *h = l->header;
+    uint64_t offset = l->answer->offset;
+    int index = snapshot ? find_snapshot(l->check, snapshot) : QCOW2_TREE_ACTIVE;
+    const Qcow2Tree *tree = find_tree(l->check, index);
+
+    if (snapshot && index < 0) {
+        g_set_error(errp, BLOCK_ERROR, ENOENT, "There is no snapshot with this name or ID");
+        return NULL;
+    }
+    /* behind the end of the disk a snapshot has the state of the machine */
+    if (!snapshot && offset >= h->size) {
+        g_set_error(errp, BLOCK_ERROR, ENOENT,
+                    "Guest offset 0x%" PRIx64 " is beyond the end of the disk, which has 0x%" PRIx64 " bytes", offset,
+                    h->size);
+        return NULL;
+    }
+    if (!tree) {
+        g_set_error(errp, BLOCK_ERROR, ENOENT, "The L1 table cannot be followed");
+        return NULL;
+    }
+    if (offset >> (h->l2_bits + h->cluster_bits) >= tree->entries) {
+        g_set_error(errp, BLOCK_ERROR, ENOENT, "Guest offset 0x%" PRIx64 " is beyond the end of what the L1 table maps",
+                    offset);
+        return NULL;
+    }
+    return tree;
+}
+
+/* ---- entries ---- */
+
+static void break_off(Lookup *l, const char *problem)
+{
+    l->answer->state = IMAGE_CHECK_GUEST_STATE_DAMAGED;
+    l->answer->problem = g_strdup(problem);
+}
+
+static ImageCheckTableEntry decode_l1_entry(uint64_t index, uint64_t entry_offset, uint64_t value)
+{
+    return (ImageCheckTableEntry){
+        .index = index,
+        .entry_offset = entry_offset,
+        .value = value,
+        .offset = value & QCOW2_OFFSET_MASK,
+        .copied = value & QCOW2_OFLAG_COPIED,
+        .reserved = value & QCOW2_L1_RESERVED,
+    };
+}
+
+/* False where the entry cannot be read. */
+static bool look_at_l1(Lookup *l, const Qcow2Tree *tree)
+{
+    uint64_t index = l->answer->offset >> (l->header->l2_bits + l->header->cluster_bits);
+    uint64_t entry_offset = tree->offset + index * 8;
+    uint64_t first = index;
+    const uint64_t *slots;
+    uint64_t value = 0;
+
+    if (qcow2_tables_part(l->check->steps.l1_tables, tree->offset, tree->entries, &first, &slots) && first == index) {
+        value = slots[0];
+    }
+    l->answer->l1 = decode_l1_entry(index, entry_offset, value);
+    if (qcow2_tables_error(l->check->steps.l1_tables, entry_offset, 1)) {
+        break_off(l, "the L1 table cannot be read");
+        return false;
+    }
+    return true;
+}
+
+static ImageCheckTableEntry *decode_l2_entry(const Lookup *l, const uint8_t *table, uint64_t index)
+{
+    ImageCheckTableEntry *e = g_new(ImageCheckTableEntry, 1);
+    const uint8_t *at = table + index * qcow2_l2_entry_size(l->header);
+    uint64_t value = load_be64(at);
+    bool compressed = value & QCOW2_OFLAG_COMPRESSED;
+    bool extended = qcow2_has_extended_l2(l->header);
+
+    *e = (ImageCheckTableEntry){
+        .index = index,
+        .entry_offset = l->answer->l1.offset + index * qcow2_l2_entry_size(l->header),
+        .value = value,
+        .offset = value & QCOW2_OFFSET_MASK,
+        .copied = value & QCOW2_OFLAG_COPIED,
+        .compressed = compressed,
+        .zero = !compressed && !extended && (value & QCOW2_OFLAG_ZERO),
+        .reserved = !compressed && (value & (QCOW2_L2_RESERVED | (extended ? QCOW2_OFLAG_ZERO : 0))),
+        .has_subclusters = extended,
+        .subclusters = extended ? load_be64(at + 8) : 0,
+    };
+    return e;
+}
+
+/* ---- what the L2 entry means ---- */
+
+static void set_host(Lookup *l, uint64_t offset, uint64_t size)
+{
+    l->answer->host = g_new(Qcow2Allocation, 1);
+    *l->answer->host = (Qcow2Allocation){.offset = offset, .size = size};
+    l->answer->data_file = qcow2_has_data_file(l->header);
+}
+
+static void explain_compressed(Lookup *l, const Qcow2L2Result *contents)
+{
+    for (guint i = 0; i < contents->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
+
+        if (e->index == l->answer->l2->index) {
+            l->answer->l2->offset = e->offset;
+            l->answer->state = IMAGE_CHECK_GUEST_STATE_COMPRESSED;
+            set_host(l, e->offset, e->length);
+            return;
+        }
+    }
+    l->answer->l2->offset = 0;
+    break_off(l, "the L2 entry is of compressed data, which cannot be here");
+}
+
+/* The state by the entry, where the whole cluster has the same. */
+static ImageCheckGuestState cluster_state(const Lookup *l, bool has_place)
+{
+    if (l->answer->l2->zero) {
+        return IMAGE_CHECK_GUEST_STATE_ZERO;
+    }
+    return has_place ? IMAGE_CHECK_GUEST_STATE_DATA : IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
+}
+
+/* That of subcluster @i. */
+static ImageCheckGuestState subcluster_state(const Lookup *l, unsigned i)
+{
+    bool stored = l->answer->l2->subclusters >> i & 1;
+    bool zero = l->answer->l2->subclusters >> (QCOW2_SUBCLUSTERS + i) & 1;
+
+    if (stored && zero) {
+        return IMAGE_CHECK_GUEST_STATE_DAMAGED;
+    }
+    return zero     ? IMAGE_CHECK_GUEST_STATE_ZERO
+           : stored ? IMAGE_CHECK_GUEST_STATE_DATA
+                    : IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
+}
+
+static void explain_plain(Lookup *l)
+{
+    const Qcow2HeaderFields *h = l->header;
+    const ImageCheckTableEntry *e = l->answer->l2;
+    uint64_t unit = e->has_subclusters ? h->cluster_size / QCOW2_SUBCLUSTERS : h->cluster_size;
+    uint64_t in_cluster = l->answer->offset & (h->cluster_size - 1);
+    /* in an external data file a cluster may be at 0 */
+    bool has_place = e->offset || (qcow2_has_data_file(h) && e->copied);
+
+    l->answer->state = e->has_subclusters ? subcluster_state(l, in_cluster / unit) : cluster_state(l, has_place);
+    if (has_place) {
+        set_host(l, e->offset + in_cluster, unit - in_cluster % unit);
+    }
+    if (l->answer->state == IMAGE_CHECK_GUEST_STATE_DAMAGED) {
+        break_off(l, "the subcluster is said to be stored, and to read as zeros");
+    } else if (e->offset % h->cluster_size) {
+        break_off(l, "the offset in the L2 entry is not cluster aligned");
+    } else if (l->answer->state == IMAGE_CHECK_GUEST_STATE_DATA && !has_place) {
+        break_off(l, "the subcluster is said to be stored, but the cluster has no place in the file");
+    }
+}
+
+/*
+ * The table is read once more, all of it: so it can be decoded as a check does it. False and @errp set where memory is
+ * short.
+ */
+static bool look_at_l2(Lookup *l, GError **errp)
+{
+    const Qcow2HeaderFields *h = l->header;
+    BlockSource *source = l->check->image->source;
+    uint64_t table = l->answer->l1.offset;
+    uint64_t index = l->answer->offset >> h->cluster_bits & ((UINT64_C(1) << h->l2_bits) - 1);
+    g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
+    g_autoptr(Qcow2L2Result) contents = qcow2_l2_result_new(h);
+
+    if (!contents) {
+        return qapi_set_out_of_memory(errp);
+    }
+    if (table % h->cluster_size) {
+        break_off(l, "the offset in the L1 entry is not cluster aligned");
+    } else if (table >= source->length) {
+        break_off(l, "the L2 table is beyond the end of the file");
+    } else if (block_source_read(source, bytes, h->cluster_size, table) < 0) {
+        break_off(l, "the L2 table cannot be read");
+    } else {
+        l->answer->l2 = decode_l2_entry(l, bytes, index);
+        if (l->answer->l2->compressed) {
+            qcow2_l2_decode(h, bytes, contents);
+            explain_compressed(l, contents);
+        } else {
+            explain_plain(l);
+        }
+    }
+    return true;
+}
+
+ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t offset, const char *snapshot,
+                                               GError **errp)
+{
+    g_autoptr(ImageCheckGuestExplanation) answer = g_new0(ImageCheckGuestExplanation, 1);
+    Lookup l = {.check = check, .header = &check->image->header, .answer = answer};
+    const Qcow2Tree *tree;
+
+    answer->offset = offset;
+    tree = choose_tree(&l, snapshot, errp);
+    if (!tree) {
+        return NULL;
+    }
+    answer->backing = check->image->header.backing_file_offset != 0;
+    if (tree->snapshot != QCOW2_TREE_ACTIVE) {
+        answer->snapshot = g_strdup(g_array_index(check->snapshots.items, Qcow2Snapshot, tree->snapshot).name);
+    }
+    if (look_at_l1(&l, tree)) {
+        if (!answer->l1.offset) {
+            answer->state = IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
+        } else if (!look_at_l2(&l, errp)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&answer);
+}

@@ -1,0 +1,34 @@
+/*
+ * Collects mappings (include/block/mappings.h) while the L2 tables are counted: a visitor of the walk.
+ *
+ * A walk has one visitor, so the collector lets another one see the tables too.
+ *
+ * Threads collect some, and hand them over; when there are too many all is thinned out. What is left in the end does
+ * not depend on the number of threads.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_MAPPINGS_H
+#define BLOCK_QCOW2_INSPECT_MAPPINGS_H
+
+#include "block/mappings.h"
+#include "block/qcow2/check/metadata-regions.h"
+
+typedef struct Qcow2MappingCollector Qcow2MappingCollector;
+
+/*
+ * For @workers threads. @steps may be filled later, but before the first table is seen. @next, which may be NULL, sees
+ * all tables too. All is borrowed.
+ */
+Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Steps *steps,
+                                                   unsigned workers, const Qcow2TableVisitor *next);
+void qcow2_mapping_collector_free(Qcow2MappingCollector *collector);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2MappingCollector, qcow2_mapping_collector_free)
+
+/* The collector as a visitor, good as long as it is. */
+const Qcow2TableVisitor *qcow2_mapping_collector_visitor(const Qcow2MappingCollector *collector);
+
+/* What all threads have collected. The collector is empty then. False and @errp set when memory is short. */
+bool qcow2_mapping_collector_finish(Qcow2MappingCollector *collector, Mappings *mappings, GError **errp);
+
+#endif

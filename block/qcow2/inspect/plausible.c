@@ -1,0 +1,109 @@
+/*
+ * Whether bytes look like the structure that an image says they are.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/plausible.h"
+
+#include "block/qcow2/format/format.h"
+#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/refcount-blocks.h"
+#include "util/number.h"
+
+#define UNPACK_AT_ONCE 512
+#define ACCIDENT       2 /* bits */
+#define FEW            3 /* damaged entries: a small table may have no other ones */
+
+bool qcow2_plausible_table(const uint64_t *entries, size_t n, uint64_t reserved, uint64_t offset_mask,
+                           const Qcow2HeaderFields *h, uint64_t length)
+{
+    size_t used = 0, wrong = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t offset = entries[i] & offset_mask;
+
+        used += entries[i] != 0;
+        wrong += (entries[i] & reserved) || offset % h->cluster_size || offset >= length;
+    }
+    return wrong <= MAX(used / 2, FEW);
+}
+
+bool qcow2_alien_entry(uint64_t entry, uint64_t reserved)
+{
+    return __builtin_popcountll(entry & reserved) > ACCIDENT;
+}
+
+static uint64_t compressed_offset(uint64_t entry, const Qcow2HeaderFields *h)
+{
+    unsigned offset_bits = 70 - h->cluster_bits; /* x of spec qcow2-format 6.1 */
+
+    return entry & ((UINT64_C(1) << offset_bits) - 1);
+}
+
+/* A compressed entry has no reserved bits: it is alien where several of the bits above those in use are set. */
+bool qcow2_alien_l2_entry(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)
+{
+    uint64_t in_use = length ? UINT64_MAX >> __builtin_clzll(length) : 0;
+
+    if (entry & QCOW2_OFLAG_COMPRESSED) {
+        return qcow2_alien_entry(compressed_offset(entry, h), ~in_use);
+    }
+    return qcow2_alien_entry(entry, QCOW2_L2_RESERVED);
+}
+
+static bool plausible_compressed(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)
+{
+    uint64_t offset = compressed_offset(entry, h);
+
+    return !(entry & QCOW2_OFLAG_COPIED) && offset >= h->cluster_size && offset < length;
+}
+
+static bool plausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)
+{
+    uint64_t offset = entry & QCOW2_OFFSET_MASK;
+
+    if (entry & QCOW2_OFLAG_COMPRESSED) {
+        return plausible_compressed(entry, h, length);
+    }
+    /* the length of an external data file is not known */
+    return !(entry & QCOW2_L2_RESERVED) && offset % h->cluster_size == 0 && (offset < length || qcow2_has_data_file(h));
+}
+
+bool qcow2_plausible_l2_table(const uint8_t *table, const Qcow2HeaderFields *h, uint64_t length)
+{
+    unsigned entry_size = qcow2_l2_entry_size(h);
+    uint32_t used = 0, wrong = 0;
+
+    for (uint32_t i = 0; i < UINT32_C(1) << h->l2_bits; i++) {
+        uint64_t entry = load_be64(table + (size_t)i * entry_size);
+        uint64_t bitmap = entry_size == 16 ? load_be64(table + (size_t)i * 16 + 8) : 0;
+
+        used += entry != 0 || bitmap != 0;
+        wrong += !plausible_l2_entry(entry, h, length) || (bitmap & bitmap >> QCOW2_SUBCLUSTERS & UINT32_MAX);
+    }
+    return wrong <= MAX(used / 2, FEW);
+}
+
+bool qcow2_plausible_refcount_block(const uint8_t *block, const Qcow2HeaderFields *h, uint64_t first,
+                                    const RefMap *computed)
+{
+    size_t n = (size_t)1 << qcow2_refblock_bits(h);
+    uint64_t counts[UNPACK_AT_ONCE];
+    uint64_t used = 0, wrong = 0;
+
+    for (size_t at = 0; at < n; at += UNPACK_AT_ONCE) {
+        size_t part = MIN(n - at, UNPACK_AT_ONCE);
+
+        qcow2_unpack_refcounts(block, h->refcount_order, at, part, counts);
+        for (size_t i = 0; i < part; i++) {
+            uint64_t cluster = first + at + i;
+            uint64_t references = cluster < refmap_clusters(computed) ? refmap_get(computed, cluster) : 0;
+            /* leaks and lost counts are common, and nearly all of them are by one; text and numbers are neither */
+            bool usual = counts[i] == references || (h->refcount_order >= 3 && counts[i] <= 2);
+
+            used += counts[i] != 0 || references != 0;
+            wrong += !usual;
+        }
+    }
+    return wrong <= MAX(used / 2, FEW);
+}

@@ -1,0 +1,245 @@
+/*
+ * What fills a qcow2 image.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/space.h"
+
+#include <errno.h>
+
+#include "block/io/holes.h"
+#include "block/io/prefetch.h"
+#include "qapi/util.h"
+#include "util/number.h"
+
+/* How the data of an L2 table of the active disk begins and ends, for going on in the next one. */
+typedef struct TableEnds {
+    uint64_t l1_index;
+    uint64_t head; /* host offset of its first entry, UINT64_MAX where that is no data */
+    uint64_t tail; /* host offset behind its last entry, likewise */
+} TableEnds;
+
+/* What a thread has. */
+typedef struct SpaceWorker {
+    Qcow2Space *space;
+    void *roles_state;
+    GArray *ends; /* TableEnds */
+    uint64_t runs;
+    uint64_t clusters; /* guest clusters in them */
+} SpaceWorker;
+
+struct Qcow2Space {
+    const Qcow2Check *check;
+    Holes holes;
+    Qcow2Roles *roles;
+    SpaceWorker workers[BLOCK_MAX_WORKERS];
+    void *states[BLOCK_MAX_WORKERS];
+    Qcow2TableVisitor visitor;
+};
+
+/* ---- runs of the active disk ---- */
+
+static void count_runs(SpaceWorker *w, const Qcow2L2Result *contents, TableEnds *ends)
+{
+    const Qcow2HeaderFields *h = &w->space->check->image->header;
+    uint64_t next_offset = UINT64_MAX;
+    uint64_t next_index = 0;
+
+    for (uint32_t i = 0; i < contents->n_runs; i++) {
+        const Qcow2Run *run = &contents->runs[i];
+
+        w->runs += run->index != next_index || run->offset != next_offset;
+        w->clusters += run->n;
+        next_index = run->index + run->n;
+        next_offset = run->offset + ((uint64_t)run->n << h->cluster_bits);
+        if (run->index == 0) {
+            ends->head = run->offset;
+        }
+    }
+    if (next_index == UINT64_C(1) << h->l2_bits) {
+        ends->tail = next_offset;
+    }
+    for (guint i = 0; i < contents->extents->len; i++) {
+        bool unaligned = !g_array_index(contents->extents, Qcow2Extent, i).compressed;
+
+        w->runs += unaligned;
+        w->clusters += unaligned;
+    }
+}
+
+static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+{
+    SpaceWorker *w = state;
+    TableEnds ends = {.head = UINT64_MAX, .tail = UINT64_MAX};
+    bool active = table->active && qcow2_steps_find_tree(&w->space->check->steps, table->slot, &ends.l1_index);
+
+    if (active) {
+        count_runs(w, contents, &ends);
+        g_array_append_val(w->ends, ends);
+    }
+    return qcow2_roles_visitor(w->space->roles)->visit(w->roles_state, table, bytes, contents);
+}
+
+Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSource *source, bool threads)
+{
+    Qcow2Space *s = g_new0(Qcow2Space, 1);
+
+    s->check = check;
+    s->roles = roles;
+    holes_init(&s->holes, source, threads);
+    s->visitor = (Qcow2TableVisitor){.visit = visit_table, .states = s->states};
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        s->workers[i] = (SpaceWorker){
+            .space = s,
+            .roles_state = qcow2_roles_visitor(roles)->states[i],
+            .ends = g_array_new(FALSE, FALSE, sizeof(TableEnds)),
+        };
+        s->states[i] = &s->workers[i];
+    }
+    return s;
+}
+
+void qcow2_space_free(Qcow2Space *s)
+{
+    if (s) {
+        holes_clear(&s->holes);
+        for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+            g_array_unref(s->workers[i].ends);
+        }
+        g_free(s);
+    }
+}
+
+const Qcow2TableVisitor *qcow2_space_visitor(const Qcow2Space *s)
+{
+    return &s->visitor;
+}
+
+static int compare_ends(const void *a, const void *b)
+{
+    const TableEnds *x = a, *y = b;
+
+    return (x->l1_index > y->l1_index) - (x->l1_index < y->l1_index);
+}
+
+static void add_runs(const Qcow2Space *s, ImageCheckSpace *space)
+{
+    g_autoptr(GArray) ends = g_array_new(FALSE, FALSE, sizeof(TableEnds));
+    uint64_t clusters = 0;
+
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        g_array_append_vals(ends, s->workers[i].ends->data, s->workers[i].ends->len);
+        space->runs += s->workers[i].runs;
+        clusters += s->workers[i].clusters;
+    }
+    g_array_sort(ends, compare_ends);
+    for (guint i = 1; i < ends->len; i++) {
+        const TableEnds *last = &g_array_index(ends, TableEnds, i - 1);
+        const TableEnds *this = last + 1;
+
+        space->runs -= last->l1_index + 1 == this->l1_index && last->tail == this->head && this->head != UINT64_MAX;
+    }
+    space->run_size = space->runs ? clusters * s->check->image->header.cluster_size / space->runs : 0;
+}
+
+/* ---- roles ---- */
+
+typedef struct RoleSums {
+    uint64_t size[CLUSTER_ROLE__MAX];
+    uint64_t holes[CLUSTER_ROLE__MAX];
+    uint64_t all_holes;
+} RoleSums;
+
+static void add_range(RoleSums *sums, ClusterRole role, Holes *holes, uint64_t from, uint64_t to)
+{
+    uint64_t in_holes = holes_in(holes, from, to);
+
+    sums->size[role] += to - from;
+    sums->holes[role] += in_holes;
+    sums->all_holes += in_holes;
+}
+
+static void sum_roles(Qcow2Space *s, const ClusterRoles *clusters, RoleSums *sums, uint64_t *beyond_end)
+{
+    const Qcow2HeaderFields *h = &s->check->image->header;
+    uint64_t length = s->check->image->source->length;
+    uint64_t end = MIN(s->check->used_end << h->cluster_bits, length);
+    Holes *holes = &s->holes;
+    ClusterRun run;
+
+    *beyond_end = length - end;
+    for (uint64_t at = 0; cluster_roles_next(clusters, &at, &run);) {
+        uint64_t from = run.first << h->cluster_bits;
+        uint64_t to = MIN((run.first + run.n) << h->cluster_bits, end);
+
+        if (from < to) {
+            add_range(sums, run.role, holes, from, to);
+        }
+    }
+    sums->all_holes += holes_in(holes, end, length);
+}
+
+static bool add_roles(Qcow2Space *s, const ClusterRoles *clusters, ImageCheckSpace *space, GError **errp)
+{
+    RoleSums sums = {0};
+    bool has_holes = s->holes.source;
+
+    sum_roles(s, clusters, &sums, &space->beyond_end);
+    space->has_holes = has_holes;
+    space->holes = sums.all_holes;
+    for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
+        ImageCheckRoleSpace *item = sums.size[role] ? qapi_append_ImageCheckRoleSpace(&space->roles) : NULL;
+
+        if (item) {
+            *item = (ImageCheckRoleSpace){
+                .role = role, .size = sums.size[role], .has_holes = has_holes, .holes = sums.holes[role]};
+        } else if (sums.size[role]) {
+            return qapi_set_out_of_memory(errp);
+        }
+    }
+    return true;
+}
+
+/* ---- snapshots ---- */
+
+/* Clusters that the snapshot table would be shorter by without entry @i. */
+static uint64_t table_clusters_freed(const Qcow2Check *c, guint i)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    const Qcow2Snapshot *snapshot = &g_array_index(c->snapshots.items, Qcow2Snapshot, i);
+    uint64_t length = c->snapshots.table_length;
+    uint64_t end = i + 1 < c->snapshots.items->len ? snapshot[1].entry_offset : h->snapshots_offset + length;
+    uint64_t entry = end - snapshot->entry_offset;
+
+    return DIV_ROUND_UP(length, h->cluster_size) - DIV_ROUND_UP(length - MIN(entry, length), h->cluster_size);
+}
+
+static bool add_snapshots(const Qcow2Space *s, ImageCheckSpace *space, GError **errp)
+{
+    const GArray *snapshots = s->check->snapshots.items;
+    g_autofree uint64_t *exclusive = g_new0(uint64_t, snapshots->len);
+
+    qcow2_roles_exclusive(s->roles, exclusive, snapshots->len);
+    for (guint i = 0; i < snapshots->len; i++) {
+        const Qcow2Snapshot *snapshot = &g_array_index(snapshots, Qcow2Snapshot, i);
+        ImageCheckSnapshotSpace *item = qapi_append_ImageCheckSnapshotSpace(&space->snapshots);
+
+        if (!item) {
+            return qapi_set_out_of_memory(errp);
+        }
+        item->id = g_strdup(snapshot->id);
+        item->name = g_strdup(snapshot->name);
+        item->freed = (exclusive[i] + table_clusters_freed(s->check, i)) << s->check->image->header.cluster_bits;
+    }
+    return true;
+}
+
+ImageCheckSpace *qcow2_space_finish(Qcow2Space *s, const ClusterRoles *clusters, GError **errp)
+{
+    g_autoptr(ImageCheckSpace) space = g_new0(ImageCheckSpace, 1);
+
+    space->cluster_size = s->check->image->header.cluster_size;
+    space->file_size = s->check->image->source->length;
+    add_runs(s, space);
+    return add_roles(s, clusters, space, errp) && add_snapshots(s, space, errp) ? g_steal_pointer(&space) : NULL;
+}

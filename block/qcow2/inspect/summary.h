@@ -1,0 +1,15 @@
+/*
+ * What the header of an image says of it, for a person.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_SUMMARY_H
+#define BLOCK_QCOW2_INSPECT_SUMMARY_H
+
+#include "block/qcow2/load/image.h"
+#include "qapi/qapi-types.h"
+
+/* Fills @facts, which is all zero; the caller clears it with qapi_clear_Qcow2Facts(). False when memory is short. */
+bool qcow2_facts(const Qcow2Image *image, Qcow2Facts *facts);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * The viscera: where every piece of metadata lies, as the schema describes it (qapi/block-core.json).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_VISCERA_H
+#define BLOCK_QCOW2_INSPECT_VISCERA_H
+
+#include "block/qcow2/check/metadata-regions.h"
+
+/*
+ * The viscera of @image; the caller frees them. NULL and @errp set when memory is short, or with BLOCK_ERROR and E2BIG
+ * when tables lie over one another so often that showing them would take more than the file can account for.
+ */
+Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp);
+
+/* How much memory that takes at most. */
+uint64_t qcow2_viscera_memory(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps);
+
+#endif

@@ -1,0 +1,556 @@
+/*
+ * Stored reference counts.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/load/refcount-blocks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block/io/prefetch.h"
+#include "block/qcow2/format/format.h"
+#include "util/number.h"
+
+typedef struct RefcountBlock {
+    uint64_t offset;
+    int error; /* positive errno value: nothing is known of its counts */
+    size_t n_pieces;
+    size_t first; /* piece that is loaded */
+    size_t end;   /* piece behind the last that is */
+    Counters pieces[];
+} RefcountBlock;
+
+#define BLOCK_BYTES 192 /* what a block takes beside its pieces: itself, its places in lists, its sum when compared */
+
+struct Qcow2StoredCounts {
+    unsigned order;      /* log2 of the bits of a count */
+    unsigned block_bits; /* log2 of the counts in a block */
+    unsigned piece_bits; /* log2 of the counts in a piece */
+    size_t n;
+    RefcountBlock **blocks;            /* by index in the refcount table; NULL = no block, all counts are 0 */
+    GPtrArray *distinct;               /* RefcountBlock, sorted by offset; owns them */
+    const Qcow2RefcountEntries *table; /* borrowed */
+    bool any_unaligned;                /* a block is not where a cluster begins */
+    uint64_t cluster_size;
+    Qcow2Window window; /* whose blocks are loaded */
+};
+
+/* What clusters without a block have. */
+static const Counters no_counts;
+
+/* In place of the blocks that an unread part of the table may name. */
+static RefcountBlock block_unread = {.error = EIO};
+
+/* After reading @table as a whole gave @error: what of it can be read. False when memory is short. */
+static bool read_table_in_pieces(BlockSource *source, uint64_t offset, int error, Qcow2RefcountEntries *table)
+{
+    table->unread = g_try_new0(bool, DIV_ROUND_UP(table->n, QCOW2_REFTABLE_PIECE));
+    if (!table->unread) {
+        return false;
+    }
+    for (size_t i = 0; i < table->n; i += QCOW2_REFTABLE_PIECE) {
+        size_t size = MIN(table->n - i, QCOW2_REFTABLE_PIECE) * 8;
+
+        if (block_source_read(source, table->entries + i, size, offset + i * 8)) {
+            memset(table->entries + i, 0, size);
+            table->unread[i / QCOW2_REFTABLE_PIECE] = true;
+            table->error = error;
+        }
+    }
+    return true;
+}
+
+int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *h, Qcow2RefcountEntries *table)
+{
+    uint64_t claimed = (uint64_t)h->refcount_table_clusters << h->cluster_bits;
+    uint64_t held = h->refcount_table_offset < source->length ? source->length - h->refcount_table_offset : 0;
+    int error;
+
+    *table = (Qcow2RefcountEntries){0};
+    if (h->refcount_table_offset + claimed > BLOCK_SOURCE_MAX_LENGTH) {
+        return claimed ? -EIO : 0;
+    }
+    table->n = DIV_ROUND_UP(MIN(claimed, held), 8);
+    table->entries = g_try_new(uint64_t, table->n);
+    if (table->n && !table->entries) {
+        return -ENOMEM;
+    }
+    error = table->n ? block_source_read(source, table->entries, table->n * 8, h->refcount_table_offset) : 0;
+    if (error && !read_table_in_pieces(source, h->refcount_table_offset, -error, table)) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < table->n; i++) {
+        table->entries[i] = GUINT64_FROM_BE(table->entries[i]);
+    }
+    return 0;
+}
+
+void qcow2_refcount_table_clear(Qcow2RefcountEntries *table)
+{
+    g_clear_pointer(&table->entries, g_free);
+    g_clear_pointer(&table->unread, g_free);
+    *table = (Qcow2RefcountEntries){0};
+}
+
+uint64_t qcow2_refcount_max(const Qcow2HeaderFields *h)
+{
+    return UINT64_MAX >> (64 - (1u << h->refcount_order));
+}
+
+unsigned qcow2_refblock_bits(const Qcow2HeaderFields *h)
+{
+    return h->cluster_bits + 3 - h->refcount_order;
+}
+
+/* Count @i of those narrower than a byte, lowest bits first (spec qcow2-format 8). */
+static uint8_t bits_at(const uint8_t *block, unsigned order, size_t i)
+{
+    size_t bit = i << order;
+
+    return block[bit / 8] >> (bit % 8) & ((1u << (1u << order)) - 1);
+}
+
+void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, size_t n, uint64_t *counts)
+{
+    switch (order) {
+    case 3:
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = block[first + i];
+        }
+        break;
+    case 4:
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = load_be16(block + (first + i) * 2);
+        }
+        break;
+    case 5:
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = load_be32(block + (first + i) * 4);
+        }
+        break;
+    case 6:
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = load_be64(block + (first + i) * 8);
+        }
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = bits_at(block, order, first + i);
+        }
+    }
+}
+
+static void set_bits_at(uint8_t *block, unsigned order, size_t i, uint64_t count)
+{
+    size_t bit = i << order;
+    uint8_t mask = ((1u << (1u << order)) - 1) << (bit % 8);
+
+    block[bit / 8] = (block[bit / 8] & ~mask) | (count << (bit % 8) & mask);
+}
+
+void qcow2_pack_refcounts(uint8_t *block, unsigned order, size_t first, size_t n, uint64_t count)
+{
+    switch (order) {
+    case 3:
+        memset(block + first, (int)count, n);
+        break;
+    case 4:
+        for (size_t i = first; i < first + n; i++) {
+            store_be16(block + i * 2, count);
+        }
+        break;
+    case 5:
+        for (size_t i = first; i < first + n; i++) {
+            store_be32(block + i * 4, count);
+        }
+        break;
+    case 6:
+        for (size_t i = first; i < first + n; i++) {
+            store_be64(block + i * 8, count);
+        }
+        break;
+    default:
+        for (size_t i = first; i < first + n; i++) {
+            set_bits_at(block, order, i, count);
+        }
+    }
+}
+
+static void free_block(gpointer opaque)
+{
+    RefcountBlock *block = opaque;
+
+    for (size_t i = 0; i < block->n_pieces; i++) {
+        counters_clear(&block->pieces[i]);
+    }
+    g_free(block);
+}
+
+/* The counts in the bytes at @bytes when all are the same: found by comparing memory with itself. */
+static bool all_counts_equal(const uint8_t *bytes, size_t size, unsigned order, uint64_t *count)
+{
+    size_t period = order > 3 ? 1u << (order - 3) : 1;
+
+    if (memcmp(bytes, bytes + period, size - period)) {
+        return false;
+    }
+    qcow2_unpack_refcounts(bytes, order, 0, 1, count);
+    if (order < 3) {
+        uint64_t others[8];
+
+        qcow2_unpack_refcounts(bytes, order, 0, 8u >> order, others);
+        for (unsigned i = 1; i < 8u >> order; i++) {
+            if (others[i] != *count) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Unpacks counts of @width bytes, a constant, into a byte each; false when one of them needs more. */
+static inline bool narrow_bytes(const uint8_t *bytes, unsigned width, size_t n, uint8_t *counts)
+{
+    uint8_t high = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned k = 0; k + 1 < width; k++) {
+            high |= bytes[i * width + k];
+        }
+        counts[i] = bytes[i * width + width - 1];
+    }
+    return !high;
+}
+
+static bool unpack_narrow(const uint8_t *bytes, unsigned order, size_t n, uint8_t *counts)
+{
+    switch (order) {
+    case 3:
+        return narrow_bytes(bytes, 1, n, counts);
+    case 4:
+        return narrow_bytes(bytes, 2, n, counts);
+    case 5:
+        return narrow_bytes(bytes, 4, n, counts);
+    case 6:
+        return narrow_bytes(bytes, 8, n, counts);
+    default:
+        for (size_t i = 0; i < n; i++) {
+            counts[i] = bits_at(bytes, order, i);
+        }
+        return true;
+    }
+}
+
+/* Counts of more than a byte. */
+static bool unpack_wide(Counters *piece, const uint8_t *bytes, unsigned order, size_t n)
+{
+    g_autofree uint64_t *counts = g_try_new(uint64_t, n);
+
+    if (!counts) {
+        return false;
+    }
+    qcow2_unpack_refcounts(bytes, order, 0, n, counts);
+    return counters_set(piece, n, counts, sizeof(*counts));
+}
+
+static bool unpack_piece(Counters *piece, const uint8_t *bytes, unsigned order, size_t n)
+{
+    uint8_t narrow[COUNTERS_PER_PIECE];
+    uint64_t count;
+
+    if (all_counts_equal(bytes, (n << order) / 8, order, &count)) {
+        piece->value = count;
+        return true;
+    }
+    if (unpack_narrow(bytes, order, n, narrow)) {
+        return counters_set(piece, n, narrow, sizeof(*narrow));
+    }
+    return unpack_wide(piece, bytes, order, n);
+}
+
+static bool load_block(void *opaque, size_t i, const uint8_t *bytes, int error)
+{
+    Qcow2StoredCounts *s = opaque;
+    RefcountBlock *block = g_ptr_array_index(s->distinct, i);
+    size_t counts = (size_t)1 << s->piece_bits;
+
+    block->error = -error;
+    for (size_t k = block->first; bytes && !error && k < block->end; k++) {
+        if (!unpack_piece(&block->pieces[k], bytes + k * ((counts << s->order) / 8), s->order, counts) ||
+            !memory_budget_take(s->window.budget, counters_memory(&block->pieces[k], counts))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static RefcountBlock *new_block(const Qcow2StoredCounts *s, uint64_t offset)
+{
+    size_t n_pieces = (size_t)1 << (s->block_bits - s->piece_bits);
+    RefcountBlock *block = g_try_malloc0(sizeof(*block) + n_pieces * sizeof(Counters));
+
+    if (!block) {
+        return NULL;
+    }
+    block->offset = offset;
+    block->n_pieces = n_pieces;
+    block->first = n_pieces;
+    if (!memory_budget_take(s->window.budget, BLOCK_BYTES + n_pieces * sizeof(Counters))) {
+        free_block(block);
+        return NULL;
+    }
+    return block;
+}
+
+/* Has those pieces of @block loaded that are in the window where it is block @index of the table. */
+static void need_pieces(const Qcow2StoredCounts *s, RefcountBlock *block, size_t index)
+{
+    uint64_t first = MAX(s->window.first >> s->piece_bits, index * block->n_pieces);
+    uint64_t last = MIN((s->window.end - 1) >> s->piece_bits, index * block->n_pieces + (block->n_pieces - 1));
+
+    block->first = MIN(block->first, first & (block->n_pieces - 1));
+    block->end = MAX(block->end, (last & (block->n_pieces - 1)) + 1);
+}
+
+/* Finds the distinct blocks of @table; false when memory is short. */
+static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *table)
+{
+    g_autoptr(GHashTable) by_offset = g_hash_table_new(hash_u64, g_int64_equal);
+    size_t end = MIN(table->n, ((s->window.end - 1) >> s->block_bits) + 1);
+
+    for (size_t i = s->window.first >> s->block_bits; i < end; i++) {
+        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
+        RefcountBlock *block;
+
+        if (!offset) {
+            s->blocks[i] = qcow2_refcount_entry_unread(table, i) ? &block_unread : NULL;
+            continue;
+        }
+        block = g_hash_table_lookup(by_offset, &offset);
+        if (!block) {
+            block = new_block(s, offset);
+            if (!block) {
+                return false;
+            }
+            g_hash_table_insert(by_offset, &block->offset, block);
+            g_ptr_array_add(s->distinct, block);
+        }
+        need_pieces(s, block, i);
+        s->blocks[i] = block;
+    }
+    return true;
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+    const RefcountBlock *x = *(RefcountBlock *const *)a, *y = *(RefcountBlock *const *)b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static BlockRange block_range(const void *opaque, size_t i)
+{
+    const Qcow2StoredCounts *s = opaque;
+    const RefcountBlock *block = g_ptr_array_index(s->distinct, i);
+
+    return (BlockRange){.offset = block->offset, .size = (UINT64_C(1) << s->block_bits << s->order) / 8};
+}
+
+/* Blocks at odd offsets are not read: nothing is known of their counts (spec check-behaviour 4.1). */
+static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t cluster_size)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->distinct->len; i++) {
+        RefcountBlock *block = g_ptr_array_index(s->distinct, i);
+
+        if (block->offset % cluster_size) {
+            block->error = EIO;
+            s->any_unaligned = true;
+            g_ptr_array_add(aside, block);
+        } else {
+            s->distinct->pdata[kept++] = block;
+        }
+    }
+    s->distinct->len = kept;
+}
+
+/* The same for blocks that are not loaded. */
+static bool any_entry_unaligned(const Qcow2StoredCounts *s)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->n && !any; i++) {
+        any = (s->table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK) % s->cluster_size;
+    }
+    return any;
+}
+
+static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const Qcow2CheckOptions *options)
+{
+    void *states[BLOCK_MAX_WORKERS];
+    BlockPrefetch prefetch = {
+        .source = source,
+        .progress = options->progress,
+        .workers = CLAMP(options->workers, 1, BLOCK_MAX_WORKERS),
+        .n = s->distinct->len,
+        .range = block_range,
+        .opaque = s,
+        .examine = load_block,
+        .states = states,
+    };
+
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        states[i] = s; /* each block is its own: workers share nothing that they write */
+    }
+    return block_prefetch(&prefetch);
+}
+
+Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *h,
+                                            const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
+                                            GError **errp)
+{
+    static const Qcow2Window all = {.end = UINT64_MAX};
+
+    return qcow2_stored_counts_load_window(source, h, table, &all, options, errp);
+}
+
+Qcow2StoredCounts *qcow2_stored_counts_load_window(BlockSource *source, const Qcow2HeaderFields *h,
+                                                   const Qcow2RefcountEntries *table, const Qcow2Window *window,
+                                                   const Qcow2CheckOptions *options, GError **errp)
+{
+    g_autoptr(Qcow2StoredCounts) s = g_new0(Qcow2StoredCounts, 1);
+    g_autoptr(GPtrArray) unaligned = g_ptr_array_new();
+    bool ok;
+
+    s->window = *window;
+    s->order = h->refcount_order;
+    s->block_bits = qcow2_refblock_bits(h);
+    s->piece_bits = MIN(s->block_bits, COUNTERS_PER_PIECE_BITS);
+    s->n = table->n;
+    s->table = table;
+    s->cluster_size = h->cluster_size;
+    s->blocks = g_try_new0(RefcountBlock *, table->n);
+    s->distinct = g_ptr_array_new_with_free_func(free_block);
+    ok = (s->blocks || !s->n) && collect_blocks(s, table);
+    g_ptr_array_sort(s->distinct, compare_blocks);
+    set_unaligned_aside(s, unaligned, h->cluster_size);
+    s->any_unaligned = s->any_unaligned || (window->budget && any_entry_unaligned(s));
+    ok = ok && load_blocks(s, source, options);
+    g_ptr_array_extend_and_steal(s->distinct, g_steal_pointer(&unaligned));
+    if (!ok) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the reference counts");
+        return NULL;
+    }
+    return g_steal_pointer(&s);
+}
+
+void qcow2_stored_counts_free(Qcow2StoredCounts *s)
+{
+    if (s) {
+        g_free(s->blocks);
+        g_clear_pointer(&s->distinct, g_ptr_array_unref);
+        g_free(s);
+    }
+}
+
+unsigned qcow2_stored_counts_piece_bits(const Qcow2StoredCounts *s)
+{
+    return s->piece_bits;
+}
+
+static const RefcountBlock *block_of(const Qcow2StoredCounts *s, uint64_t cluster)
+{
+    uint64_t index = cluster >> s->block_bits;
+
+    return index < s->n ? s->blocks[index] : NULL;
+}
+
+const Counters *qcow2_stored_counts_piece(const Qcow2StoredCounts *s, uint64_t cluster)
+{
+    const RefcountBlock *block = block_of(s, cluster);
+
+    if (!block) {
+        return &no_counts;
+    }
+    return block->error ? NULL : &block->pieces[cluster >> s->piece_bits & (block->n_pieces - 1)];
+}
+
+uint64_t qcow2_stored_counts_next(const Qcow2StoredCounts *s, uint64_t cluster)
+{
+    uint64_t index = cluster >> s->block_bits;
+
+    if (index < s->n && s->blocks[index]) {
+        return cluster;
+    }
+    do {
+        index++;
+    } while (index < s->n && !s->blocks[index]);
+    return index < s->n ? index << s->block_bits : UINT64_MAX;
+}
+
+bool qcow2_stored_count(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *count)
+{
+    const Counters *piece = qcow2_stored_counts_piece(s, cluster);
+
+    if (!piece) {
+        return false;
+    }
+    *count = counters_get(piece, cluster & ((UINT64_C(1) << s->piece_bits) - 1));
+    return true;
+}
+
+bool qcow2_stored_counts_any_unaligned(const Qcow2StoredCounts *s)
+{
+    return s->any_unaligned;
+}
+
+bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *index, uint64_t *offset)
+{
+    *index = cluster >> s->block_bits;
+    *offset = s->any_unaligned && *index < s->n ? s->table->entries[*index] & QCOW2_REFTABLE_OFFSET_MASK : 0;
+    return *offset % s->cluster_size;
+}
+
+bool qcow2_stored_counts_block_unknown(const Qcow2StoredCounts *s, uint64_t cluster)
+{
+    return block_of(s, cluster) == &block_unread;
+}
+
+int qcow2_stored_counts_error(const Qcow2StoredCounts *s, uint64_t cluster)
+{
+    const RefcountBlock *block = block_of(s, cluster);
+
+    return block ? block->error : 0;
+}
+
+/* The first i in [i, end) for which (counter == 1) is not @copied, or @end. */
+static size_t piece_copied_mismatch(const Counters *piece, size_t i, size_t end, bool copied)
+{
+    while (i < end && (counters_get(piece, i) == 1) == copied) {
+        i += counters_stretch(piece, i, end);
+    }
+    return i;
+}
+
+uint64_t qcow2_stored_counts_copied_mismatch(const Qcow2StoredCounts *s, uint64_t first, uint64_t n, bool copied)
+{
+    uint64_t size = UINT64_C(1) << s->piece_bits;
+
+    for (uint64_t done = 0; done < n;) {
+        const Counters *piece = qcow2_stored_counts_piece(s, first + done);
+        size_t from = (first + done) & (size - 1);
+        size_t to = MIN(size, from + (n - done));
+
+        if (piece) {
+            size_t bad = piece_copied_mismatch(piece, from, to, copied);
+
+            if (bad < to) {
+                return done + (bad - from);
+            }
+        }
+        done += to - from;
+    }
+    return n;
+}

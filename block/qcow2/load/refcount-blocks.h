@@ -1,0 +1,107 @@
+/*
+ * Stored reference counts: what the refcount blocks of an image say.
+ *
+ * Every block is read once, when the counts are loaded, and kept as narrow counters (counters.h); entries of the
+ * table that share a block share its counters. Memory is bounded by the blocks that the file really holds.
+ *
+ * Any number of threads may look at once.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_LOAD_REFCOUNT_BLOCKS_H
+#define BLOCK_QCOW2_LOAD_REFCOUNT_BLOCKS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/clusters/counters.h"
+#include "block/qcow2/format/header.h"
+#include "block/qcow2/check/window.h"
+#include "block/qcow2.h"
+
+#define QCOW2_REFTABLE_PIECE 512 /* entries of the table that are read, or not, together: as many as a page has */
+
+/* The refcount table as far as the file holds it: host byte order; entries behind @n are zeros. */
+typedef struct Qcow2RefcountEntries {
+    uint64_t *entries; /* 0 where they could not be read */
+    size_t n;
+    int error;    /* 0, or why some could not be read: a positive errno value */
+    bool *unread; /* one for each piece; NULL where @error is 0 */
+} Qcow2RefcountEntries;
+
+/*
+ * Reads the table. 0, also where pieces of it could not be read; or a negative errno value: -ENOMEM when memory is
+ * short, -EIO where there can be no table.
+ */
+int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *header, Qcow2RefcountEntries *table);
+void qcow2_refcount_table_clear(Qcow2RefcountEntries *table);
+
+/* True where entry @i could not be read: which block has its counts is unknown. */
+static inline bool qcow2_refcount_entry_unread(const Qcow2RefcountEntries *table, uint64_t i)
+{
+    return table->error && i < table->n && table->unread[i / QCOW2_REFTABLE_PIECE];
+}
+
+/* The greatest count that fits the width of @header's counts. */
+uint64_t qcow2_refcount_max(const Qcow2HeaderFields *header);
+
+/* log2 of the number of counts in a block. */
+unsigned qcow2_refblock_bits(const Qcow2HeaderFields *header);
+
+/* Unpacks the @n counts from index @first on of the refcount block at @block. */
+void qcow2_unpack_refcounts(const uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t *counts);
+
+/* Sets the @n counts from index @first on of the refcount block at @block to @count, which fits the width. */
+void qcow2_pack_refcounts(uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t count);
+
+typedef struct Qcow2StoredCounts Qcow2StoredCounts;
+
+/* Reads all blocks of @table. NULL and @errp set when memory is short; a block that cannot be read is remembered. */
+Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *header,
+                                            const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
+                                            GError **errp);
+
+/*
+ * The same for the clusters of @window only: of others nothing may be asked but qcow2_stored_counts_unaligned(). NULL,
+ * too, where that takes more memory than the budget of the window has.
+ */
+Qcow2StoredCounts *qcow2_stored_counts_load_window(BlockSource *source, const Qcow2HeaderFields *header,
+                                                   const Qcow2RefcountEntries *table, const Qcow2Window *window,
+                                                   const Qcow2CheckOptions *options, GError **errp);
+void qcow2_stored_counts_free(Qcow2StoredCounts *counts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2StoredCounts, qcow2_stored_counts_free)
+
+/* log2 of the number of clusters that qcow2_stored_counts_piece() answers for at once; at most that of Counters. */
+unsigned qcow2_stored_counts_piece_bits(const Qcow2StoredCounts *counts);
+
+/* The counts of the piece with @cluster in it, counter 0 being that of its first cluster; NULL where they are unknown.
+ */
+const Counters *qcow2_stored_counts_piece(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/* The first cluster at or behind @cluster whose block exists; UINT64_MAX when there is none. */
+uint64_t qcow2_stored_counts_next(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/* True and *count set where the count of @cluster is known. */
+bool qcow2_stored_count(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *count);
+
+/* Why the counts around @cluster are unknown: a positive errno value. */
+int qcow2_stored_counts_error(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/* True where a block is at an odd offset. */
+bool qcow2_stored_counts_any_unaligned(const Qcow2StoredCounts *counts);
+
+/* True where they are unknown because their block is at an odd offset: its index in the table, and that offset. */
+bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *index,
+                                   uint64_t *offset);
+
+/* True where they are unknown because the part of the table that names their block could not be read. */
+bool qcow2_stored_counts_block_unknown(const Qcow2StoredCounts *counts, uint64_t cluster);
+
+/*
+ * The first of the @n clusters from @first on whose count is known and for which (count == 1) is not @copied, as
+ * its distance from @first; @n where there is none.
+ */
+uint64_t qcow2_stored_counts_copied_mismatch(const Qcow2StoredCounts *counts, uint64_t first, uint64_t n, bool copied);
+
+#endif

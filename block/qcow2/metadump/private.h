@@ -1,0 +1,34 @@
+/*
+ * What the two halves of copying metadata share: block/qcow2/metadump/copy.c has the tables,
+ * block/qcow2/metadump/names.c what has names in it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_METADUMP_PRIVATE_H
+#define BLOCK_QCOW2_METADUMP_PRIVATE_H
+
+#include "block/qcow2/check/check.h"
+#include "block/qcow2/metadump/copy.h"
+#include "block/qcow2/metadump/scramble.h"
+
+typedef struct Qcow2Copy {
+    Qcow2Check *check;
+    const Qcow2CopySink *sink;
+    Qcow2Scrambler *scrambler; /* NULL: names stay */
+    GMutex lock;               /* over the sink and all below */
+    GError *error;             /* the first one */
+    bool over_header;          /* something was copied to where the header is */
+} Qcow2Copy;
+
+/* Writes what of the bytes is below the end of the image, and is not zeros. False on failure, which is remembered. */
+bool qcow2_copy_bytes(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes, size_t size);
+void qcow2_copy_omit(Qcow2Copy *copy, ImageCheckStructure structure, uint64_t offset, uint64_t size, const char *why);
+
+#define QCOW2_COPY_IMPLAUSIBLE "what lies there does not look like it, and may be data of the guest"
+#define QCOW2_COPY_ALIEN       "some entries in there do not look like any, and may be data of the guest"
+
+bool qcow2_copy_header(Qcow2Copy *copy);
+bool qcow2_copy_snapshot_table(Qcow2Copy *copy);
+bool qcow2_copy_bitmap_directory(Qcow2Copy *copy);
+
+#endif
