@@ -43,26 +43,26 @@ static bool refuse(GError **errp, int error, const char *text)
 }
 
 /* The first bytes of an image. */
-typedef struct Start {
+typedef struct HeaderBytes {
     uint8_t *bytes;
     size_t size; /* how many could be read */
     int error;   /* why the next one could not, a positive errno value; 0 = all that were asked for are there */
-} Start;
+} HeaderBytes;
 
-static void start_clear(Start *start)
+static void header_bytes_clear(HeaderBytes *start)
 {
     g_clear_pointer(&start->bytes, g_free);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Start, start_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HeaderBytes, header_bytes_clear)
 
 /* Reads @size bytes, zeros behind the end of the file. False where there is not even the header itself. */
-static bool read_start(BlockSource *source, size_t size, Start *start)
+static bool read_header_bytes(BlockSource *source, size_t size, HeaderBytes *start)
 {
     int error;
 
     g_free(start->bytes);
-    *start = (Start){.bytes = g_malloc(size), .size = size};
+    *start = (HeaderBytes){.bytes = g_malloc(size), .size = size};
     error = block_source_read(source, start->bytes, size, 0);
     if (error) {
         start->error = -error;
@@ -93,13 +93,13 @@ static void warn_of_stale_bitmaps(const Qcow2Image *image, FILE *warn)
             : "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent");
 }
 
-static bool refuse_unread(const Start *start, GError **errp)
+static bool refuse_unread(const HeaderBytes *start, GError **errp)
 {
     g_set_error(errp, BLOCK_ERROR, start->error, "Could not read qcow2 header: %s", g_strerror(start->error));
     return false;
 }
 
-static bool read_extensions(Qcow2Image *image, Start *start, GError **errp)
+static bool read_extensions(Qcow2Image *image, HeaderBytes *start, GError **errp)
 {
     const Qcow2HeaderFields *h = &image->header;
     Qcow2Extensions *e = &image->extensions;
@@ -109,7 +109,7 @@ static bool read_extensions(Qcow2Image *image, Start *start, GError **errp)
         return false;
     }
     if (more && !start->error && start->size < h->cluster_size) {
-        if (!read_start(image->source, h->cluster_size, start)) {
+        if (!read_header_bytes(image->source, h->cluster_size, start)) {
             return refuse_unread(start, errp);
         }
         if (!qcow2_parse_extensions(start->bytes, start->size, h, e, &more, errp)) {
@@ -117,17 +117,17 @@ static bool read_extensions(Qcow2Image *image, Start *start, GError **errp)
         }
     }
     if (more && start->error) {
-        image->unread_start = start->size;
-        image->start_error = start->error;
+        image->header_unread_from = start->size;
+        image->header_error = start->error;
     }
     return true;
 }
 
-static bool read_header(Qcow2Image *image, Start *start, GError **errp)
+static bool read_header(Qcow2Image *image, HeaderBytes *start, GError **errp)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!read_start(image->source, HEADER_READ_AHEAD, start)) {
+    if (!read_header_bytes(image->source, HEADER_READ_AHEAD, start)) {
         return refuse_unread(start, errp);
     }
     if (qcow2_parse_header(start->bytes, start->size, &image->header, &error)) {
@@ -135,7 +135,7 @@ static bool read_header(Qcow2Image *image, Start *start, GError **errp)
     }
     /* names of unknown features may lie behind what was read */
     if (image->header.cluster_size > start->size && !start->error &&
-        read_start(image->source, image->header.cluster_size, start)) {
+        read_header_bytes(image->source, image->header.cluster_size, start)) {
         return qcow2_parse_header(start->bytes, start->size, &image->header, errp);
     }
     g_propagate_error(errp, g_steal_pointer(&error));
@@ -175,7 +175,7 @@ static bool check_rest(const Qcow2Image *image, GError **errp)
     if ((h->autoclear_features & QCOW2_AUTOCLEAR_DATA_FILE_RAW) && !qcow2_has_data_file(h)) {
         return refuse(errp, EINVAL, "data-file-raw requires a data file");
     }
-    if (h->crypt_method == QCOW2_CRYPT_LUKS && !e->has_crypt_header && !image->unread_start) {
+    if (h->crypt_method == QCOW2_CRYPT_LUKS && !e->has_crypt_header && !image->header_unread_from) {
         return refuse(errp, EINVAL, "Missing CRYPTO header for crypt method 2");
     }
     if (h->backing_file_offset &&
@@ -191,7 +191,7 @@ static bool check_rest(const Qcow2Image *image, GError **errp)
 Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp)
 {
     g_autoptr(Qcow2Image) image = g_new0(Qcow2Image, 1);
-    g_auto(Start) start = {0};
+    g_auto(HeaderBytes) start = {0};
 
     image->source = source;
     image->opened = block_source_state(source);
@@ -227,7 +227,7 @@ void qcow2_check_clear(Qcow2Check *c)
 {
     qcow2_check_forget_counts(c);
     g_clear_pointer(&c->collector, qcow2_collector_free);
-    qcow2_steps_clear(&c->steps);
+    qcow2_regions_clear(&c->regions);
     qcow2_bitmap_directory_clear(&c->bitmaps);
     qcow2_snapshots_clear(&c->snapshots);
 }
@@ -253,8 +253,8 @@ static bool read_bitmaps(Qcow2Check *c, GError **errp)
                      &(Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_UNREADABLE,
                                      {e->bitmap_directory_offset},
                                      {error->message},
-                                     qcow2_place_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
-                                                       e->bitmap_directory_offset, e->bitmap_directory_size)});
+                                     qcow2_location_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
+                                                          e->bitmap_directory_offset, e->bitmap_directory_size)});
         qcow2_report_failure(&c->report, error->code);
     }
     return true;
@@ -266,8 +266,8 @@ static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GE
 
     qcow2_check_enter_phase(c, CHECK_PHASE_TABLES);
     qcow2_counting_init(&c->counting, h, c->image->source->length);
-    c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, c->stored, &c->counting, c->options);
-    if (!qcow2_steps_count(&c->steps, &c->counting, errp) || !qcow2_walk_count(c->walk, visitor, errp)) {
+    c->walk = qcow2_walk_new(c->image->source, c->regions.l1_tables, c->stored, &c->counting, c->options);
+    if (!qcow2_regions_count(&c->regions, &c->counting, errp) || !qcow2_walk_count(c->walk, visitor, errp)) {
         return false;
     }
     qcow2_counting_finish(&c->counting);
@@ -332,34 +332,35 @@ bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
     return begin(c, image, options, errp) && enough_memory(c, errp) && load_stored_counts(c, errp) &&
-           qcow2_steps_init(&c->steps, image, &c->snapshots, &c->bitmaps, options, errp) &&
+           qcow2_regions_init(&c->regions, image, &c->snapshots, &c->bitmaps, options, errp) &&
            count_references(c, visitor, errp) && qcow2_check_source_there(c, errp);
 }
 
-static void report_unread_start(Qcow2Check *c)
+static void report_unread_header(Qcow2Check *c)
 {
     const Qcow2Image *image = c->image;
 
-    if (image->unread_start) {
-        qcow2_report(&c->report, &(Qcow2Finding){QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE,
-                                                 {image->unread_start},
-                                                 {g_strerror(image->start_error)},
-                                                 qcow2_place_range(IMAGE_CHECK_STRUCTURE_HEADER, image->unread_start,
-                                                                   image->header.cluster_size - image->unread_start)});
-        qcow2_report_failure(&c->report, image->start_error);
+    if (image->header_unread_from) {
+        qcow2_report(&c->report,
+                     &(Qcow2Finding){QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE,
+                                     {image->header_unread_from},
+                                     {g_strerror(image->header_error)},
+                                     qcow2_location_range(IMAGE_CHECK_STRUCTURE_HEADER, image->header_unread_from,
+                                                          image->header.cluster_size - image->header_unread_from)});
+        qcow2_report_failure(&c->report, image->header_error);
     }
 }
 
-void qcow2_check_report_steps(Qcow2Check *c)
+void qcow2_check_report_regions(Qcow2Check *c)
 {
     qcow2_check_enter_phase(c, CHECK_PHASE_COMPARING);
-    qcow2_steps_report(&c->steps, &c->counting, c->walk, &c->report);
-    report_unread_start(c);
+    qcow2_regions_report(&c->regions, &c->counting, c->walk, &c->report);
+    report_unread_header(c);
 }
 
 bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
 {
-    qcow2_check_report_steps(c);
+    qcow2_check_report_regions(c);
     return qcow2_count_refcount_blocks(&c->image->refcount_table, &c->counting, &c->report, errp);
 }
 
@@ -415,9 +416,9 @@ static ImageCheck *image_check(const Qcow2Check *c)
 }
 
 /* A word of the header, @field bytes into the file. */
-static Qcow2Place header_word(uint64_t field)
+static Qcow2Location header_word(uint64_t field)
 {
-    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
+    return qcow2_location(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
 }
 
 static void add_note(Qcow2Check *c, GPtrArray *notes, const Qcow2Finding *note)
@@ -433,29 +434,29 @@ static char **state_notes(Qcow2Check *c, bool changed)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
     const Qcow2Image *image = c->image;
-    Qcow2Place features = header_word(offsetof(Qcow2DiskHeader, incompatible_features));
+    Qcow2Location features = header_word(offsetof(Qcow2DiskHeader, incompatible_features));
 
     if (image->header.incompatible_features & QCOW2_INCOMPAT_DIRTY) {
-        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_DIRTY, .place = features});
+        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_DIRTY, .location = features});
     }
     if (image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT) {
-        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_CORRUPT_BIT, .place = features});
+        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_CORRUPT_BIT, .location = features});
     }
     if (image->extensions.stale_bitmaps) {
         add_note(c, notes,
                  &(Qcow2Finding){QCOW2_FINDING_STALE_BITMAPS,
-                                 .place = header_word(offsetof(Qcow2DiskHeader, autoclear_features))});
+                                 .location = header_word(offsetof(Qcow2DiskHeader, autoclear_features))});
     }
     if (changed) {
         add_note(c, notes,
                  &(Qcow2Finding){QCOW2_FINDING_CHANGED_DURING_CHECK,
-                                 .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, 0, 0)});
+                                 .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, 0, 0)});
     }
-    if (qcow2_walk_crowded(c->walk)) {
+    if (qcow2_walk_skipped(c->walk)) {
         add_note(c, notes,
                  &(Qcow2Finding){QCOW2_FINDING_L2_TABLES_CROWDED,
-                                 {qcow2_walk_crowded(c->walk)},
-                                 .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
+                                 {qcow2_walk_skipped(c->walk)},
+                                 .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
     }
     g_ptr_array_add(notes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
@@ -466,14 +467,14 @@ bool qcow2_check_take_findings(Qcow2Check *c, ImageCheckFindingList *findings, G
     return !c->collector || (qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, findings, errp));
 }
 
-static bool add_findings(Qcow2Check *c, Qcow2Hints *hints, Qcow2CheckResult *result, GError **errp)
+static bool add_findings(Qcow2Check *c, Qcow2Diagnostics *diagnostics, Qcow2CheckResult *result, GError **errp)
 {
     if (!c->collector) {
         return true;
     }
     result->check->has_findings = true; /* what is not said to be there is not freed */
-    if (hints) {
-        qcow2_add_hints(hints, c);
+    if (diagnostics) {
+        qcow2_add_diagnostics(diagnostics, c);
         if (!qcow2_explain_findings(c, errp)) {
             return false;
         }
@@ -488,7 +489,7 @@ static bool add_viscera(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
 
     /* they may be large, and the counts are: not both at once */
     qcow2_check_forget_counts(c);
-    result->check->viscera = qcow2_viscera(c->image, &c->snapshots, &c->bitmaps, &c->steps, &error);
+    result->check->viscera = qcow2_viscera(c->image, &c->snapshots, &c->bitmaps, &c->regions, &error);
     if (error && !g_error_matches(error, BLOCK_ERROR, E2BIG)) {
         g_propagate_error(errp, g_steal_pointer(&error));
         return false;
@@ -510,7 +511,7 @@ static bool add_space(Qcow2Roles *roles, Qcow2Space *space, Qcow2CheckResult *re
 
 static void layout_free(Qcow2Layout *layout)
 {
-    qapi_clear_Qcow2Facts(&layout->facts);
+    qapi_clear_Qcow2Summary(&layout->facts);
     mappings_clear(&layout->mappings);
     g_free(layout);
 }
@@ -523,7 +524,7 @@ static Qcow2Layout *layout_new(const Qcow2Image *image, Qcow2MappingCollector *m
         layout_free(layout);
         return NULL;
     }
-    if (!qcow2_facts(image, &layout->facts)) {
+    if (!qcow2_summary(image, &layout->facts)) {
         layout_free(layout);
         refuse(errp, ENOMEM, "No memory for the facts of the image");
         return NULL;
@@ -565,22 +566,22 @@ static bool add_explanation(Qcow2Check *c, Qcow2CheckResult *result, GError **er
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp)
 {
     g_auto(Qcow2Check) c = {0};
-    g_auto(Qcow2Watch) watch = {0};
+    g_auto(Qcow2ChangeDetector) watch = {0};
     bool wants_roles = options->roles || options->space || options->question;
     g_autoptr(Qcow2Roles) roles = wants_roles ? qcow2_roles_new(&c, image) : NULL;
     g_autoptr(Qcow2Space) space =
         options->space ? qcow2_space_new(&c, roles, image->source, options->workers > 1) : NULL;
     const Qcow2TableVisitor *visitor = space ? qcow2_space_visitor(space) : roles ? qcow2_roles_visitor(roles) : NULL;
-    g_autoptr(Qcow2Hints) hints = options->findings ? qcow2_hints_new(image, visitor) : NULL;
+    g_autoptr(Qcow2Diagnostics) diagnostics = options->findings ? qcow2_diagnostics_new(image, visitor) : NULL;
     g_autoptr(Qcow2MappingCollector) mappings = NULL;
 
     *result = (Qcow2CheckResult){0};
-    if (options->watch) {
-        qcow2_watch_begin(&watch, image);
+    if (options->detect_changes) {
+        qcow2_change_detector_begin(&watch, image);
     }
-    visitor = hints ? qcow2_hints_visitor(hints) : visitor;
+    visitor = diagnostics ? qcow2_diagnostics_visitor(diagnostics) : visitor;
     if (options->layout) {
-        mappings = qcow2_mapping_collector_new(&image->header, &c.steps, options->workers, visitor);
+        mappings = qcow2_mapping_collector_new(&image->header, &c.regions, options->workers, visitor);
         visitor = qcow2_mapping_collector_visitor(mappings);
     }
     if (!count_and_report(&c, image, options, visitor, errp)) {
@@ -595,9 +596,9 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
     result->memory_estimate = c.memory_estimate;
     result->passes = c.passes;
     result->failure = c.report.failure;
-    result->changed = options->watch && qcow2_watch_changed(&watch);
+    result->changed = options->detect_changes && qcow2_change_detector_changed(&watch);
     result->notes = state_notes(&c, result->changed);
-    return add_findings(&c, hints, result, errp) && add_space(roles, space, result, errp) &&
+    return add_findings(&c, diagnostics, result, errp) && add_space(roles, space, result, errp) &&
            (!options->question || add_explanation(&c, result, errp)) &&
            (!mappings || (result->layout = layout_new(image, mappings, errp))) &&
            (!options->viscera || add_viscera(&c, result, errp));

@@ -218,7 +218,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
                              .max_memory = options->max_memory,
                              .whole_for = needs_whole(options),
-                             .watch = command->shared,
+                             .detect_changes = command->shared,
                              .workers = options->workers,
                              .progress = command->progress->slot};
     g_autoptr(Qcow2Image) image = qcow2_open(source, messages, errp);

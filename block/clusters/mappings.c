@@ -55,15 +55,15 @@ static unsigned digit_of(const Mapping *m, unsigned shift)
 static void part_by_digit(Mapping *items, size_t n, unsigned shift, size_t ends[DIGITS])
 {
     size_t next[DIGITS];
-    size_t place = 0;
+    size_t position = 0;
 
     memset(ends, 0, DIGITS * sizeof(*ends));
     for (size_t i = 0; i < n; i++) {
         ends[digit_of(&items[i], shift)]++;
     }
     for (unsigned digit = 0; digit < DIGITS; digit++) {
-        next[digit] = place;
-        place = ends[digit] += place;
+        next[digit] = position;
+        position = ends[digit] += position;
     }
     for (unsigned digit = 0; digit < DIGITS; digit++) {
         while (next[digit] < ends[digit]) {

@@ -130,7 +130,7 @@ typedef struct Saver {
     UndoFile *undo;
 } Saver;
 
-static int compare_places(const void *a, const void *b)
+static int compare_locations(const void *a, const void *b)
 {
     const Edit *const *x = a, *const *y = b;
 
@@ -151,7 +151,7 @@ static GPtrArray *sorted_edits(const Edits *edits)
             }
         }
     }
-    g_ptr_array_sort(sorted, compare_places);
+    g_ptr_array_sort(sorted, compare_locations);
     return sorted;
 }
 

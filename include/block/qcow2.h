@@ -55,7 +55,7 @@ typedef struct Qcow2CheckOptions {
     uint64_t max_memory;     /* bytes; a check that may take more goes in passes, or is refused; 0: no limit */
     const char *whole_for;   /* what all counts are needed for at once, for the message that refuses it, or NULL */
     uint64_t window;         /* clusters of a pass, for tests; 0: as many as there is memory for */
-    bool watch;              /* another program may write to the image meanwhile: find out whether it does */
+    bool detect_changes;     /* another program may write to the image meanwhile: find out whether it does */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
     uint64_t repairing;      /* kinds of findings (QCOW2_FINDING_BIT()) whose messages say that they are repaired */
@@ -70,7 +70,7 @@ typedef struct Qcow2CheckOptions {
 
 /* What an image is, and where the guest's clusters are in it. */
 typedef struct Qcow2Layout {
-    Qcow2Facts facts;
+    Qcow2Summary facts;
     Mappings mappings;
 } Qcow2Layout;
 

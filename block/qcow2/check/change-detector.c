@@ -36,12 +36,12 @@ static char *content(const Qcow2Image *image)
     return g_strdup(g_checksum_get_string(sum));
 }
 
-void qcow2_watch_begin(Qcow2Watch *watch, const Qcow2Image *image)
+void qcow2_change_detector_begin(Qcow2ChangeDetector *watch, const Qcow2Image *image)
 {
-    *watch = (Qcow2Watch){.image = image, .content = content(image)};
+    *watch = (Qcow2ChangeDetector){.image = image, .content = content(image)};
 }
 
-bool qcow2_watch_changed(const Qcow2Watch *watch)
+bool qcow2_change_detector_changed(const Qcow2ChangeDetector *watch)
 {
     BlockSourceState now = block_source_state(watch->image->source);
     g_autofree char *again = content(watch->image);
@@ -50,7 +50,7 @@ bool qcow2_watch_changed(const Qcow2Watch *watch)
            !g_str_equal(again, watch->content);
 }
 
-void qcow2_watch_clear(Qcow2Watch *watch)
+void qcow2_change_detector_clear(Qcow2ChangeDetector *watch)
 {
     g_clear_pointer(&watch->content, g_free);
 }

@@ -13,18 +13,18 @@
 
 #include "block/qcow2/load/image.h"
 
-typedef struct Qcow2Watch {
+typedef struct Qcow2ChangeDetector {
     const Qcow2Image *image; /* borrowed */
     char *content;           /* checksum of header and L1 table */
-} Qcow2Watch;
+} Qcow2ChangeDetector;
 
 /* Looks at @image, which was opened just before: what changed since then counts too. */
-void qcow2_watch_begin(Qcow2Watch *watch, const Qcow2Image *image);
+void qcow2_change_detector_begin(Qcow2ChangeDetector *watch, const Qcow2Image *image);
 
 /* Looks again. */
-bool qcow2_watch_changed(const Qcow2Watch *watch);
+bool qcow2_change_detector_changed(const Qcow2ChangeDetector *watch);
 
-void qcow2_watch_clear(Qcow2Watch *watch);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Qcow2Watch, qcow2_watch_clear)
+void qcow2_change_detector_clear(Qcow2ChangeDetector *watch);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Qcow2ChangeDetector, qcow2_change_detector_clear)
 
 #endif

@@ -26,7 +26,7 @@ typedef struct Qcow2Check {
     const Qcow2CheckOptions *options; /* borrowed */
     Qcow2Snapshots snapshots;
     Qcow2BitmapDirectory bitmaps;
-    Qcow2Steps steps;
+    Qcow2Regions regions;
     Qcow2Counting counting;
     Qcow2StoredCounts *stored;
     Qcow2Walk *walk;
@@ -52,7 +52,7 @@ bool qcow2_check_report(Qcow2Check *check, GError **errp);
 bool qcow2_check_report_structures(Qcow2Check *check, GError **errp);
 
 /* Of this again the first part: all but the refcount blocks. */
-void qcow2_check_report_steps(Qcow2Check *check);
+void qcow2_check_report_regions(Qcow2Check *check);
 
 /* The second: wrong counts. Sets @check->used_end. */
 void qcow2_check_report_counts(Qcow2Check *check, Qcow2Report *report);

@@ -53,13 +53,13 @@ void qcow2_report_unaligned_block(const Qcow2HeaderFields *h, const Qcow2StoredC
 {
     uint64_t index, offset;
 
-    if (!report->seen[QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] &&
+    if (!report->count_by_kind[QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] &&
         qcow2_stored_counts_unaligned(stored, cluster, &index, &offset)) {
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
                                              {offset, index},
-                                             .place = qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-                                                                  h->refcount_table_offset + index * 8, offset,
-                                                                  h->cluster_size)});
+                                             .location = qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                                        h->refcount_table_offset + index * 8, offset,
+                                                                        h->cluster_size)});
     }
 }
 
@@ -84,14 +84,15 @@ static void report_unknown(Comparison *c, const Stretch *s)
     }
     qcow2_report_unaligned_block(c->header, c->stored, s->first, c->report);
     for (i = 0; i < s->n && !qcow2_report_full(c->report); i++) {
-        qcow2_report(c->report, &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
-                                                .values = {s->first + i},
-                                                .texts = {g_strerror(error)},
-                                                .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
-                                                                           (s->first + i) << c->header->cluster_bits,
-                                                                           c->header->cluster_size)});
+        qcow2_report(c->report,
+                     &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
+                                     .values = {s->first + i},
+                                     .texts = {g_strerror(error)},
+                                     .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
+                                                                      (s->first + i) << c->header->cluster_bits,
+                                                                      c->header->cluster_size)});
     }
-    qcow2_report_hidden(c->report, QCOW2_FINDING_REFCOUNT_UNREADABLE, s->n - i);
+    qcow2_count_unreported(c->report, QCOW2_FINDING_REFCOUNT_UNREADABLE, s->n - i);
 }
 
 /* The same as compare_known(), without messages. */
@@ -106,7 +107,7 @@ static void count_mismatches(Comparison *c, const Stretch *s)
         n = MIN(counters_stretch(s->stored, s->stored_at + i, s->stored_at + s->n),
                 counters_stretch(s->computed, s->computed_at + i, s->computed_at + s->n));
         if (has != wants) {
-            qcow2_report_hidden(c->report, has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK, n);
+            qcow2_count_unreported(c->report, has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK, n);
         }
     }
 }
@@ -156,7 +157,7 @@ static bool pass_unused_block(Comparison *c, Stretch *s)
         return false;
     }
     s->n = per_block(c);
-    qcow2_report_hidden(c->report, QCOW2_FINDING_LEAK, found->leaks);
+    qcow2_count_unreported(c->report, QCOW2_FINDING_LEAK, found->leaks);
     if (found->leaks) {
         c->used_end = s->first + found->used_end;
     }
@@ -167,12 +168,13 @@ static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint6
 {
     Qcow2Finding finding = {has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
                             {cluster, has, wants},
-                            .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, cluster << c->header->cluster_bits,
-                                                       c->header->cluster_size)};
+                            .location =
+                                qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, cluster << c->header->cluster_bits,
+                                                     c->header->cluster_size)};
 
-    finding.place.has_refcount = finding.place.has_reference = true;
-    finding.place.refcount = has;
-    finding.place.reference = wants;
+    finding.location.has_refcount = finding.location.has_reference = true;
+    finding.location.refcount = has;
+    finding.location.reference = wants;
     qcow2_report(c->report, &finding);
 }
 

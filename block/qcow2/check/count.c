@@ -161,22 +161,23 @@ static uint64_t *overflow_of(const Qcow2Counting *c, uint64_t cluster)
     return c->overflowed ? g_hash_table_lookup(c->overflowed, &cluster) : NULL;
 }
 
-static void report_overflow(Qcow2Counting *c, const Qcow2Place *place, uint64_t cluster, Qcow2Report *report)
+static void report_overflow(Qcow2Counting *c, const Qcow2Location *location, uint64_t cluster, Qcow2Report *report)
 {
-    Qcow2Finding finding = {QCOW2_FINDING_REFCOUNT_OVERFLOW, {cluster << c->header->cluster_bits}, .place = *place};
+    Qcow2Finding finding = {
+        QCOW2_FINDING_REFCOUNT_OVERFLOW, {cluster << c->header->cluster_bits}, .location = *location};
 
-    finding.place.cluster_offset = finding.values[0];
-    finding.place.cluster_size = c->header->cluster_size;
+    finding.location.cluster_offset = finding.values[0];
+    finding.location.cluster_size = c->header->cluster_size;
     qcow2_report(report, &finding);
 }
 
-void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report)
+void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2Report *report)
 {
-    uint64_t offset = place->cluster_offset, size = place->cluster_size;
+    uint64_t offset = location->cluster_offset, size = location->cluster_size;
     uint64_t last;
 
     if (qcow2_region_beyond_end(c, offset, size)) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, size}, .place = *place});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, size}, .location = *location});
         return;
     }
     if (!c->overflowed || region_empty(size) || qcow2_report_full(report)) {
@@ -186,10 +187,10 @@ void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report 
     for (uint64_t i = offset >> c->header->cluster_bits; i <= last && !qcow2_report_full(report); i++) {
         uint64_t *references = overflow_of(c, i);
 
-        report->looks++;
+        report->examined++;
         if (references && ++*references > c->max) {
             c->overflows--;
-            report_overflow(c, place, i, report);
+            report_overflow(c, location, i, report);
         }
     }
 }
@@ -197,11 +198,11 @@ void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report 
 void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report)
 {
     if (qcow2_report_full(report)) {
-        qcow2_report_hidden(report, QCOW2_FINDING_REFCOUNT_OVERFLOW, c->overflows);
+        qcow2_count_unreported(report, QCOW2_FINDING_REFCOUNT_OVERFLOW, c->overflows);
     }
 }
 
-bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size)
+bool qcow2_region_reportable(const Qcow2Counting *c, uint64_t offset, uint64_t size)
 {
     if (qcow2_region_beyond_end(c, offset, size)) {
         return true;

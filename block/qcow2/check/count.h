@@ -79,11 +79,11 @@ void qcow2_counting_lower(Qcow2Counting *c);
  * Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). What of it
  * a full report would only count is left to qcow2_report_overflows(), which is called when all regions are reported.
  */
-void qcow2_report_region(Qcow2Counting *c, const Qcow2Place *place, Qcow2Report *report);
+void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2Report *report);
 void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report);
 
 /* True where a reference to the region may have something to report. */
-bool qcow2_region_noisy(const Qcow2Counting *c, uint64_t offset, uint64_t size);
+bool qcow2_region_reportable(const Qcow2Counting *c, uint64_t offset, uint64_t size);
 
 /* True where @cluster has more references than can be stored, and so more than are counted. */
 static inline bool qcow2_count_incomplete(const Qcow2Counting *c, uint64_t cluster)

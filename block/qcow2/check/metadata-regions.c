@@ -12,18 +12,18 @@
 #include "util/number.h"
 #include "util/search.h"
 
-typedef enum StepKind {
+typedef enum RegionKind {
     STEP_REGION, /* bytes of the file that are metadata */
     STEP_TREE,   /* an L1 table and the tree below it */
     STEP_BITMAP, /* a bitmap table and the clusters that it names */
     STEP_FAULT,  /* nothing to count, something to report */
-} StepKind;
+} RegionKind;
 
-typedef struct Step {
-    StepKind kind;
+typedef struct Region {
+    RegionKind kind;
     const Qcow2Bitmap *bitmap;
     Qcow2Finding fault; /* for all kinds it has the place: the word that refers to the region, and the region */
-} Step;
+} Region;
 
 typedef struct BadSlot {
     uint64_t offset; /* of the entry in the file */
@@ -34,21 +34,21 @@ typedef struct BadSlot {
 /* ---- listing ---- */
 
 /* The region of @size bytes at @offset, to which the header refers @field bytes into the file. */
-static Qcow2Place from_header(uint64_t field, uint64_t offset, uint64_t size)
+static Qcow2Location from_header(uint64_t field, uint64_t offset, uint64_t size)
 {
-    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, offset, size);
+    return qcow2_location(IMAGE_CHECK_STRUCTURE_HEADER, field, offset, size);
 }
 
-static void add_region(Qcow2Steps *s, Qcow2Place place)
+static void add_region(Qcow2Regions *s, Qcow2Location location)
 {
-    Step step = {.kind = STEP_REGION, .fault.place = place};
+    Region step = {.kind = STEP_REGION, .fault.location = location};
 
     g_array_append_val(s->items, step);
 }
 
-static void add_fault(Qcow2Steps *s, Qcow2Finding fault)
+static void add_fault(Qcow2Regions *s, Qcow2Finding fault)
 {
-    Step step = {.kind = STEP_FAULT, .fault = fault};
+    Region step = {.kind = STEP_FAULT, .fault = fault};
 
     g_array_append_val(s->items, step);
 }
@@ -61,9 +61,9 @@ static bool can_be_read(uint64_t offset, uint64_t size)
 }
 
 /* The tree of @snapshot, an index, whose L1 table @referrer refers to. */
-static void add_tree(Qcow2Steps *s, Qcow2Place referrer, int snapshot)
+static void add_tree(Qcow2Regions *s, Qcow2Location referrer, int snapshot)
 {
-    Step step = {.kind = STEP_TREE, .fault.place = referrer};
+    Region step = {.kind = STEP_TREE, .fault.location = referrer};
     Qcow2Tree tree = {.offset = referrer.cluster_offset, .entries = referrer.cluster_size / 8, .snapshot = snapshot};
 
     g_array_append_val(s->items, step);
@@ -80,7 +80,7 @@ static int compare_trees(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static void sort_trees(Qcow2Steps *s)
+static void sort_trees(Qcow2Regions *s)
 {
     uint64_t end = 0;
     guint widest = 0;
@@ -105,7 +105,7 @@ static bool tree_has_slot(const Qcow2Tree *tree, uint64_t slot)
     return slot >= tree->offset && slot - tree->offset < tree->entries * 8;
 }
 
-const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint64_t *l1_index)
+const Qcow2Tree *qcow2_regions_find_tree(const Qcow2Regions *s, uint64_t slot, uint64_t *l1_index)
 {
     size_t behind = ARRAY_FIRST_NOT_BELOW(s->trees, Qcow2Tree, offset, slot + 1);
     const Qcow2Tree *found = s->active;
@@ -121,11 +121,11 @@ const Qcow2Tree *qcow2_steps_find_tree(const Qcow2Steps *s, uint64_t slot, uint6
     return found;
 }
 
-static void add_snapshot(Qcow2Steps *s, const Qcow2Snapshot *snapshot, int index)
+static void add_snapshot(Qcow2Regions *s, const Qcow2Snapshot *snapshot, int index)
 {
-    Qcow2Place at = qcow2_place(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE,
-                                snapshot->entry_offset + offsetof(Qcow2DiskSnapshot, l1_table_offset),
-                                snapshot->l1_table_offset, UINT64_C(8) * snapshot->l1_size);
+    Qcow2Location at = qcow2_location(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE,
+                                      snapshot->entry_offset + offsetof(Qcow2DiskSnapshot, l1_table_offset),
+                                      snapshot->l1_table_offset, UINT64_C(8) * snapshot->l1_size);
 
     at.snapshot = snapshot->name;
     if (qcow2_snapshot_l1_valid(snapshot, &s->image->header)) {
@@ -142,14 +142,14 @@ static void add_snapshot(Qcow2Steps *s, const Qcow2Snapshot *snapshot, int index
     }
 }
 
-static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
+static void add_snapshots(Qcow2Regions *s, const Qcow2Snapshots *snapshots)
 {
     const Qcow2HeaderFields *h = &s->image->header;
 
     if (qcow2_has_data_file(h) && snapshots->items->len) {
         add_fault(s, (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_WITH_DATA_FILE,
                                     {snapshots->items->len},
-                                    .place = from_header(offsetof(Qcow2DiskHeader, nb_snapshots), 0, 0)});
+                                    .location = from_header(offsetof(Qcow2DiskHeader, nb_snapshots), 0, 0)});
     }
     for (size_t i = 0; i < snapshots->items->len; i++) {
         add_snapshot(s, &g_array_index(snapshots->items, Qcow2Snapshot, i), i);
@@ -158,31 +158,32 @@ static void add_snapshots(Qcow2Steps *s, const Qcow2Snapshots *snapshots)
                from_header(offsetof(Qcow2DiskHeader, snapshots_offset), h->snapshots_offset, snapshots->table_length));
 }
 
-static void add_bitmap(Qcow2Steps *s, const Qcow2Bitmap *b)
+static void add_bitmap(Qcow2Regions *s, const Qcow2Bitmap *b)
 {
-    Step step = {
+    Region step = {
         .kind = STEP_BITMAP,
-        .fault.place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, b->entry_offset, b->table_offset,
-                                   UINT64_C(8) * b->table_size),
+        .fault.location = qcow2_location(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY, b->entry_offset, b->table_offset,
+                                         UINT64_C(8) * b->table_size),
         .bitmap = b,
     };
 
     if (b->fault) {
-        add_fault(
-            s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DAMAGED, {b->entry_offset}, {b->name, b->fault}, step.fault.place});
+        add_fault(s, (Qcow2Finding){
+                         QCOW2_FINDING_BITMAP_DAMAGED, {b->entry_offset}, {b->name, b->fault}, step.fault.location});
     }
     if (b->table_valid) {
         g_array_append_val(s->items, step);
-        if (can_be_read(b->table_offset, step.fault.place.cluster_size)) {
+        if (can_be_read(b->table_offset, step.fault.location.cluster_size)) {
             qcow2_tables_add(s->bitmap_tables, b->table_offset, b->table_size, false);
         }
     }
 }
 
-static void add_bitmaps(Qcow2Steps *s, const Qcow2BitmapDirectory *bitmaps)
+static void add_bitmaps(Qcow2Regions *s, const Qcow2BitmapDirectory *bitmaps)
 {
     const Qcow2Extensions *e = &s->image->extensions;
-    Qcow2Place directory = from_header(e->bitmap_directory_entry, e->bitmap_directory_offset, e->bitmap_directory_size);
+    Qcow2Location directory =
+        from_header(e->bitmap_directory_entry, e->bitmap_directory_offset, e->bitmap_directory_size);
 
     add_region(s, directory);
     for (size_t i = 0; i < bitmaps->items->len; i++) {
@@ -192,17 +193,17 @@ static void add_bitmaps(Qcow2Steps *s, const Qcow2BitmapDirectory *bitmaps)
         add_fault(s, (Qcow2Finding){QCOW2_FINDING_BITMAP_DIRECTORY_DAMAGED,
                                     {e->bitmap_directory_offset},
                                     {bitmaps->fault},
-                                    qcow2_place_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
-                                                      e->bitmap_directory_offset, e->bitmap_directory_size)});
+                                    qcow2_location_range(IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY,
+                                                         e->bitmap_directory_offset, e->bitmap_directory_size)});
     }
 }
 
-static void add_all(Qcow2Steps *s, const Qcow2Snapshots *snapshots, const Qcow2BitmapDirectory *bitmaps)
+static void add_all(Qcow2Regions *s, const Qcow2Snapshots *snapshots, const Qcow2BitmapDirectory *bitmaps)
 {
     const Qcow2HeaderFields *h = &s->image->header;
     const Qcow2Extensions *e = &s->image->extensions;
 
-    add_region(s, qcow2_place_range(IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size));
+    add_region(s, qcow2_location_range(IMAGE_CHECK_STRUCTURE_HEADER, 0, h->cluster_size));
     add_tree(s, from_header(offsetof(Qcow2DiskHeader, l1_table_offset), h->l1_table_offset, UINT64_C(8) * h->l1_size),
              QCOW2_TREE_ACTIVE);
     add_snapshots(s, snapshots);
@@ -216,12 +217,12 @@ static void add_all(Qcow2Steps *s, const Qcow2Snapshots *snapshots, const Qcow2B
     }
 }
 
-bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                      const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp)
+bool qcow2_regions_init(Qcow2Regions *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
+                        const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp)
 {
-    *s = (Qcow2Steps){
+    *s = (Qcow2Regions){
         .image = image,
-        .items = g_array_new(FALSE, FALSE, sizeof(Step)),
+        .items = g_array_new(FALSE, FALSE, sizeof(Region)),
         .l1_tables = qcow2_tables_new(),
         .bitmap_tables = qcow2_tables_new(),
         .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(BadSlot)),
@@ -233,7 +234,7 @@ bool qcow2_steps_init(Qcow2Steps *s, const Qcow2Image *image, const Qcow2Snapsho
            qcow2_tables_load(s->bitmap_tables, image->source, options, errp);
 }
 
-void qcow2_steps_clear(Qcow2Steps *s)
+void qcow2_regions_clear(Qcow2Regions *s)
 {
     g_clear_pointer(&s->items, g_array_unref);
     g_clear_pointer(&s->l1_tables, qcow2_tables_free);
@@ -254,7 +255,7 @@ static bool count_bitmap_slot(Qcow2Counting *c, const Qcow2TableSpan *span, uint
     return qcow2_count_region(c, offset, c->header->cluster_size, span->weight);
 }
 
-static bool count_bitmap_clusters(Qcow2Steps *s, Qcow2Counting *c)
+static bool count_bitmap_clusters(Qcow2Regions *s, Qcow2Counting *c)
 {
     size_t n_spans;
     const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
@@ -269,15 +270,15 @@ static bool count_bitmap_clusters(Qcow2Steps *s, Qcow2Counting *c)
     return true;
 }
 
-bool qcow2_steps_count(Qcow2Steps *s, Qcow2Counting *c, GError **errp)
+bool qcow2_regions_count(Qcow2Regions *s, Qcow2Counting *c, GError **errp)
 {
     bool ok = true;
 
     for (size_t i = 0; ok && i < s->items->len; i++) {
-        const Step *step = &g_array_index(s->items, Step, i);
+        const Region *step = &g_array_index(s->items, Region, i);
 
         ok = step->kind == STEP_FAULT ||
-             qcow2_count_region(c, step->fault.place.cluster_offset, step->fault.place.cluster_size, 1);
+             qcow2_count_region(c, step->fault.location.cluster_offset, step->fault.location.cluster_size, 1);
     }
     if (!ok || !count_bitmap_clusters(s, c)) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
@@ -288,7 +289,7 @@ bool qcow2_steps_count(Qcow2Steps *s, Qcow2Counting *c, GError **errp)
 
 /* ---- reporting ---- */
 
-static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
+static void collect_bad_bitmap_slots(Qcow2Regions *s, Qcow2Counting *c)
 {
     static const BadSlot end = {.offset = UINT64_MAX};
     size_t n_spans;
@@ -301,7 +302,7 @@ static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
             BadSlot bad = {.offset = spans[k].offset + i * 8, .value = value};
 
             if (qcow2_bitmap_table_entry_fault(value, c->header) ||
-                (offset && qcow2_region_noisy(c, offset, c->header->cluster_size))) {
+                (offset && qcow2_region_reportable(c, offset, c->header->cluster_size))) {
                 g_array_append_val(s->bad_bitmap_slots, bad);
             }
         }
@@ -309,37 +310,37 @@ static void collect_bad_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c)
     g_array_append_val(s->bad_bitmap_slots, end);
 }
 
-static BadSlot *bad_slot(const Qcow2Steps *s, guint i)
+static BadSlot *bad_slot(const Qcow2Regions *s, guint i)
 {
     return &g_array_index(s->bad_bitmap_slots, BadSlot, i);
 }
 
-static void report_bitmap_slot(Qcow2Counting *c, const Step *step, const BadSlot *slot, Qcow2Report *report)
+static void report_bitmap_slot(Qcow2Counting *c, const Region *step, const BadSlot *slot, Qcow2Report *report)
 {
     const char *fault = qcow2_bitmap_table_entry_fault(slot->value, c->header);
-    uint64_t index = (slot->offset - step->fault.place.cluster_offset) / 8;
-    Qcow2Place place = qcow2_place(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, slot->offset, slot->value & QCOW2_OFFSET_MASK,
-                                   c->header->cluster_size);
+    uint64_t index = (slot->offset - step->fault.location.cluster_offset) / 8;
+    Qcow2Location location = qcow2_location(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, slot->offset,
+                                            slot->value & QCOW2_OFFSET_MASK, c->header->cluster_size);
 
     if (fault) {
-        qcow2_report(report,
-                     &(Qcow2Finding){
-                         QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, slot->value}, {step->bitmap->name, fault}, place});
+        qcow2_report(
+            report, &(Qcow2Finding){
+                        QCOW2_FINDING_BITMAP_TABLE_ENTRY, {index, slot->value}, {step->bitmap->name, fault}, location});
     } else {
-        qcow2_report_region(c, &place, report);
+        qcow2_report_region(c, &location, report);
     }
 }
 
 /* The index of the first bad bitmap slot at or behind @offset of the file. */
-static guint find_bad_slot(const Qcow2Steps *s, uint64_t offset)
+static guint find_bad_slot(const Qcow2Regions *s, uint64_t offset)
 {
     return ARRAY_FIRST_NOT_BELOW(s->bad_bitmap_slots, BadSlot, offset, offset);
 }
 
 /* Reports that @n bytes of the table of @step, from byte @first on, cannot be read. */
-static void report_unread_bitmap_table(const Step *step, uint64_t first, uint64_t n, int error, Qcow2Report *report)
+static void report_unread_bitmap_table(const Region *step, uint64_t first, uint64_t n, int error, Qcow2Report *report)
 {
-    Qcow2Place table = step->fault.place;
+    Qcow2Location table = step->fault.location;
 
     table.structure = IMAGE_CHECK_STRUCTURE_BITMAP_TABLE;
     table.cluster_offset += first;
@@ -350,14 +351,14 @@ static void report_unread_bitmap_table(const Step *step, uint64_t first, uint64_
     qcow2_report_failure(report, -error);
 }
 
-static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qcow2Report *report)
+static void report_bitmap(Qcow2Regions *s, Qcow2Counting *c, const Region *step, Qcow2Report *report)
 {
-    uint64_t offset = step->fault.place.cluster_offset, size = step->fault.place.cluster_size;
+    uint64_t offset = step->fault.location.cluster_offset, size = step->fault.location.cluster_size;
     uint64_t first = 0, n;
     int error;
     guint i, last;
 
-    qcow2_report_region(c, &step->fault.place, report);
+    qcow2_report_region(c, &step->fault.location, report);
     if (!can_be_read(offset, size)) {
         report_unread_bitmap_table(step, 0, size, -EIO, report);
         return;
@@ -377,7 +378,7 @@ static void report_bitmap(Qcow2Steps *s, Qcow2Counting *c, const Step *step, Qco
 }
 
 /* Counts what of the bitmaps found no room in the report: each slot is looked at once, however many tables have it. */
-static void report_hidden_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c, Qcow2Report *report)
+static void count_unreported_bitmap_slots(Qcow2Regions *s, Qcow2Counting *c, Qcow2Report *report)
 {
     int64_t weight = 0;
 
@@ -386,25 +387,25 @@ static void report_hidden_bitmap_slots(Qcow2Steps *s, Qcow2Counting *c, Qcow2Rep
 
         weight += slot->hidden;
         if (qcow2_bitmap_table_entry_fault(slot->value, c->header)) {
-            qcow2_report_hidden(report, QCOW2_FINDING_BITMAP_TABLE_ENTRY, weight);
+            qcow2_count_unreported(report, QCOW2_FINDING_BITMAP_TABLE_ENTRY, weight);
         } else if (qcow2_region_beyond_end(c, slot->value & QCOW2_OFFSET_MASK, c->header->cluster_size)) {
-            qcow2_report_hidden(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
+            qcow2_count_unreported(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
         }
     }
 }
 
-void qcow2_steps_report(Qcow2Steps *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2Report *report)
+void qcow2_regions_report(Qcow2Regions *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2Report *report)
 {
     collect_bad_bitmap_slots(s, c);
     for (size_t i = 0; i < s->items->len; i++) {
-        const Step *step = &g_array_index(s->items, Step, i);
+        const Region *step = &g_array_index(s->items, Region, i);
 
         switch (step->kind) {
         case STEP_REGION:
-            qcow2_report_region(c, &step->fault.place, report);
+            qcow2_report_region(c, &step->fault.location, report);
             break;
         case STEP_TREE:
-            qcow2_walk_report_tree(walk, &step->fault.place, report);
+            qcow2_walk_report_tree(walk, &step->fault.location, report);
             break;
         case STEP_BITMAP:
             report_bitmap(s, c, step, report);
@@ -414,7 +415,7 @@ void qcow2_steps_report(Qcow2Steps *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2R
             break;
         }
     }
-    qcow2_walk_report_hidden(walk, report);
-    report_hidden_bitmap_slots(s, c, report);
+    qcow2_walk_count_unreported(walk, report);
+    count_unreported_bitmap_slots(s, c, report);
     qcow2_report_overflows(c, report);
 }

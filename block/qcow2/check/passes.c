@@ -92,7 +92,7 @@ static bool tables_fit(const Qcow2Check *c, GError **errp)
 
 static uint64_t tables_memory(const Qcow2Check *c)
 {
-    const Qcow2Tables *const tables[] = {c->steps.l1_tables, c->steps.bitmap_tables};
+    const Qcow2Tables *const tables[] = {c->regions.l1_tables, c->regions.bitmap_tables};
     uint64_t bytes = 0;
 
     for (size_t t = 0; t < G_N_ELEMENTS(tables); t++) {
@@ -144,8 +144,8 @@ static bool make_plan(Passes *p, GError **errp)
     const Qcow2Check *c = p->check;
     const Qcow2CheckOptions *o = c->options;
     uint64_t fixed = base(c) + tables_memory(c);
-    uint64_t viscera = o->viscera ? qcow2_viscera_memory(c->image, &c->snapshots, &c->bitmaps, &c->steps) : 0;
-    uint64_t finding = qcow2_walk_finding_bytes(c->steps.l1_tables);
+    uint64_t viscera = o->viscera ? qcow2_viscera_memory(c->image, &c->snapshots, &c->bitmaps, &c->regions) : 0;
+    uint64_t finding = qcow2_walk_finding_bytes(c->regions.l1_tables);
 
     if (o->max_memory && fixed + finding + LEAST_BUDGET > o->max_memory) {
         return refuse_for_memory(c, "this image needs", fixed + finding + LEAST_BUDGET, errp);
@@ -228,7 +228,7 @@ static void look_for_differences(Passes *p)
 {
     Qcow2Report report = {.max_messages = 1}; /* and then it only counts */
     uint64_t used_end = compare(p->check, &report);
-    FaultyWindow faulty = {p->window.first, p->window.end, report.seen[QCOW2_FINDING_REFCOUNT_UNREADABLE]};
+    FaultyWindow faulty = {p->window.first, p->window.end, report.count_by_kind[QCOW2_FINDING_REFCOUNT_UNREADABLE]};
 
     p->check->used_end = MAX(p->check->used_end, used_end);
     if (report.corruptions || report.leaks || report.check_errors) {
@@ -241,7 +241,7 @@ static bool count_all(Passes *p, GError **errp)
 {
     Qcow2Check *c = p->check;
 
-    if (!load_counts(c, errp) || !qcow2_steps_count(&c->steps, &c->counting, errp) ||
+    if (!load_counts(c, errp) || !qcow2_regions_count(&c->regions, &c->counting, errp) ||
         !qcow2_walk_count_window(c->walk, c->stored, errp) || !qcow2_check_source_there(c, errp)) {
         return false;
     }
@@ -276,7 +276,7 @@ static bool report_window(Passes *p, GError **errp)
     g_autoptr(GArray) uses = qcow2_block_uses_new();
     int error = 0;
 
-    if (!load_counts(c, errp) || !qcow2_steps_count(&c->steps, &c->counting, errp) ||
+    if (!load_counts(c, errp) || !qcow2_regions_count(&c->regions, &c->counting, errp) ||
         !qcow2_walk_recount_window(c->walk, c->stored, &error, errp) || !qcow2_check_source_there(c, errp)) {
         return false;
     }
@@ -379,7 +379,7 @@ static void note_if_better(Passes *p, const FaultyWindow *faulty, uint64_t befor
 {
     Qcow2Report *report = &p->check->report;
 
-    if (report->seen[QCOW2_FINDING_REFCOUNT_UNREADABLE] - before < faulty->unknown) {
+    if (report->count_by_kind[QCOW2_FINDING_REFCOUNT_UNREADABLE] - before < faulty->unknown) {
         qcow2_report_failure(report, EIO);
     }
 }
@@ -390,7 +390,7 @@ static bool report_counts(Passes *p, GError **errp)
 
     for (guint i = 0; i < p->faulty->len; i++) {
         FaultyWindow faulty = g_array_index(p->faulty, FaultyWindow, i);
-        uint64_t unknown = report->seen[QCOW2_FINDING_REFCOUNT_UNREADABLE];
+        uint64_t unknown = report->count_by_kind[QCOW2_FINDING_REFCOUNT_UNREADABLE];
 
         if (!go_over(p, faulty.first, faulty.end, true, report_window, errp)) {
             return false;
@@ -423,7 +423,7 @@ static bool count_and_report(Passes *p, GError **errp)
     if (!go_over(p, 0, UINT64_MAX, false, count_window, errp) || !find_overflows(p, errp)) {
         return false;
     }
-    qcow2_check_report_steps(c);
+    qcow2_check_report_regions(c);
     qcow2_report_refcount_blocks(&c->image->refcount_table, &c->counting, p->uses, &c->report);
     if (!report_counts(p, errp)) {
         return false;
@@ -442,11 +442,12 @@ bool qcow2_check_in_passes(Qcow2Check *c, GError **errp)
 {
     g_autoptr(Passes) p = passes_new(c);
 
-    if (!tables_fit(c, errp) || !qcow2_steps_init(&c->steps, c->image, &c->snapshots, &c->bitmaps, c->options, errp)) {
+    if (!tables_fit(c, errp) ||
+        !qcow2_regions_init(&c->regions, c->image, &c->snapshots, &c->bitmaps, c->options, errp)) {
         return false;
     }
     qcow2_counting_init(&c->counting, &c->image->header, c->image->source->length);
-    c->walk = qcow2_walk_new(c->image->source, c->steps.l1_tables, NULL, &c->counting, c->options);
+    c->walk = qcow2_walk_new(c->image->source, c->regions.l1_tables, NULL, &c->counting, c->options);
     if (!make_plan(p, errp)) {
         return false;
     }

@@ -13,19 +13,19 @@
 #include "util/number.h"
 
 /* Entry @index of the table, which refers to a block at @offset. */
-static Qcow2Place entry_place(const Qcow2HeaderFields *h, uint64_t index, uint64_t offset)
+static Qcow2Location entry_location(const Qcow2HeaderFields *h, uint64_t index, uint64_t offset)
 {
-    return qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, h->refcount_table_offset + index * 8, offset,
-                       h->cluster_size);
+    return qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, h->refcount_table_offset + index * 8, offset,
+                          h->cluster_size);
 }
 
-static void report_shared(const Qcow2Place *entry, uint64_t index, uint64_t references, Qcow2Report *report)
+static void report_shared(const Qcow2Location *entry, uint64_t index, uint64_t references, Qcow2Report *report)
 {
-    Qcow2Finding finding = {QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, {index, references}, .place = *entry};
+    Qcow2Finding finding = {QCOW2_FINDING_REFCOUNT_BLOCK_SHARED, {index, references}, .location = *entry};
 
-    finding.place.structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK;
-    finding.place.has_reference = true;
-    finding.place.reference = references;
+    finding.location.structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK;
+    finding.location.has_reference = true;
+    finding.location.reference = references;
     qcow2_report(report, &finding);
 }
 
@@ -68,13 +68,14 @@ static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, Block
 
 static void report_use(const Qcow2Counting *c, uint64_t offset, const BlockUse *use, Qcow2Report *report)
 {
-    Qcow2Place entry = entry_place(c->header, use->index, offset);
+    Qcow2Location entry = entry_location(c->header, use->index, offset);
 
     if (use->beyond) {
-        qcow2_report(report, &(Qcow2Finding){
-                                 QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .place = entry});
+        qcow2_report(
+            report,
+            &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .location = entry});
     } else if (use->left_out) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .place = entry});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .location = entry});
     }
     if (use->references != 1) {
         report_shared(&entry, use->index, use->references, report);
@@ -84,7 +85,7 @@ static void report_use(const Qcow2Counting *c, uint64_t offset, const BlockUse *
 static void report_entry(ImageCheckFindingKind kind, const Qcow2HeaderFields *h, uint64_t index, uint64_t offset,
                          Qcow2Report *report)
 {
-    qcow2_report(report, &(Qcow2Finding){kind, {index}, .place = entry_place(h, index, offset)});
+    qcow2_report(report, &(Qcow2Finding){kind, {index}, .location = entry_location(h, index, offset)});
 }
 
 /* Reports each row of entries that could not be read. */
@@ -104,9 +105,9 @@ static void report_unread(const Qcow2RefcountEntries *table, const Qcow2HeaderFi
             qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE,
                                                  {offset},
                                                  {g_strerror(table->error)},
-                                                 qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-                                                             offsetof(Qcow2DiskHeader, refcount_table_offset), offset,
-                                                             (end - i) * 8)});
+                                                 qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                                offsetof(Qcow2DiskHeader, refcount_table_offset),
+                                                                offset, (end - i) * 8)});
             qcow2_report_failure(report, table->error);
         }
     }

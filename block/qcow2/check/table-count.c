@@ -305,7 +305,7 @@ bool qcow2_count_table(Qcow2TableCounter *c, const Qcow2TableRef *table, const u
 static void add_overflow_faults(Qcow2TableCounter *c, const Qcow2TableRef *table, uint32_t index, uint64_t offset,
                                 uint64_t size)
 {
-    if (!qcow2_region_beyond_end(c->counting, offset, size) && qcow2_region_noisy(c->counting, offset, size)) {
+    if (!qcow2_region_beyond_end(c->counting, offset, size) && qcow2_region_reportable(c->counting, offset, size)) {
         add_region_fault(c, table->offset, index, QCOW2_FINDING_REFCOUNT_OVERFLOW, offset, size);
     }
 }

@@ -27,7 +27,7 @@ typedef struct Qcow2TableRef {
     uint64_t slot;        /* where in the file one L1 entry lies that refers to it; of the active table if any does */
     uint64_t weight;      /* references from all L1 tables */
     uint64_t active : 63; /* references from the active one */
-    uint64_t crowded : 1; /* it is one too many of those that lie over one another: it is not looked at */
+    uint64_t skipped : 1; /* it is one too many of those that lie over one another: it is not looked at */
 } Qcow2TableRef;
 
 /* What a thread needs for it; but for the counts and the stored counts, all is its own. */

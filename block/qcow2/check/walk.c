@@ -18,10 +18,10 @@
 #define SLOT_BYTES  80     /* of an L1 entry in use, while tables are merged */
 
 /* An L1 entry that has something to report. */
-typedef struct NoisySlot {
+typedef struct ReportableSlot {
     uint64_t offset; /* of the entry in the file */
     uint64_t value;
-} NoisySlot;
+} ReportableSlot;
 
 /* The stored count of a table of the active tree, where counts are loaded window by window. */
 typedef struct TableCount {
@@ -49,11 +49,11 @@ struct Qcow2Walk {
 
     TableCount *counts; /* one for each table; NULL where @stored has those of all clusters */
     int late_error;     /* with which a table cannot be read that could be before; negative errno value */
-    GArray *noisy;      /* NoisySlot, sorted by offset */
+    GArray *reportable; /* ReportableSlot, sorted by offset */
     GArray *hidden;     /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
                            without a message, than the one before; empty = no slot at all */
     Qcow2Statistics statistics;
-    uint64_t crowded; /* tables that are not looked at */
+    uint64_t skipped; /* tables that are not looked at */
 };
 
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
@@ -72,7 +72,7 @@ Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, con
         .faults = qcow2_faults_new(NULL),
         .room = options->max_messages,
         .hidden = g_array_new(FALSE, TRUE, sizeof(int64_t)),
-        .noisy = g_array_new(FALSE, FALSE, sizeof(NoisySlot)),
+        .reportable = g_array_new(FALSE, FALSE, sizeof(ReportableSlot)),
     };
     return w;
 }
@@ -84,7 +84,7 @@ void qcow2_walk_free(Qcow2Walk *w)
         qcow2_faults_free(w->faults);
         qcow2_faults_free(w->pending);
         g_free(w->counts);
-        g_array_free(w->noisy, TRUE);
+        g_array_free(w->reportable, TRUE);
         g_array_free(w->hidden, TRUE);
         g_free(w);
     }
@@ -227,7 +227,7 @@ static void collect_tables(Qcow2Walk *w)
 }
 
 /* Leaves tables out of those that do not begin at a cluster, where too many lie over one another. */
-static void find_crowded(Qcow2Walk *w)
+static void find_skipped(Qcow2Walk *w)
 {
     uint64_t looked_at[QCOW2_MAX_CROWDED]; /* the last of them that are not left out */
     size_t n = 0;
@@ -239,8 +239,8 @@ static void find_crowded(Qcow2Walk *w)
             continue;
         }
         if (n >= QCOW2_MAX_CROWDED && table->offset - looked_at[n % QCOW2_MAX_CROWDED] < w->header->cluster_size) {
-            table->crowded = 1;
-            w->crowded++;
+            table->skipped = 1;
+            w->skipped++;
         } else {
             looked_at[n++ % QCOW2_MAX_CROWDED] = table->offset;
         }
@@ -263,7 +263,7 @@ static BlockRange table_range(const void *opaque, size_t i)
     const Qcow2TableRef *table = table_at(w->tables, i);
 
     /* what is behind the end of the file has nothing in it */
-    return (BlockRange){.offset = table->crowded ? w->source->length : table->offset, .size = w->header->cluster_size};
+    return (BlockRange){.offset = table->skipped ? w->source->length : table->offset, .size = w->header->cluster_size};
 }
 
 /* In the first pass, for which there are no faults yet, no table is. */
@@ -404,7 +404,7 @@ bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
 size_t qcow2_walk_find_tables(Qcow2Walk *w)
 {
     collect_tables(w);
-    find_crowded(w);
+    find_skipped(w);
     return w->tables->len;
 }
 
@@ -505,7 +505,7 @@ uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables)
 
 uint64_t qcow2_walk_fault_bytes(const Qcow2Walk *w)
 {
-    return qcow2_faults_memory(w->faults) + (uint64_t)w->noisy->len * NOISY_BYTES;
+    return qcow2_faults_memory(w->faults) + (uint64_t)w->reportable->len * NOISY_BYTES;
 }
 
 bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
@@ -534,26 +534,26 @@ int qcow2_walk_table_error(const Qcow2Walk *w, uint64_t offset)
 
 /* ---- reporting ---- */
 
-static bool slot_noisy(const Qcow2Walk *w, uint64_t value)
+static bool slot_reportable(const Qcow2Walk *w, uint64_t value)
 {
     uint64_t table = value & QCOW2_OFFSET_MASK;
     const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
 
     return (value & QCOW2_L1_RESERVED) || table % w->header->cluster_size ||
-           qcow2_region_noisy(w->counting, table, w->header->cluster_size) || (f && (f->faults->len || f->more));
+           qcow2_region_reportable(w->counting, table, w->header->cluster_size) || (f && (f->faults->len || f->more));
 }
 
-static void collect_noisy_slots(Qcow2Walk *w)
+static void collect_reportable_slots(Qcow2Walk *w)
 {
     size_t n_spans;
     const Qcow2TableSpan *spans = qcow2_tables_spans(w->l1_tables, &n_spans);
 
     for (size_t s = 0; s < n_spans; s++) {
         for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
-            NoisySlot slot = {.offset = spans[s].offset + i * 8, .value = spans[s].slots[i]};
+            ReportableSlot slot = {.offset = spans[s].offset + i * 8, .value = spans[s].slots[i]};
 
-            if (slot.value && slot_noisy(w, slot.value)) {
-                g_array_append_val(w->noisy, slot);
+            if (slot.value && slot_reportable(w, slot.value)) {
+                g_array_append_val(w->reportable, slot);
                 if (w->counting->window && !memory_budget_take(w->counting->window->budget, NOISY_BYTES)) {
                     return;
                 }
@@ -567,30 +567,30 @@ bool qcow2_walk_finish(Qcow2Walk *w, GError **errp)
     if (w->counting->overflowed && !qcow2_has_data_file(w->header) && !for_each_table(w, find_overflows, errp)) {
         return false;
     }
-    collect_noisy_slots(w);
+    collect_reportable_slots(w);
     return true;
 }
 
 /* A L1 entry that is looked at: where it is, and in which tree. */
 typedef struct TreeSlot {
-    Qcow2Place place;
+    Qcow2Location location;
     uint64_t index; /* in its L1 table */
     uint64_t value;
 } TreeSlot;
 
-static TreeSlot tree_slot(const Qcow2Walk *w, const Qcow2Place *l1_table, uint64_t offset, uint64_t value)
+static TreeSlot tree_slot(const Qcow2Walk *w, const Qcow2Location *l1_table, uint64_t offset, uint64_t value)
 {
     uint64_t index = (offset - l1_table->cluster_offset) / 8;
 
     return (TreeSlot){
-        .place = qcow2_place_l1_entry(w->header, l1_table->snapshot, offset, index, value),
+        .location = qcow2_location_l1_entry(w->header, l1_table->snapshot, offset, index, value),
         .index = index,
         .value = value,
     };
 }
 
 /* The range of the file that @f is about, as far as it is in this file. */
-static void set_fault_range(const Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Place *place)
+static void set_fault_range(const Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Location *location)
 {
     Qcow2Extent extent = {.offset = f->values[0], .length = f->values[1]};
 
@@ -607,36 +607,36 @@ static void set_fault_range(const Qcow2Walk *w, const Qcow2L2Fault *f, Qcow2Plac
         break;
     }
     if (!qcow2_has_data_file(w->header)) {
-        place->cluster_offset = extent.offset;
-        place->cluster_size = extent.length;
+        location->cluster_offset = extent.offset;
+        location->cluster_size = extent.length;
     }
 }
 
-static Qcow2Place fault_place(const Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f)
+static Qcow2Location fault_location(const Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f)
 {
-    Qcow2Place place;
+    Qcow2Location location;
 
     if (f->kind == QCOW2_FINDING_L2_UNREADABLE) {
-        place = slot->place;
-        place.structure = IMAGE_CHECK_STRUCTURE_L2;
-        return place;
+        location = slot->location;
+        location.structure = IMAGE_CHECK_STRUCTURE_L2;
+        return location;
     }
-    place = qcow2_place_l2_entry(w->header, &slot->place, slot->index, f->index);
-    set_fault_range(w, f, &place);
+    location = qcow2_location_l2_entry(w->header, &slot->location, slot->index, f->index);
+    set_fault_range(w, f, &location);
     if (f->kind == QCOW2_FINDING_L2_COPIED_WRONG) {
-        place.has_refcount = true;
-        place.refcount = f->values[1];
+        location.has_refcount = true;
+        location.refcount = f->values[1];
     }
-    return place;
+    return location;
 }
 
 static void report_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault *f, Qcow2Report *report)
 {
-    Qcow2Place place = fault_place(w, slot, f);
+    Qcow2Location location = fault_location(w, slot, f);
 
     switch (f->kind) {
     case QCOW2_FINDING_REFCOUNT_OVERFLOW:
-        qcow2_report_region(w->counting, &place, report);
+        qcow2_report_region(w->counting, &location, report);
         return;
     case QCOW2_FINDING_L2_UNREADABLE:
         qcow2_report_failure(report, f->values[0]);
@@ -644,14 +644,14 @@ static void report_fault(Qcow2Walk *w, const TreeSlot *slot, const Qcow2L2Fault 
     default:
         break;
     }
-    qcow2_report(report, &(Qcow2Finding){f->kind, {f->values[0], f->values[1]}, .place = place});
+    qcow2_report(report, &(Qcow2Finding){f->kind, {f->values[0], f->values[1]}, .location = location});
 }
 
 /* Overflows are counted together in the end: qcow2_report_overflows(). */
-static void count_hidden(ImageCheckFindingKind kind, uint64_t n, Qcow2Report *report)
+static void count_unreported(ImageCheckFindingKind kind, uint64_t n, Qcow2Report *report)
 {
     if (kind != QCOW2_FINDING_REFCOUNT_OVERFLOW) {
-        qcow2_report_hidden(report, kind, n);
+        qcow2_count_unreported(report, kind, n);
     }
 }
 
@@ -660,22 +660,23 @@ static void count_more_faults(const Qcow2TableFaults *f, uint64_t weight, Qcow2R
     for (guint i = 0; f && f->more && i < f->more->len; i++) {
         const Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
 
-        count_hidden(more->kind, more->n * weight, report);
+        count_unreported(more->kind, more->n * weight, report);
     }
 }
 
 static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
-    uint64_t table = slot->place.cluster_offset;
+    uint64_t table = slot->location.cluster_offset;
     const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
 
-    report->looks++;
+    report->examined++;
     if (slot->value & QCOW2_L1_RESERVED) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_RESERVED_BITS, {slot->value}, .place = slot->place});
+        qcow2_report(report,
+                     &(Qcow2Finding){QCOW2_FINDING_L1_RESERVED_BITS, {slot->value}, .location = slot->location});
     }
-    qcow2_report_region(w->counting, &slot->place, report);
+    qcow2_report_region(w->counting, &slot->location, report);
     if (table % w->header->cluster_size) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L2_TABLE_UNALIGNED, {table}, .place = slot->place});
+        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L2_TABLE_UNALIGNED, {table}, .location = slot->location});
     }
     for (size_t i = 0; f && i < f->faults->len; i++) {
         report_fault(w, slot, &g_array_index(f->faults, Qcow2L2Fault, i), report);
@@ -688,31 +689,31 @@ static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 }
 
 /* The index of the first noisy slot at or behind @offset of the file. */
-static size_t find_noisy(const Qcow2Walk *w, uint64_t offset)
+static size_t find_reportable(const Qcow2Walk *w, uint64_t offset)
 {
-    return ARRAY_FIRST_NOT_BELOW(w->noisy, NoisySlot, offset, offset);
+    return ARRAY_FIRST_NOT_BELOW(w->reportable, ReportableSlot, offset, offset);
 }
 
 /* Reports that entries [@first, @first + @n) of the L1 table that @referrer refers to cannot be read. */
-static void report_unread_l1(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t first, uint64_t n, int error,
+static void report_unread_l1(const Qcow2Walk *w, const Qcow2Location *referrer, uint64_t first, uint64_t n, int error,
                              Qcow2Report *report)
 {
     unsigned reach = w->header->l2_bits + w->header->cluster_bits; /* log2 of the guest bytes behind an entry */
     uint64_t guest = first << reach, size = n << reach;
-    Qcow2Place place = *referrer;
+    Qcow2Location location = *referrer;
 
-    place.structure = IMAGE_CHECK_STRUCTURE_L1;
-    place.cluster_offset += first * 8;
-    place.cluster_size = n * 8;
+    location.structure = IMAGE_CHECK_STRUCTURE_L1;
+    location.cluster_offset += first * 8;
+    location.cluster_size = n * 8;
     /* what a snapshot has behind the end of the disk is no guest data, or that of a larger disk */
-    qcow2_place_set_guest(&place, w->header, guest,
-                          guest < w->header->size ? MIN(size, w->header->size - guest) : size);
-    qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE, .place = place});
+    qcow2_location_set_guest(&location, w->header, guest,
+                             guest < w->header->size ? MIN(size, w->header->size - guest) : size);
+    qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_L1_UNREADABLE, .location = location});
     qcow2_report_failure(report, -error);
 }
 
 /* Reports what of the L1 table that @referrer refers to cannot be read. False where there is nothing else. */
-static bool report_unread_parts(const Qcow2Walk *w, const Qcow2Place *referrer, uint64_t *end, Qcow2Report *report)
+static bool report_unread_parts(const Qcow2Walk *w, const Qcow2Location *referrer, uint64_t *end, Qcow2Report *report)
 {
     uint64_t entries = referrer->cluster_size / 8;
     uint64_t first = 0, n;
@@ -729,17 +730,17 @@ static bool report_unread_parts(const Qcow2Walk *w, const Qcow2Place *referrer, 
     return true;
 }
 
-/* Leaves the noisy slots [@first, @last) to qcow2_walk_report_hidden(). */
+/* Leaves the noisy slots [@first, @last) to qcow2_walk_count_unreported(). */
 static void hide_slots(Qcow2Walk *w, size_t first, size_t last)
 {
     if (first < last) {
-        g_array_set_size(w->hidden, w->noisy->len + 1);
+        g_array_set_size(w->hidden, w->reportable->len + 1);
         g_array_index(w->hidden, int64_t, first)++;
         g_array_index(w->hidden, int64_t, last)--;
     }
 }
 
-void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Report *report)
+void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Location *referrer, Qcow2Report *report)
 {
     size_t i, last;
     uint64_t end;
@@ -751,10 +752,10 @@ void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Repor
     if (!report_unread_parts(w, referrer, &end, report)) {
         return;
     }
-    last = find_noisy(w, end);
-    for (i = find_noisy(w, referrer->cluster_offset); i < last && !qcow2_report_full(report); i++) {
-        const NoisySlot *noisy = &g_array_index(w->noisy, NoisySlot, i);
-        TreeSlot slot = tree_slot(w, referrer, noisy->offset, noisy->value);
+    last = find_reportable(w, end);
+    for (i = find_reportable(w, referrer->cluster_offset); i < last && !qcow2_report_full(report); i++) {
+        const ReportableSlot *reportable = &g_array_index(w->reportable, ReportableSlot, i);
+        TreeSlot slot = tree_slot(w, referrer, reportable->offset, reportable->value);
 
         report_slot(w, &slot, report);
     }
@@ -762,7 +763,7 @@ void qcow2_walk_report_tree(Qcow2Walk *w, const Qcow2Place *referrer, Qcow2Repor
 }
 
 /* Counts @weight references to the table at @offset without a message, but for overflows. */
-static void count_hidden_table(Qcow2Walk *w, uint64_t table, uint64_t weight, Qcow2Report *report)
+static void count_unreported_table(Qcow2Walk *w, uint64_t table, uint64_t weight, Qcow2Report *report)
 {
     const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
 
@@ -772,54 +773,54 @@ static void count_hidden_table(Qcow2Walk *w, uint64_t table, uint64_t weight, Qc
         if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
             qcow2_report_failure(report, fault->values[0]);
         }
-        count_hidden(fault->kind, weight, report);
+        count_unreported(fault->kind, weight, report);
     }
     count_more_faults(f, weight, report);
 }
 
-static void count_hidden_slot(Qcow2Walk *w, uint64_t value, uint64_t weight, Qcow2Report *report)
+static void count_unreported_slot(Qcow2Walk *w, uint64_t value, uint64_t weight, Qcow2Report *report)
 {
     uint64_t table = value & QCOW2_OFFSET_MASK;
 
     if (value & QCOW2_L1_RESERVED) {
-        qcow2_report_hidden(report, QCOW2_FINDING_L1_RESERVED_BITS, weight);
+        qcow2_count_unreported(report, QCOW2_FINDING_L1_RESERVED_BITS, weight);
     }
     if (qcow2_region_beyond_end(w->counting, table, w->header->cluster_size)) {
-        qcow2_report_hidden(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
+        qcow2_count_unreported(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
     }
     if (table % w->header->cluster_size) {
-        qcow2_report_hidden(report, QCOW2_FINDING_L2_TABLE_UNALIGNED, weight);
+        qcow2_count_unreported(report, QCOW2_FINDING_L2_TABLE_UNALIGNED, weight);
     }
 }
 
 /* Each noisy slot is looked at once, and each table that they refer to, however many trees have them. */
-void qcow2_walk_report_hidden(Qcow2Walk *w, Qcow2Report *report)
+void qcow2_walk_count_unreported(Qcow2Walk *w, Qcow2Report *report)
 {
     g_autoptr(GArray) refs = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef));
     int64_t weight = 0;
 
-    for (size_t i = 0; i < w->noisy->len && w->hidden->len; i++) {
-        uint64_t value = g_array_index(w->noisy, NoisySlot, i).value;
+    for (size_t i = 0; i < w->reportable->len && w->hidden->len; i++) {
+        uint64_t value = g_array_index(w->reportable, ReportableSlot, i).value;
 
         weight += g_array_index(w->hidden, int64_t, i);
         if (weight) {
             Qcow2TableRef ref = {.offset = value & QCOW2_OFFSET_MASK, .weight = weight};
 
-            count_hidden_slot(w, value, weight, report);
+            count_unreported_slot(w, value, weight, report);
             g_array_append_val(refs, ref);
         }
     }
     g_array_sort(refs, compare_table_refs);
     merge_equal_tables(refs);
     for (size_t i = 0; i < refs->len; i++) {
-        count_hidden_table(w, table_at(refs, i)->offset, table_at(refs, i)->weight, report);
+        count_unreported_table(w, table_at(refs, i)->offset, table_at(refs, i)->weight, report);
     }
     g_array_set_size(w->hidden, 0);
 }
 
-uint64_t qcow2_walk_crowded(const Qcow2Walk *w)
+uint64_t qcow2_walk_skipped(const Qcow2Walk *w)
 {
-    return w->crowded;
+    return w->skipped;
 }
 
 /* True and *count set where the stored count of the table at @offset is known, which the active tree has. */
@@ -837,10 +838,11 @@ static bool table_count(const Qcow2Walk *w, uint64_t offset, uint64_t *count)
 
 static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)
 {
-    Qcow2Finding finding = {QCOW2_FINDING_L1_COPIED_WRONG, {slot->index, slot->value, count}, .place = slot->place};
+    Qcow2Finding finding = {
+        QCOW2_FINDING_L1_COPIED_WRONG, {slot->index, slot->value, count}, .location = slot->location};
 
-    finding.place.has_refcount = true;
-    finding.place.refcount = count;
+    finding.location.has_refcount = true;
+    finding.location.refcount = count;
     qcow2_report(report, &finding);
 }
 
@@ -874,12 +876,12 @@ static void report_copied_faults(Qcow2Walk *w, const TreeSlot *slot, const Qcow2
     if (odd_ahead) {
         qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
     }
-    qcow2_report_hidden(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
+    qcow2_count_unreported(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
 }
 
 static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
-    uint64_t table = slot->place.cluster_offset;
+    uint64_t table = slot->location.cluster_offset;
     const Qcow2TableFaults *f;
     uint64_t count;
 
@@ -901,7 +903,7 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
 
 void qcow2_walk_report_copied(Qcow2Walk *w, uint64_t offset, uint64_t entries, Qcow2Report *report)
 {
-    Qcow2Place l1_table = qcow2_place_range(IMAGE_CHECK_STRUCTURE_L1, offset, entries * 8);
+    Qcow2Location l1_table = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L1, offset, entries * 8);
     uint64_t first = 0, n;
     const uint64_t *slots;
 

@@ -97,13 +97,13 @@ bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
 int qcow2_walk_table_error(const Qcow2Walk *walk, uint64_t offset);
 
 /* Reports what is wrong in the tree below the L1 table that @referrer refers to, the table itself included. */
-void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Place *referrer, Qcow2Report *report);
+void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Location *referrer, Qcow2Report *report);
 
 /* Counts what of the trees found no room in the report. */
-void qcow2_walk_report_hidden(Qcow2Walk *walk, Qcow2Report *report);
+void qcow2_walk_count_unreported(Qcow2Walk *walk, Qcow2Report *report);
 
 /* How many tables were not looked at. */
-uint64_t qcow2_walk_crowded(const Qcow2Walk *walk);
+uint64_t qcow2_walk_skipped(const Qcow2Walk *walk);
 
 /* Reports wrong COPIED flags in the tree of the active L1 table. */
 void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);

@@ -62,7 +62,7 @@ void qcow2_collector_set_records(Qcow2Collector *c, GArray *records)
 
 static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)
 {
-    const Qcow2Place *a = &r->place, *b = &f->place;
+    const Qcow2Location *a = &r->location, *b = &f->location;
 
     return r->kind == f->kind && a->structure == b->structure && a->snapshot == b->snapshot &&
            a->has_refcount == b->has_refcount && a->refcount == b->refcount && a->has_reference == b->has_reference &&
@@ -71,9 +71,9 @@ static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)
 }
 
 /* The same word once more: a table that is referred to twice from the same tree has its faults twice. */
-static bool is_repeated(const Qcow2FindingRecord *r, const Qcow2Place *p)
+static bool is_repeated(const Qcow2FindingRecord *r, const Qcow2Location *p)
 {
-    const Qcow2Place *a = &r->place;
+    const Qcow2Location *a = &r->location;
 
     return a->has_entry && r->last_entry == p->entry_offset && a->entry_offset == p->entry_offset &&
            a->cluster_offset == p->cluster_offset && a->cluster_size == p->cluster_size &&
@@ -81,9 +81,9 @@ static bool is_repeated(const Qcow2FindingRecord *r, const Qcow2Place *p)
 }
 
 /* True where @p begins where @r ends, in every respect in which they have a place at all. */
-static bool is_next(const Qcow2FindingRecord *r, const Qcow2Place *p)
+static bool is_next(const Qcow2FindingRecord *r, const Qcow2Location *p)
 {
-    const Qcow2Place *a = &r->place;
+    const Qcow2Location *a = &r->location;
     /* words of a table follow one another; extended L2 entries are of two */
     bool next_entry = p->entry_offset == r->last_entry + 8 || p->entry_offset == r->last_entry + 16;
 
@@ -98,13 +98,13 @@ static bool extend(Qcow2FindingRecord *r, const Qcow2Finding *f)
     if (!same_fault(r, f)) {
         return false;
     }
-    if (!is_repeated(r, &f->place)) {
-        if (!is_next(r, &f->place)) {
+    if (!is_repeated(r, &f->location)) {
+        if (!is_next(r, &f->location)) {
             return false;
         }
-        r->place.cluster_size += f->place.cluster_size;
-        r->place.guest_size += f->place.guest_size;
-        r->last_entry = f->place.entry_offset;
+        r->location.cluster_size += f->location.cluster_size;
+        r->location.guest_size += f->location.guest_size;
+        r->last_entry = f->location.entry_offset;
     }
     r->count++;
     return true;
@@ -147,7 +147,8 @@ static uint64_t length_of(const char *text)
 
 const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
 {
-    Qcow2FindingRecord record = {.kind = f->kind, .count = 1, .place = f->place, .last_entry = f->place.entry_offset};
+    Qcow2FindingRecord record = {
+        .kind = f->kind, .count = 1, .location = f->location, .last_entry = f->location.entry_offset};
 
     if (!is_wanted(c, f->kind)) {
         return NULL;
@@ -165,7 +166,7 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
         return NULL;
     }
     record.message = qcow2_finding_message(f);
-    c->text += length_of(record.message) + length_of(record.place.snapshot);
+    c->text += length_of(record.message) + length_of(record.location.snapshot);
     g_array_append_val(c->records, record);
     open_record(c, c->records->len - 1, c->n_open);
     c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
@@ -185,18 +186,18 @@ static Qcow2Allocation *range(uint64_t offset, uint64_t size)
     return allocation;
 }
 
-static bool append_user(ImageCheckUserList *list, const Qcow2Place *place)
+static bool append_user(ImageCheckUserList *list, const Qcow2Location *location)
 {
     ImageCheckUser *user = qapi_append_ImageCheckUser(list);
 
     if (user) {
         *user = (ImageCheckUser){
-            .structure = place->structure,
-            .has_entry_offset = place->has_entry,
-            .entry_offset = place->entry_offset,
-            .cluster = range(place->cluster_offset, place->cluster_size),
-            .guest = range(place->guest_offset, place->guest_size),
-            .snapshot = g_strdup(place->snapshot),
+            .structure = location->structure,
+            .has_entry_offset = location->has_entry,
+            .entry_offset = location->entry_offset,
+            .cluster = range(location->cluster_offset, location->cluster_size),
+            .guest = range(location->guest_offset, location->guest_size),
+            .snapshot = g_strdup(location->snapshot),
         };
     }
     return user;
@@ -205,28 +206,28 @@ static bool append_user(ImageCheckUserList *list, const Qcow2Place *place)
 /* Fills @finding, which is clear, and takes the texts of @r. False when memory is short. */
 static bool fill_finding(ImageCheckFinding *finding, Qcow2FindingRecord *r)
 {
-    const Qcow2Place *place = &r->place;
+    const Qcow2Location *location = &r->location;
     bool ok = true;
 
     *finding = (ImageCheckFinding){
         .kind = r->kind,
         .severity = qcow2_finding_severity(r->kind),
-        .structure = place->structure,
-        .has_entry_offset = place->has_entry,
-        .entry_offset = place->entry_offset,
-        .cluster = range(place->cluster_offset, place->cluster_size),
-        .guest = range(place->guest_offset, place->guest_size),
-        .snapshot = g_strdup(place->snapshot),
-        .has_refcount = place->has_refcount,
-        .refcount = place->refcount,
-        .has_reference = place->has_reference,
-        .reference = place->reference,
+        .structure = location->structure,
+        .has_entry_offset = location->has_entry,
+        .entry_offset = location->entry_offset,
+        .cluster = range(location->cluster_offset, location->cluster_size),
+        .guest = range(location->guest_offset, location->guest_size),
+        .snapshot = g_strdup(location->snapshot),
+        .has_refcount = location->has_refcount,
+        .refcount = location->refcount,
+        .has_reference = location->has_reference,
+        .reference = location->reference,
         .fixed = r->fixed,
         .message = g_steal_pointer(&r->message),
     };
     finding->count = finding->severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : r->count;
     for (size_t i = 0; ok && r->other_users && i < r->other_users->len; i++) {
-        ok = append_user(&finding->other_users, &g_array_index(r->other_users, Qcow2Place, i));
+        ok = append_user(&finding->other_users, &g_array_index(r->other_users, Qcow2Location, i));
     }
     finding->has_other_users = finding->other_users.len;
     return ok;
@@ -239,7 +240,7 @@ static bool append_rest(ImageCheckFindingList *list, ImageCheckFindingKind kind,
     Qcow2FindingRecord rest = {
         .kind = kind,
         .count = count,
-        .place.structure = IMAGE_CHECK_STRUCTURE_NONE,
+        .location.structure = IMAGE_CHECK_STRUCTURE_NONE,
     };
 
     if (!finding) {
@@ -277,7 +278,7 @@ static void keep_users(Qcow2Collector *c, GArray *users)
     guint n;
 
     for (n = 0; n < users->len && c->text < text_limit(c); n++) {
-        c->text += length_of(g_array_index(users, Qcow2Place, n).snapshot);
+        c->text += length_of(g_array_index(users, Qcow2Location, n).snapshot);
     }
     g_array_set_size(users, n);
 }
@@ -291,7 +292,7 @@ static void keep_to_limit(Qcow2Collector *c)
     for (n = 0; n < c->records->len && c->text < text_limit(c); n++) {
         Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, n);
 
-        c->text += length_of(r->message) + length_of(r->place.snapshot);
+        c->text += length_of(r->message) + length_of(r->location.snapshot);
         if (r->other_users) {
             keep_users(c, r->other_users);
         }

@@ -27,11 +27,11 @@
 typedef struct Qcow2FindingRecord {
     ImageCheckFindingKind kind;
     bool fixed;
-    uint64_t count;      /* faults in it; 1 for a note */
-    Qcow2Place place;    /* of all of them; the entry is that of the first */
-    uint64_t last_entry; /* the entry of the last, where they have any */
-    char *message;       /* of the first */
-    GArray *other_users; /* Qcow2Place; NULL = none known */
+    uint64_t count;         /* faults in it; 1 for a note */
+    Qcow2Location location; /* of all of them; the entry is that of the first */
+    uint64_t last_entry;    /* the entry of the last, where they have any */
+    char *message;          /* of the first */
+    GArray *other_users;    /* Qcow2Location; NULL = none known */
 } Qcow2FindingRecord;
 
 typedef struct Qcow2Collector Qcow2Collector;

@@ -265,7 +265,7 @@ ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
 
 static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
-    report->seen[kind] += n;
+    report->count_by_kind[kind] += n;
     switch (finding_table[kind].severity) {
     case CORRUPTION:
         report->corruptions += n;
@@ -285,7 +285,8 @@ bool qcow2_report_full(const Qcow2Report *report)
 {
     uint64_t most = report->max_messages;
 
-    return most && ((report->written >= most && !report->collector) || report->looks / QCOW2_LOOKS_PER_MESSAGE >= most);
+    return most &&
+           ((report->written >= most && !report->collector) || report->examined / QCOW2_EXAMINED_PER_MESSAGE >= most);
 }
 
 /* @message is NULL, or the text of @finding. */
@@ -314,10 +315,10 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
     const char *message = NULL;
 
     if (qcow2_report_full(report)) {
-        qcow2_report_hidden(report, finding->kind, 1);
+        qcow2_count_unreported(report, finding->kind, 1);
         return;
     }
-    report->looks++;
+    report->examined++;
     count(report, finding->kind, 1);
     if (report->collector) {
         message = qcow2_collector_add(report->collector, finding);
@@ -325,7 +326,7 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
     write_if_wanted(report, finding, message);
 }
 
-void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
+void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
     count(report, kind, n);
     report->left_out[kind] += n;
@@ -354,7 +355,7 @@ void qcow2_report_discarded(Qcow2Report *report, const Qcow2Finding *finding, ui
     va_list args;
 
     report->corruptions += n;
-    report->seen[finding->kind] += n;
+    report->count_by_kind[finding->kind] += n;
     if (report->collector) {
         qcow2_collector_add(report->collector, finding);
     }

@@ -24,26 +24,26 @@ typedef struct Qcow2Finding {
     ImageCheckFindingKind kind;
     uint64_t values[3]; /* the numbers and texts that the message of the kind takes */
     const char *texts[2];
-    Qcow2Place place;
+    Qcow2Location location;
 } Qcow2Finding;
 
 struct Qcow2Collector;
 
-#define QCOW2_LOOKS_PER_MESSAGE 16
+#define QCOW2_EXAMINED_PER_MESSAGE 16
 
 typedef struct Qcow2Report {
     FILE *messages;                   /* NULL: none wanted */
     struct Qcow2Collector *collector; /* NULL: no list wanted; borrowed */
     uint64_t max_messages;            /* 0: no limit */
     uint64_t written;                 /* messages so far */
-    uint64_t looks; /* faults, and references that were looked at one by one and had nothing to report */
+    uint64_t examined; /* faults, and references that were looked at one by one and had nothing to report */
     uint64_t left_out[QCOW2_FINDING__MAX]; /* findings without a message */
     uint64_t corruptions;
     uint64_t leaks;
     uint64_t check_errors;
-    uint64_t seen[QCOW2_FINDING__MAX]; /* how many of each kind */
-    uint64_t repairing;                /* bit of a kind set: its messages say that it is being repaired */
-    int failure;                       /* errno value of the first thing that could not be examined; 0 = none */
+    uint64_t count_by_kind[QCOW2_FINDING__MAX]; /* how many of each kind */
+    uint64_t repairing;                         /* bit of a kind set: its messages say that it is being repaired */
+    int failure; /* errno value of the first thing that could not be examined; 0 = none */
 } Qcow2Report;
 
 /* The bit of a kind in a set of kinds. */
@@ -61,12 +61,12 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding);
 
 /*
  * True where findings are only counted from now on: there were as many messages as wanted, and no list is; or there
- * were QCOW2_LOOKS_PER_MESSAGE looks for each message. Stays true.
+ * were QCOW2_EXAMINED_PER_MESSAGE looks for each message. Stays true.
  */
 bool qcow2_report_full(const Qcow2Report *report);
 
 /* Counts @n findings of @kind, and nothing else. */
-void qcow2_report_hidden(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n);
+void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n);
 
 /* Writes a line that says how many messages were left out; nothing where there are none. */
 void qcow2_report_summary(const Qcow2Report *report);

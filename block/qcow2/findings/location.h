@@ -16,7 +16,7 @@
 #include "qapi/qapi-types.h"
 
 /* Offsets and sizes are bytes. What is not known, or does not apply, has its flag false, or its size 0. */
-typedef struct Qcow2Place {
+typedef struct Qcow2Location {
     ImageCheckStructure structure;
     bool has_entry;
     bool has_refcount;
@@ -29,26 +29,26 @@ typedef struct Qcow2Place {
     const char *snapshot; /* whose tree it is in; NULL = the active one, or none; borrowed, and lives with the check */
     uint64_t refcount;    /* as stored */
     uint64_t reference;   /* as counted */
-} Qcow2Place;
+} Qcow2Location;
 
 /* The word at @entry_offset, which is in a @structure and refers to @size bytes at @offset of the file. */
-Qcow2Place qcow2_place(ImageCheckStructure structure, uint64_t entry_offset, uint64_t offset, uint64_t size);
+Qcow2Location qcow2_location(ImageCheckStructure structure, uint64_t entry_offset, uint64_t offset, uint64_t size);
 
 /* The same where no word is at fault. */
-Qcow2Place qcow2_place_range(ImageCheckStructure structure, uint64_t offset, uint64_t size);
+Qcow2Location qcow2_location_range(ImageCheckStructure structure, uint64_t offset, uint64_t size);
 
 /*
  * Takes the part of the guest's range that the disk has. What a snapshot maps behind the end of the disk is the state
  * of the machine, and stays.
  */
-void qcow2_place_set_guest(Qcow2Place *place, const Qcow2HeaderFields *header, uint64_t offset, uint64_t size);
+void qcow2_location_set_guest(Qcow2Location *location, const Qcow2HeaderFields *header, uint64_t offset, uint64_t size);
 
 /* Entry @index of an L1 table, which lies at @slot of the file and has @value. */
-Qcow2Place qcow2_place_l1_entry(const Qcow2HeaderFields *header, const char *snapshot, uint64_t slot, uint64_t index,
-                                uint64_t value);
+Qcow2Location qcow2_location_l1_entry(const Qcow2HeaderFields *header, const char *snapshot, uint64_t slot,
+                                      uint64_t index, uint64_t value);
 
 /* Entry @index of the L2 table that @l1_entry refers to, @index_l1 in its L1 table, without a range of the file. */
-Qcow2Place qcow2_place_l2_entry(const Qcow2HeaderFields *header, const Qcow2Place *l1_entry, uint64_t l1_index,
-                                uint32_t index);
+Qcow2Location qcow2_location_l2_entry(const Qcow2HeaderFields *header, const Qcow2Location *l1_entry, uint64_t l1_index,
+                                      uint32_t index);
 
 #endif

@@ -23,17 +23,17 @@ typedef struct TableFill {
     bool empty;    /* not even a flag is set */
 } TableFill;
 
-typedef struct HintsWorker {
-    const Qcow2Hints *hints;
+typedef struct DiagnosticsWorker {
+    const Qcow2Diagnostics *diagnostics;
     unsigned number;
     GArray *fills; /* TableFill */
-} HintsWorker;
+} DiagnosticsWorker;
 
-struct Qcow2Hints {
+struct Qcow2Diagnostics {
     const Qcow2HeaderFields *header;
     const Qcow2TableVisitor *next;
     Qcow2TableVisitor visitor;
-    HintsWorker workers[BLOCK_MAX_WORKERS];
+    DiagnosticsWorker workers[BLOCK_MAX_WORKERS];
     void *states[BLOCK_MAX_WORKERS];
 };
 
@@ -51,30 +51,31 @@ static uint32_t used_entries(const Qcow2L2Result *contents)
 
 static bool note_fill(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    HintsWorker *w = state;
-    const Qcow2TableVisitor *next = w->hints->next;
+    DiagnosticsWorker *w = state;
+    const Qcow2TableVisitor *next = w->diagnostics->next;
     TableFill fill = {.offset = table->offset, .used = used_entries(contents)};
 
-    fill.empty = !fill.used && !bytes[0] && memcmp(bytes, bytes + 1, w->hints->header->cluster_size - 1) == 0;
+    fill.empty = !fill.used && !bytes[0] && memcmp(bytes, bytes + 1, w->diagnostics->header->cluster_size - 1) == 0;
     g_array_append_val(w->fills, fill);
     return !next || next->visit(next->states[w->number], table, bytes, contents);
 }
 
-Qcow2Hints *qcow2_hints_new(const Qcow2Image *image, const Qcow2TableVisitor *next)
+Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image, const Qcow2TableVisitor *next)
 {
-    Qcow2Hints *h = g_new0(Qcow2Hints, 1);
+    Qcow2Diagnostics *h = g_new0(Qcow2Diagnostics, 1);
 
     h->header = &image->header;
     h->next = next;
     h->visitor = (Qcow2TableVisitor){.visit = note_fill, .states = h->states};
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        h->workers[i] = (HintsWorker){.hints = h, .number = i, .fills = g_array_new(FALSE, FALSE, sizeof(TableFill))};
+        h->workers[i] =
+            (DiagnosticsWorker){.diagnostics = h, .number = i, .fills = g_array_new(FALSE, FALSE, sizeof(TableFill))};
         h->states[i] = &h->workers[i];
     }
     return h;
 }
 
-void qcow2_hints_free(Qcow2Hints *h)
+void qcow2_diagnostics_free(Qcow2Diagnostics *h)
 {
     if (h) {
         for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
@@ -84,14 +85,14 @@ void qcow2_hints_free(Qcow2Hints *h)
     }
 }
 
-const Qcow2TableVisitor *qcow2_hints_visitor(const Qcow2Hints *h)
+const Qcow2TableVisitor *qcow2_diagnostics_visitor(const Qcow2Diagnostics *h)
 {
     return &h->visitor;
 }
 
-static void add_note(Qcow2Check *c, ImageCheckFindingKind kind, Qcow2Place place)
+static void add_note(Qcow2Check *c, ImageCheckFindingKind kind, Qcow2Location location)
 {
-    qcow2_collector_add(c->collector, &(Qcow2Finding){kind, .place = place});
+    qcow2_collector_add(c->collector, &(Qcow2Finding){kind, .location = location});
 }
 
 /* ---- empty tables ---- */
@@ -111,7 +112,7 @@ static int compare_fills(const void *a, const void *b)
 }
 
 /* What all workers have seen: TableFill, sorted. */
-static GArray *all_fills(const Qcow2Hints *h)
+static GArray *all_fills(const Qcow2Diagnostics *h)
 {
     GArray *all = g_array_new(FALSE, FALSE, sizeof(TableFill));
 
@@ -143,22 +144,22 @@ static Fill fill_of(const Qcow2Check *c, const GArray *fills, uint64_t slot)
     return fill->used >= (UINT32_C(15) << h->l2_bits) / 16 ? FILL_FULL : FILL_SOME;
 }
 
-static void find_empty_tables(const Qcow2Hints *hints, Qcow2Check *c)
+static void find_empty_tables(const Qcow2Diagnostics *diagnostics, Qcow2Check *c)
 {
     const Qcow2HeaderFields *h = &c->image->header;
-    g_autoptr(GArray) fills = all_fills(hints);
+    g_autoptr(GArray) fills = all_fills(diagnostics);
     uint64_t first = 0, n;
     const uint64_t *slots;
 
-    while ((n = qcow2_tables_part(c->steps.l1_tables, h->l1_table_offset, h->l1_size, &first, &slots))) {
+    while ((n = qcow2_tables_part(c->regions.l1_tables, h->l1_table_offset, h->l1_size, &first, &slots))) {
         for (uint64_t i = 1; i + 1 < n; i++) {
             if (fill_of(c, fills, slots[i - 1]) == FILL_FULL && fill_of(c, fills, slots[i]) == FILL_EMPTY &&
                 fill_of(c, fills, slots[i + 1]) == FILL_FULL) {
-                Qcow2Place place =
-                    qcow2_place_l1_entry(h, NULL, h->l1_table_offset + (first + i) * 8, first + i, slots[i]);
+                Qcow2Location location =
+                    qcow2_location_l1_entry(h, NULL, h->l1_table_offset + (first + i) * 8, first + i, slots[i]);
 
-                place.structure = IMAGE_CHECK_STRUCTURE_L2;
-                add_note(c, QCOW2_FINDING_EMPTY_L2, place);
+                location.structure = IMAGE_CHECK_STRUCTURE_L2;
+                add_note(c, QCOW2_FINDING_EMPTY_L2, location);
             }
         }
         first += n;
@@ -182,13 +183,13 @@ static const char *snapshot_name(const Qcow2Check *c, int snapshot)
     return snapshot == QCOW2_TREE_ACTIVE ? NULL : g_array_index(c->snapshots.items, Qcow2Snapshot, snapshot).name;
 }
 
-static void add_shared(Qcow2Check *c, Qcow2Place place, uint64_t cluster, uint64_t references)
+static void add_shared(Qcow2Check *c, Qcow2Location location, uint64_t cluster, uint64_t references)
 {
-    place.cluster_offset = cluster << c->image->header.cluster_bits;
-    place.cluster_size = c->image->header.cluster_size;
-    place.has_refcount = place.has_reference = true;
-    place.refcount = place.reference = references;
-    add_note(c, QCOW2_FINDING_METADATA_SHARED, place);
+    location.cluster_offset = cluster << c->image->header.cluster_bits;
+    location.cluster_size = c->image->header.cluster_size;
+    location.has_refcount = location.has_reference = true;
+    location.refcount = location.reference = references;
+    add_note(c, QCOW2_FINDING_METADATA_SHARED, location);
 }
 
 /* Looking at all clusters of all metadata but L2 tables. */
@@ -201,11 +202,11 @@ static bool look_at_metadata(void *opaque, const Qcow2User *u)
 {
     MetadataLook *look = opaque;
     Qcow2Check *c = look->check;
-    Qcow2Place place = qcow2_place(u->structure, u->entry_offset, 0, 0);
+    Qcow2Location location = qcow2_location(u->structure, u->entry_offset, 0, 0);
     uint64_t first, n;
 
-    place.has_entry = u->structure != IMAGE_CHECK_STRUCTURE_HEADER;
-    place.snapshot = snapshot_name(c, u->snapshot);
+    location.has_entry = u->structure != IMAGE_CHECK_STRUCTURE_HEADER;
+    location.snapshot = snapshot_name(c, u->snapshot);
     /* a refcount block that is shared is a fault */
     if (u->structure == IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK ||
         !qcow2_region_clusters(&c->counting, u->offset, u->size, &first, &n)) {
@@ -215,7 +216,7 @@ static bool look_at_metadata(void *opaque, const Qcow2User *u)
         uint64_t references = unseen_references(c, i, u->weight);
 
         if (references) {
-            add_shared(c, place, i, references);
+            add_shared(c, location, i, references);
         }
     }
     return look->left;
@@ -238,14 +239,15 @@ static void find_shared_tables(Qcow2Check *c)
         uint64_t references = unseen_references(c, tables[i].offset >> h->cluster_bits, tables[i].weight);
         uint64_t index;
         const Qcow2Tree *tree;
-        Qcow2Place place;
+        Qcow2Location location;
 
-        if (!references || !(tree = qcow2_steps_find_tree(&c->steps, tables[i].slot, &index))) {
+        if (!references || !(tree = qcow2_regions_find_tree(&c->regions, tables[i].slot, &index))) {
             continue;
         }
-        place = qcow2_place_l1_entry(h, snapshot_name(c, tree->snapshot), tables[i].slot, index, tables[i].offset);
-        place.structure = IMAGE_CHECK_STRUCTURE_L2;
-        add_shared(c, place, tables[i].offset >> h->cluster_bits, references);
+        location =
+            qcow2_location_l1_entry(h, snapshot_name(c, tree->snapshot), tables[i].slot, index, tables[i].offset);
+        location.structure = IMAGE_CHECK_STRUCTURE_L2;
+        add_shared(c, location, tables[i].offset >> h->cluster_bits, references);
     }
 }
 
@@ -315,7 +317,7 @@ static bool find_data(Qcow2Check *c, uint64_t first, uint64_t end, unsigned *pro
         }
         first = data >> h->cluster_bits;
         add_note(c, QCOW2_FINDING_UNMAPPED_DATA,
-                 qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, first << h->cluster_bits, h->cluster_size));
+                 qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, first << h->cluster_bits, h->cluster_size));
         first++;
     }
     return true;
@@ -337,9 +339,9 @@ static void find_unmapped_data(Qcow2Check *c)
     }
 }
 
-void qcow2_add_hints(Qcow2Hints *hints, Qcow2Check *c)
+void qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *c)
 {
-    find_empty_tables(hints, c);
+    find_empty_tables(diagnostics, c);
     find_shared_metadata(c);
     find_shared_tables(c);
     qcow2_find_lost_tables(c);

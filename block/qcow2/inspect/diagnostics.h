@@ -12,20 +12,20 @@
 
 #include "block/qcow2/check/check.h"
 
-typedef struct Qcow2Hints Qcow2Hints;
+typedef struct Qcow2Diagnostics Qcow2Diagnostics;
 
 /*
  * For a check of @image that is to begin. @next, which may be NULL, is another visitor that wants to see the tables.
  * Both are borrowed.
  */
-Qcow2Hints *qcow2_hints_new(const Qcow2Image *image, const Qcow2TableVisitor *next);
-void qcow2_hints_free(Qcow2Hints *hints);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Hints, qcow2_hints_free)
+Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image, const Qcow2TableVisitor *next);
+void qcow2_diagnostics_free(Qcow2Diagnostics *diagnostics);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Diagnostics, qcow2_diagnostics_free)
 
 /* The visitor for qcow2_check_count(). */
-const Qcow2TableVisitor *qcow2_hints_visitor(const Qcow2Hints *hints);
+const Qcow2TableVisitor *qcow2_diagnostics_visitor(const Qcow2Diagnostics *diagnostics);
 
 /* Adds the hints to the findings that @check has collected. After qcow2_check_report(). */
-void qcow2_add_hints(Qcow2Hints *hints, Qcow2Check *check);
+void qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *check);
 
 #endif

@@ -19,7 +19,7 @@ typedef struct Explainer {
     const Qcow2HeaderFields *header;
     GArray *users; /* Qcow2User, sorted by offset */
     GArray *ends;  /* uint64_t: the greatest end of the users up to this one */
-    uint64_t looks;
+    uint64_t examined;
     uint64_t named;
 } Explainer;
 
@@ -30,7 +30,7 @@ typedef enum Telling {
     TELL_OTHERS, /* the record has a place, and others use its clusters too */
 } Telling;
 
-static bool has_references(const Qcow2Check *c, const Qcow2Place *p, uint64_t more_than)
+static bool has_references(const Qcow2Check *c, const Qcow2Location *p, uint64_t more_than)
 {
     uint64_t end = (p->cluster_offset + p->cluster_size - 1) >> c->image->header.cluster_bits;
 
@@ -50,14 +50,14 @@ static Telling telling(const Qcow2Check *c, const Qcow2FindingRecord *r)
     switch (r->kind) {
     case QCOW2_FINDING_REFCOUNT_TOO_LOW:
     case QCOW2_FINDING_LEAK:
-        return r->place.reference ? TELL_PARTS : TELL_NOTHING;
+        return r->location.reference ? TELL_PARTS : TELL_NOTHING;
     case QCOW2_FINDING_REFCOUNT_OVERFLOW:
     case QCOW2_FINDING_REFCOUNT_BLOCK_SHARED:
     case QCOW2_FINDING_METADATA_SHARED:
         return TELL_OTHERS;
     case QCOW2_FINDING_L1_COPIED_WRONG:
     case QCOW2_FINDING_L2_COPIED_WRONG:
-        return r->place.cluster_size && has_references(c, &r->place, 1) ? TELL_OTHERS : TELL_NOTHING;
+        return r->location.cluster_size && has_references(c, &r->location, 1) ? TELL_OTHERS : TELL_NOTHING;
     default:
         return TELL_NOTHING;
     }
@@ -73,10 +73,10 @@ static GArray *wanted_ranges(const Explainer *e)
 
     for (guint i = 0; i < records->len; i++) {
         const Qcow2FindingRecord *r = &g_array_index(records, Qcow2FindingRecord, i);
-        uint64_t first = r->place.cluster_offset >> e->header->cluster_bits;
+        uint64_t first = r->location.cluster_offset >> e->header->cluster_bits;
 
         if (telling(e->check, r) != TELL_NOTHING) {
-            uint64_t last = (r->place.cluster_offset + r->place.cluster_size - 1) >> e->header->cluster_bits;
+            uint64_t last = (r->location.cluster_offset + r->location.cluster_size - 1) >> e->header->cluster_bits;
             Qcow2ClusterRange range = {.first = first, .n = last - first + 1};
 
             g_array_append_val(ranges, range);
@@ -121,7 +121,7 @@ static GArray *find_shared_tables(const Explainer *e)
     g_autoptr(GHashTable) tables = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
     GArray *shared = g_array_new(FALSE, FALSE, sizeof(SharedTable));
     size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(e->check->steps.l1_tables, &n_spans);
+    const Qcow2TableSpan *spans = qcow2_tables_spans(e->check->regions.l1_tables, &n_spans);
 
     for (guint i = 0; i < e->users->len; i++) {
         const Qcow2User *u = &g_array_index(e->users, Qcow2User, i);
@@ -247,37 +247,37 @@ static const char *snapshot_name(const Explainer *e, const Qcow2User *u)
 }
 
 /* @u as a place; of plain data the part that lies in clusters [first, end). */
-static Qcow2Place user_place(const Explainer *e, const Qcow2User *u, uint64_t first, uint64_t end)
+static Qcow2Location user_location(const Explainer *e, const Qcow2User *u, uint64_t first, uint64_t end)
 {
     uint64_t offset = u->offset, size = u->size, guest = u->guest_offset, guest_size = u->guest_size;
-    Qcow2Place place = qcow2_place(u->structure, u->entry_offset, 0, 0);
+    Qcow2Location location = qcow2_location(u->structure, u->entry_offset, 0, 0);
 
-    place.has_entry = u->structure != IMAGE_CHECK_STRUCTURE_HEADER;
+    location.has_entry = u->structure != IMAGE_CHECK_STRUCTURE_HEADER;
     if (u->structure == IMAGE_CHECK_STRUCTURE_DATA && offset % e->header->cluster_size == 0) {
         uint64_t skipped = MAX(first, first_cluster(e, u)) - first_cluster(e, u);
         uint64_t n = MIN(end, end_cluster(e, u)) - first_cluster(e, u) - skipped;
 
-        place.entry_offset += skipped * qcow2_l2_entry_size(e->header);
+        location.entry_offset += skipped * qcow2_l2_entry_size(e->header);
         offset += skipped << e->header->cluster_bits;
         guest += skipped << e->header->cluster_bits;
         size = guest_size = n << e->header->cluster_bits;
     }
-    place.cluster_offset = offset;
-    place.cluster_size = size;
-    place.snapshot = snapshot_name(e, u);
+    location.cluster_offset = offset;
+    location.cluster_size = size;
+    location.snapshot = snapshot_name(e, u);
     if (u->has_guest) {
-        qcow2_place_set_guest(&place, e->header, guest, guest_size);
+        qcow2_location_set_guest(&location, e->header, guest, guest_size);
     }
-    return place;
+    return location;
 }
 
-static void name_other(Explainer *e, Qcow2FindingRecord *r, const Qcow2Place *place)
+static void name_other(Explainer *e, Qcow2FindingRecord *r, const Qcow2Location *location)
 {
     if (!r->other_users) {
-        r->other_users = g_array_new(FALSE, FALSE, sizeof(Qcow2Place));
+        r->other_users = g_array_new(FALSE, FALSE, sizeof(Qcow2Location));
     }
     if (r->other_users->len < QCOW2_MAX_OTHER_USERS && e->named < MAX_NAMED) {
-        g_array_append_vals(r->other_users, place, 1);
+        g_array_append_vals(r->other_users, location, 1);
         e->named++;
     }
 }
@@ -303,7 +303,7 @@ static void drop_users(const Explainer *e, Sweep *s)
 
 static void take_users(Explainer *e, Sweep *s)
 {
-    for (; s->next < e->users->len && e->looks < MAX_LOOKS; s->next++, e->looks++) {
+    for (; s->next < e->users->len && e->examined < MAX_LOOKS; s->next++, e->examined++) {
         const Qcow2User *u = &g_array_index(e->users, Qcow2User, s->next);
 
         if (first_cluster(e, u) > s->at) {
@@ -323,7 +323,7 @@ static uint64_t same_users_end(const Explainer *e, const Sweep *s)
     for (guint i = 0; i < s->active->len; i++) {
         end = MIN(end, end_cluster(e, &g_array_index(s->active, Qcow2User, i)));
     }
-    if (s->next < e->users->len && e->looks < MAX_LOOKS) {
+    if (s->next < e->users->len && e->examined < MAX_LOOKS) {
         end = MIN(end, first_cluster(e, &g_array_index(e->users, Qcow2User, s->next)));
     }
     return MAX(end, s->at + 1);
@@ -332,29 +332,29 @@ static uint64_t same_users_end(const Explainer *e, const Sweep *s)
 /* The part of @r from the cluster of @s up to @end, with its users. */
 static Qcow2FindingRecord make_part(Explainer *e, const Qcow2FindingRecord *r, const Sweep *s, uint64_t end)
 {
-    const Qcow2Place *whole = &r->place;
+    const Qcow2Location *whole = &r->location;
     uint64_t size = (end - s->at) << e->header->cluster_bits;
     Qcow2FindingRecord part = {.kind = r->kind, .count = end - s->at};
     Qcow2Finding finding = {r->kind, {s->at, whole->refcount, whole->reference}};
 
     part.message = qcow2_finding_message(&finding);
-    part.place = qcow2_place_range(whole->structure, s->at << e->header->cluster_bits, size);
+    part.location = qcow2_location_range(whole->structure, s->at << e->header->cluster_bits, size);
     g_array_sort(s->active, compare_rank);
     for (guint i = 0; i < s->active->len; i++) {
-        Qcow2Place user = user_place(e, &g_array_index(s->active, Qcow2User, i), s->at, end);
+        Qcow2Location user = user_location(e, &g_array_index(s->active, Qcow2User, i), s->at, end);
 
         if (i > 0) {
             name_other(e, &part, &user);
             continue;
         }
-        user.cluster_offset = part.place.cluster_offset;
+        user.cluster_offset = part.location.cluster_offset;
         user.cluster_size = size;
-        part.place = user;
+        part.location = user;
     }
-    part.place.has_refcount = part.place.has_reference = true;
-    part.place.refcount = whole->refcount;
-    part.place.reference = whole->reference;
-    part.last_entry = part.place.entry_offset;
+    part.location.has_refcount = part.location.has_reference = true;
+    part.location.refcount = whole->refcount;
+    part.location.reference = whole->reference;
+    part.last_entry = part.location.entry_offset;
     return part;
 }
 
@@ -362,9 +362,9 @@ static Qcow2FindingRecord make_part(Explainer *e, const Qcow2FindingRecord *r, c
 static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
 {
     g_autoptr(GArray) active = g_array_new(FALSE, FALSE, sizeof(Qcow2User));
-    Sweep s = {.at = r->place.cluster_offset >> e->header->cluster_bits, .active = active};
+    Sweep s = {.at = r->location.cluster_offset >> e->header->cluster_bits, .active = active};
 
-    s.end = s.at + (r->place.cluster_size >> e->header->cluster_bits);
+    s.end = s.at + (r->location.cluster_size >> e->header->cluster_bits);
     s.next = find_first_user(e, s.at);
     while (s.at < s.end) {
         bool last = to->len >= QCOW2_MAX_FINDINGS;
@@ -393,25 +393,25 @@ static bool is_own(const Explainer *e, const Qcow2FindingRecord *r, const Qcow2U
     if (u->structure == IMAGE_CHECK_STRUCTURE_DATA) {
         last_entry += (u->size - 1) / e->header->cluster_size * qcow2_l2_entry_size(e->header);
     }
-    return r->place.snapshot == snapshot_name(e, u) && u->entry_offset <= r->last_entry &&
-           last_entry >= r->place.entry_offset;
+    return r->location.snapshot == snapshot_name(e, u) && u->entry_offset <= r->last_entry &&
+           last_entry >= r->location.entry_offset;
 }
 
 static void name_others(Explainer *e, Qcow2FindingRecord *r)
 {
-    uint64_t first = r->place.cluster_offset >> e->header->cluster_bits;
-    uint64_t end = ((r->place.cluster_offset + r->place.cluster_size - 1) >> e->header->cluster_bits) + 1;
+    uint64_t first = r->location.cluster_offset >> e->header->cluster_bits;
+    uint64_t end = ((r->location.cluster_offset + r->location.cluster_size - 1) >> e->header->cluster_bits) + 1;
 
-    for (guint i = find_first_user(e, first); i < e->users->len && e->looks < MAX_LOOKS; i++, e->looks++) {
+    for (guint i = find_first_user(e, first); i < e->users->len && e->examined < MAX_LOOKS; i++, e->examined++) {
         const Qcow2User *u = &g_array_index(e->users, Qcow2User, i);
 
         if (first_cluster(e, u) >= end) {
             return;
         }
         if (end_cluster(e, u) > first && !is_own(e, r, u)) {
-            Qcow2Place place = user_place(e, u, first, end);
+            Qcow2Location location = user_location(e, u, first, end);
 
-            name_other(e, r, &place);
+            name_other(e, r, &location);
         }
     }
 }

@@ -40,8 +40,8 @@ static int find_snapshot(const Qcow2Check *c, const char *name)
 
 static const Qcow2Tree *find_tree(const Qcow2Check *c, int snapshot)
 {
-    for (guint i = 0; i < c->steps.trees->len; i++) {
-        const Qcow2Tree *tree = &g_array_index(c->steps.trees, Qcow2Tree, i);
+    for (guint i = 0; i < c->regions.trees->len; i++) {
+        const Qcow2Tree *tree = &g_array_index(c->regions.trees, Qcow2Tree, i);
 
         if (tree->snapshot == snapshot) {
             return tree;
@@ -110,11 +110,11 @@ static bool look_at_l1(Lookup *l, const Qcow2Tree *tree)
     const uint64_t *slots;
     uint64_t value = 0;
 
-    if (qcow2_tables_part(l->check->steps.l1_tables, tree->offset, tree->entries, &first, &slots) && first == index) {
+    if (qcow2_tables_part(l->check->regions.l1_tables, tree->offset, tree->entries, &first, &slots) && first == index) {
         value = slots[0];
     }
     l->answer->l1 = decode_l1_entry(index, entry_offset, value);
-    if (qcow2_tables_error(l->check->steps.l1_tables, entry_offset, 1)) {
+    if (qcow2_tables_error(l->check->regions.l1_tables, entry_offset, 1)) {
         break_off(l, "the L1 table cannot be read");
         return false;
     }

@@ -34,11 +34,11 @@ static void collect_leaks(Search *s)
     for (guint i = 0; i < records->len; i++) {
         const Qcow2FindingRecord *r = &g_array_index(records, Qcow2FindingRecord, i);
         Qcow2ClusterRange range = {
-            .first = r->place.cluster_offset >> s->header->cluster_bits,
-            .n = r->place.cluster_size >> s->header->cluster_bits,
+            .first = r->location.cluster_offset >> s->header->cluster_bits,
+            .n = r->location.cluster_size >> s->header->cluster_bits,
         };
 
-        if (r->kind == QCOW2_FINDING_LEAK && !r->place.reference && range.n) {
+        if (r->kind == QCOW2_FINDING_LEAK && !r->location.reference && range.n) {
             g_array_append_val(s->leaks, range);
         }
     }
@@ -82,7 +82,7 @@ static bool guess_slot(const Search *s, uint64_t table, uint64_t *index)
     uint64_t done = 0, first = 0, n;
     const uint64_t *slots;
 
-    while ((n = qcow2_tables_part(s->check->steps.l1_tables, h->l1_table_offset, end, &first, &slots))) {
+    while ((n = qcow2_tables_part(s->check->regions.l1_tables, h->l1_table_offset, end, &first, &slots))) {
         guess.empty += first - done;
         for (uint64_t i = 0; i < n; i++) {
             uint64_t offset = slots[i] & QCOW2_OFFSET_MASK;
@@ -151,7 +151,7 @@ static bool look_at_named(const Search *s, uint64_t cluster, Named *named)
 static bool is_l2_table(Search *s, uint64_t cluster, uint64_t *next)
 {
     uint64_t offset = cluster << s->header->cluster_bits;
-    Qcow2Place place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_L2, offset, s->header->cluster_size);
+    Qcow2Location location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, offset, s->header->cluster_size);
     g_autofree char *guess = NULL;
     Named named = {0};
     uint64_t index;
@@ -162,16 +162,17 @@ static bool is_l2_table(Search *s, uint64_t cluster, uint64_t *next)
         return false;
     }
     if (guess_slot(s, offset, &index)) {
-        Qcow2Place entry = qcow2_place_l1_entry(s->header, NULL, s->header->l1_table_offset + index * 8, index, offset);
+        Qcow2Location entry =
+            qcow2_location_l1_entry(s->header, NULL, s->header->l1_table_offset + index * 8, index, offset);
 
-        entry.structure = place.structure;
-        place = entry;
+        entry.structure = location.structure;
+        location = entry;
         guess = g_strdup_printf(" It looks like the table that mapped guest 0x%" PRIx64 "-0x%" PRIx64 ".",
-                                place.guest_offset, place.guest_offset + place.guest_size - 1);
+                                location.guest_offset, location.guest_offset + location.guest_size - 1);
     }
     qcow2_collector_add(
         s->check->collector,
-        &(Qcow2Finding){QCOW2_FINDING_LEAKED_L2, {named.leaked, named.all}, {guess ? guess : ""}, place});
+        &(Qcow2Finding){QCOW2_FINDING_LEAKED_L2, {named.leaked, named.all}, {guess ? guess : ""}, location});
     *next = named.end;
     return true;
 }
@@ -241,13 +242,13 @@ static bool is_refcount_block(Search *s, uint64_t cluster)
         uint64_t index = g_array_index(s->missing, uint64_t, i);
 
         if (is_block(s, index)) {
-            Qcow2Place place =
-                qcow2_place(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK, s->header->refcount_table_offset + index * 8,
-                            cluster << s->header->cluster_bits, s->header->cluster_size);
+            Qcow2Location location =
+                qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK, s->header->refcount_table_offset + index * 8,
+                               cluster << s->header->cluster_bits, s->header->cluster_size);
 
             qcow2_collector_add(s->check->collector, &(Qcow2Finding){QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK,
                                                                      {index << bits, ((index + 1) << bits) - 1},
-                                                                     .place = place});
+                                                                     .location = location});
             return true;
         }
     }

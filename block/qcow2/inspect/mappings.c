@@ -21,7 +21,7 @@ typedef struct Batch {
 
 struct Qcow2MappingCollector {
     const Qcow2HeaderFields *header;
-    const Qcow2Steps *steps;
+    const Qcow2Regions *regions;
     const Qcow2TableVisitor *next; /* or NULL */
     unsigned n;
     Batch *batches; /* one of each thread */
@@ -180,7 +180,7 @@ static bool collect_table(Batch *b, const Qcow2TableRef *ref, const Qcow2L2Resul
 {
     const Qcow2HeaderFields *h = b->of->header;
     uint64_t l1_index;
-    const Qcow2Tree *tree = qcow2_steps_find_tree(b->of->steps, ref->slot, &l1_index);
+    const Qcow2Tree *tree = qcow2_regions_find_tree(b->of->regions, ref->slot, &l1_index);
     Mapping table = {.host = ref->offset >> h->cluster_bits, .n = 1, .kind = MAPPING_L2};
 
     if (!tree) {
@@ -199,13 +199,13 @@ static bool visit(void *state, const Qcow2TableRef *ref, const uint8_t *bytes, c
     return (!next || next->visit(b->next_state, ref, bytes, contents)) && collect_table(b, ref, contents);
 }
 
-Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Steps *steps,
+Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Regions *regions,
                                                    unsigned workers, const Qcow2TableVisitor *next)
 {
     Qcow2MappingCollector *c = g_new0(Qcow2MappingCollector, 1);
 
     c->header = header;
-    c->steps = steps;
+    c->regions = regions;
     c->next = next;
     c->n = CLAMP(workers, 1, BLOCK_MAX_WORKERS);
     c->visitor = (Qcow2TableVisitor){.visit = visit, .states = c->states};

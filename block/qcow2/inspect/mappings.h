@@ -20,7 +20,7 @@ typedef struct Qcow2MappingCollector Qcow2MappingCollector;
  * For @workers threads. @steps may be filled later, but before the first table is seen. @next, which may be NULL, sees
  * all tables too. All is borrowed.
  */
-Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Steps *steps,
+Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Regions *regions,
                                                    unsigned workers, const Qcow2TableVisitor *next);
 void qcow2_mapping_collector_free(Qcow2MappingCollector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2MappingCollector, qcow2_mapping_collector_free)

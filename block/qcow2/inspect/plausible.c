@@ -28,7 +28,7 @@ bool qcow2_plausible_table(const uint64_t *entries, size_t n, uint64_t reserved,
     return wrong <= MAX(used / 2, FEW);
 }
 
-bool qcow2_alien_entry(uint64_t entry, uint64_t reserved)
+bool qcow2_implausible_entry(uint64_t entry, uint64_t reserved)
 {
     return __builtin_popcountll(entry & reserved) > ACCIDENT;
 }
@@ -41,14 +41,14 @@ static uint64_t compressed_offset(uint64_t entry, const Qcow2HeaderFields *h)
 }
 
 /* A compressed entry has no reserved bits: it is alien where several of the bits above those in use are set. */
-bool qcow2_alien_l2_entry(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)
+bool qcow2_implausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)
 {
     uint64_t in_use = length ? UINT64_MAX >> __builtin_clzll(length) : 0;
 
     if (entry & QCOW2_OFLAG_COMPRESSED) {
-        return qcow2_alien_entry(compressed_offset(entry, h), ~in_use);
+        return qcow2_implausible_entry(compressed_offset(entry, h), ~in_use);
     }
-    return qcow2_alien_entry(entry, QCOW2_L2_RESERVED);
+    return qcow2_implausible_entry(entry, QCOW2_L2_RESERVED);
 }
 
 static bool plausible_compressed(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)

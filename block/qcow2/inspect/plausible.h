@@ -27,10 +27,10 @@ bool qcow2_plausible_table(const uint64_t *entries, size_t n, uint64_t reserved,
                            const Qcow2HeaderFields *header, uint64_t length);
 
 /* True where @entry has so many bits of @reserved set that no accident of a few bits has made it. */
-bool qcow2_alien_entry(uint64_t entry, uint64_t reserved);
+bool qcow2_implausible_entry(uint64_t entry, uint64_t reserved);
 
 /* The same for an L2 entry. */
-bool qcow2_alien_l2_entry(uint64_t entry, const Qcow2HeaderFields *header, uint64_t length);
+bool qcow2_implausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *header, uint64_t length);
 
 /* As qcow2_plausible_table(), for the L2 table of one cluster at @table, as it is stored. */
 bool qcow2_plausible_l2_table(const uint8_t *table, const Qcow2HeaderFields *header, uint64_t length);

@@ -51,7 +51,7 @@ static uint64_t owner_of_table(const Qcow2Roles *r, const Qcow2TableRef *table)
     if (table->active) {
         return r->active;
     }
-    tree = table->weight == 1 ? qcow2_steps_find_tree(&r->check->steps, table->slot, &l1_index) : NULL;
+    tree = table->weight == 1 ? qcow2_regions_find_tree(&r->check->regions, table->slot, &l1_index) : NULL;
     return tree ? (uint64_t)tree->snapshot + 1 : r->several;
 }
 

@@ -71,7 +71,7 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
 {
     SpaceWorker *w = state;
     TableEnds ends = {.head = UINT64_MAX, .tail = UINT64_MAX};
-    bool active = table->active && qcow2_steps_find_tree(&w->space->check->steps, table->slot, &ends.l1_index);
+    bool active = table->active && qcow2_regions_find_tree(&w->space->check->regions, table->slot, &ends.l1_index);
 
     if (active) {
         count_runs(w, contents, &ends);

@@ -8,7 +8,7 @@
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/format/l2.h"
 
-static bool add_feature(Qcow2Facts *facts, bool there, const char *name)
+static bool add_feature(Qcow2Summary *facts, bool there, const char *name)
 {
     char **item = there ? qapi_append_str(&facts->features) : NULL;
 
@@ -18,7 +18,7 @@ static bool add_feature(Qcow2Facts *facts, bool there, const char *name)
     return item || !there;
 }
 
-static bool add_features(Qcow2Facts *facts, const Qcow2Image *image)
+static bool add_features(Qcow2Summary *facts, const Qcow2Image *image)
 {
     const Qcow2HeaderFields *h = &image->header;
     uint64_t incompatible = h->incompatible_features;
@@ -36,7 +36,7 @@ static bool add_features(Qcow2Facts *facts, const Qcow2Image *image)
            add_feature(facts, image->extensions.stale_bitmaps, "stale bitmaps");
 }
 
-bool qcow2_facts(const Qcow2Image *image, Qcow2Facts *facts)
+bool qcow2_summary(const Qcow2Image *image, Qcow2Summary *facts)
 {
     const Qcow2HeaderFields *h = &image->header;
 

@@ -9,7 +9,7 @@
 #include "block/qcow2/load/image.h"
 #include "qapi/qapi-types.h"
 
-/* Fills @facts, which is all zero; the caller clears it with qapi_clear_Qcow2Facts(). False when memory is short. */
-bool qcow2_facts(const Qcow2Image *image, Qcow2Facts *facts);
+/* Fills @facts, which is all zero; the caller clears it with qapi_clear_Qcow2Summary(). False when memory is short. */
+bool qcow2_summary(const Qcow2Image *image, Qcow2Summary *facts);
 
 #endif

@@ -83,8 +83,8 @@ static bool visit_trees(const Qcow2Check *c, Qcow2UserVisitor visit, void *opaqu
 {
     bool ok = true;
 
-    for (guint i = 0; ok && i < c->steps.trees->len; i++) {
-        const Qcow2Tree *tree = &g_array_index(c->steps.trees, Qcow2Tree, i);
+    for (guint i = 0; ok && i < c->regions.trees->len; i++) {
+        const Qcow2Tree *tree = &g_array_index(c->regions.trees, Qcow2Tree, i);
         Qcow2User user = metadata_user(IMAGE_CHECK_STRUCTURE_L1, tree->offset, tree->entries * 8,
                                        offsetof(Qcow2DiskHeader, l1_table_offset));
 
@@ -141,7 +141,7 @@ static bool visit_bitmap_data(const Qcow2Check *c, Qcow2UserVisitor visit, void 
 {
     const Qcow2HeaderFields *h = &c->image->header;
     size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(c->steps.bitmap_tables, &n_spans);
+    const Qcow2TableSpan *spans = qcow2_tables_spans(c->regions.bitmap_tables, &n_spans);
     bool ok = true;
 
     for (size_t k = 0; k < n_spans; k++) {
@@ -202,7 +202,7 @@ void qcow2_set_l2_guest(const Qcow2Check *c, uint64_t slot, Qcow2User *user)
 {
     const Qcow2HeaderFields *h = &c->image->header;
     uint64_t l1_index;
-    const Qcow2Tree *tree = qcow2_steps_find_tree(&c->steps, slot, &l1_index);
+    const Qcow2Tree *tree = qcow2_regions_find_tree(&c->regions, slot, &l1_index);
 
     user->snapshot = QCOW2_TREE_ACTIVE;
     if (tree) {
@@ -216,7 +216,7 @@ void qcow2_set_l2_guest(const Qcow2Check *c, uint64_t slot, Qcow2User *user)
 static void find_l2_tables(const Search *s, GArray *users)
 {
     size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(s->check->steps.l1_tables, &n_spans);
+    const Qcow2TableSpan *spans = qcow2_tables_spans(s->check->regions.l1_tables, &n_spans);
 
     for (size_t k = 0; k < n_spans; k++) {
         for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {

@@ -212,7 +212,7 @@ static bool fill_snapshots(Filler *f, Qcow2Metadata *m, const Qcow2Snapshots *sn
 }
 
 static bool fill_all(Filler *f, Qcow2Metadata *m, const Qcow2Snapshots *snapshots, const Qcow2BitmapDirectory *bitmaps,
-                     const Qcow2Steps *steps, GError **errp)
+                     const Qcow2Regions *regions, GError **errp)
 {
     const Qcow2HeaderFields *h = &f->image->header;
     const Qcow2Extensions *e = &f->image->extensions;
@@ -224,30 +224,31 @@ static bool fill_all(Filler *f, Qcow2Metadata *m, const Qcow2Snapshots *snapshot
         m->crypt_header->location = allocation(e->crypt_header_offset, e->crypt_header_length);
     }
     return fill_refcount_table(f, &m->refcount_table, errp) &&
-           fill_l1_table(f, &m->active_l1, "L1 active table", h->l1_table_offset, h->l1_size, steps->l1_tables, errp) &&
-           (!e->has_bitmaps || fill_bitmaps(f, m, bitmaps, steps->bitmap_tables, errp)) &&
-           (!h->nb_snapshots || fill_snapshots(f, m, snapshots, steps->l1_tables, errp));
+           fill_l1_table(f, &m->active_l1, "L1 active table", h->l1_table_offset, h->l1_size, regions->l1_tables,
+                         errp) &&
+           (!e->has_bitmaps || fill_bitmaps(f, m, bitmaps, regions->bitmap_tables, errp)) &&
+           (!h->nb_snapshots || fill_snapshots(f, m, snapshots, regions->l1_tables, errp));
 }
 
 Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp)
+                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions, GError **errp)
 {
     g_autoptr(Qcow2Metadata) m = g_new0(Qcow2Metadata, 1);
-    uint64_t held = entries_held(steps->l1_tables) + entries_held(steps->bitmap_tables);
+    uint64_t held = entries_held(regions->l1_tables) + entries_held(regions->bitmap_tables);
     Filler filler = {
         .image = image,
         .cluster_size = image->header.cluster_size,
         .left = FREE_ENTRIES + LOOKS_AN_ENTRY * held,
     };
 
-    return fill_all(&filler, m, snapshots, bitmaps, steps, errp) ? g_steal_pointer(&m) : NULL;
+    return fill_all(&filler, m, snapshots, bitmaps, regions, errp) ? g_steal_pointer(&m) : NULL;
 }
 
 uint64_t qcow2_viscera_memory(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps)
+                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions)
 {
     size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(steps->l1_tables, &n_spans);
+    const Qcow2TableSpan *spans = qcow2_tables_spans(regions->l1_tables, &n_spans);
     uint64_t tables = image->refcount_table.n, entries = 0;
 
     for (size_t s = 0; s < n_spans; s++) {

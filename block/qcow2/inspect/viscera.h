@@ -13,10 +13,10 @@
  * when tables lie over one another so often that showing them would take more than the file can account for.
  */
 Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps, GError **errp);
+                             const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions, GError **errp);
 
 /* How much memory that takes at most. */
 uint64_t qcow2_viscera_memory(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Steps *steps);
+                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions);
 
 #endif

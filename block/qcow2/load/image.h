@@ -17,14 +17,15 @@ struct Qcow2Image {
     Qcow2Extensions extensions;
     Qcow2RefcountEntries refcount_table;
 
-    uint64_t unread_start; /* where the bytes of cluster 0 begin that are wanted and cannot be read; 0 = nowhere */
-    int start_error;       /* why, a positive errno value */
+    uint64_t
+        header_unread_from; /* where the bytes of cluster 0 begin that are wanted and cannot be read; 0 = nowhere */
+    int header_error;       /* why, a positive errno value */
 };
 
 /* True where what is known of @image is less than its first clusters would say, could they be read. */
 static inline bool qcow2_image_partly_unread(const Qcow2Image *image)
 {
-    return image->unread_start || image->refcount_table.error;
+    return image->header_unread_from || image->refcount_table.error;
 }
 
 #endif

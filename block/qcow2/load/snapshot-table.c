@@ -52,15 +52,15 @@ static const uint8_t *peek(TableReader *r, uint64_t offset, size_t size, int *er
 }
 
 /* A word of the entry at @entry, @field bytes into it. */
-static Qcow2Place entry_word(uint64_t entry, size_t field)
+static Qcow2Location entry_word(uint64_t entry, size_t field)
 {
-    return qcow2_place(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, entry + field, entry, sizeof(Qcow2DiskSnapshot));
+    return qcow2_location(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, entry + field, entry, sizeof(Qcow2DiskSnapshot));
 }
 
 /* A word of the header, @field bytes into it, which is about the table. */
-static Qcow2Place header_word(size_t field)
+static Qcow2Location header_word(size_t field)
 {
-    return qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
+    return qcow2_location(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
 }
 
 /* Reports that @size bytes of the table at @offset cannot be read. */
@@ -69,7 +69,7 @@ static void report_unreadable(TableReader *r, uint64_t offset, uint64_t size, in
     qcow2_report(r->report,
                  &(Qcow2Finding){.kind = QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE,
                                  .texts = {g_strerror(-error)},
-                                 .place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, offset, size)});
+                                 .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE, offset, size)});
     qcow2_report_failure(r->report, -error);
 }
 
@@ -129,7 +129,7 @@ static bool repairing(const TableReader *r, ImageCheckFindingKind kind)
 static void report_too_big(TableReader *r, uint32_t i, uint64_t offset)
 {
     uint32_t left = r->header->nb_snapshots - i;
-    Qcow2Finding finding = {QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, {left}, .place = entry_word(offset, 0)};
+    Qcow2Finding finding = {QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG, {left}, .location = entry_word(offset, 0)};
 
     if (repairing(r, finding.kind)) {
         qcow2_report_discarded(r->report, &finding, left,
@@ -145,7 +145,7 @@ static void report_extra(TableReader *r, uint32_t i, uint64_t offset, uint32_t e
     Qcow2Finding finding = {
         QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
         {i},
-        .place = entry_word(offset, offsetof(Qcow2DiskSnapshot, extra_data_size)),
+        .location = entry_word(offset, offsetof(Qcow2DiskSnapshot, extra_data_size)),
     };
 
     if (!r->unfinished && repairing(r, finding.kind)) {
@@ -329,7 +329,7 @@ static Qcow2Finding too_many_snapshots(const Qcow2HeaderFields *h)
 {
     return (Qcow2Finding){QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
                           {h->nb_snapshots - QCOW2_MAX_SNAPSHOTS},
-                          .place = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))};
+                          .location = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))};
 }
 
 /* Spec check-behaviour 3.1, step 3. False when there is no table to be read. */
@@ -350,8 +350,9 @@ static bool check_pointer(TableReader *r)
     if (h->snapshots_offset % h->cluster_size ||
         !add_u64(h->snapshots_offset, sizeof(Qcow2DiskSnapshot) * (uint64_t)h->nb_snapshots, &end) || end > INT64_MAX) {
         if (!r->doubtful || repairing(r, QCOW2_FINDING_SNAPSHOTS_TOO_MANY)) {
-            qcow2_report(r->report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED,
-                                                    .place = header_word(offsetof(Qcow2DiskHeader, snapshots_offset))});
+            qcow2_report(r->report,
+                         &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED,
+                                         .location = header_word(offsetof(Qcow2DiskHeader, snapshots_offset))});
             qcow2_report_failure(r->report, EINVAL);
         }
         r->unfinished = !r->doubtful;
@@ -433,10 +434,10 @@ void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *h, Qcow2
         const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 
         if (s->extra_kept < QCOW2_V3_MIN_SNAPSHOT_EXTRA) {
-            Qcow2Place place = entry_word(s->entry_offset, offsetof(Qcow2DiskSnapshot, extra_data_size));
+            Qcow2Location location = entry_word(s->entry_offset, offsetof(Qcow2DiskSnapshot, extra_data_size));
 
-            place.snapshot = s->name;
-            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_INCOMPLETE, {i}, .place = place});
+            location.snapshot = s->name;
+            qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_SNAPSHOT_INCOMPLETE, {i}, .location = location});
         }
     }
 }

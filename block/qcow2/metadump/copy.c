@@ -74,14 +74,14 @@ void qcow2_copy_omit(Qcow2Copy *copy, ImageCheckStructure structure, uint64_t of
 /* ---- L2 tables: while they are counted ---- */
 
 /* The table without its alien entries; NULL where it has none. */
-static uint8_t *without_aliens(const Qcow2Copy *copy, const uint8_t *bytes)
+static uint8_t *without_implausible(const Qcow2Copy *copy, const uint8_t *bytes)
 {
     const Qcow2HeaderFields *h = &copy->check->image->header;
     uint64_t length = copy->check->image->source->length;
     uint8_t *cleaned = NULL;
 
     for (size_t at = 0; at < h->cluster_size; at += qcow2_l2_entry_size(h)) {
-        if (qcow2_alien_l2_entry(load_be64(bytes + at), h, length)) {
+        if (qcow2_implausible_l2_entry(load_be64(bytes + at), h, length)) {
             cleaned = cleaned ? cleaned : g_memdup2(bytes, h->cluster_size);
             memset(cleaned + at, 0, qcow2_l2_entry_size(h));
         }
@@ -92,7 +92,7 @@ static uint8_t *without_aliens(const Qcow2Copy *copy, const uint8_t *bytes)
 static bool copy_cleaned_l2_table(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes)
 {
     size_t size = copy->check->image->header.cluster_size;
-    g_autofree uint8_t *cleaned = without_aliens(copy, bytes);
+    g_autofree uint8_t *cleaned = without_implausible(copy, bytes);
 
     if (cleaned) {
         qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_L2, offset, size, QCOW2_COPY_ALIEN);
@@ -145,7 +145,7 @@ static bool copy_entries(Qcow2Copy *copy, const EntryKind *kind, uint64_t offset
 {
     const Qcow2Image *image = copy->check->image;
     uint64_t stored[HOLE_SIZE / 8];
-    bool has_aliens = false;
+    bool has_implausible = false;
 
     if (!qcow2_plausible_table(entries, n, kind->reserved, kind->offset_mask, &image->header, image->source->length)) {
         qcow2_copy_omit(copy, kind->structure, offset, n * 8, QCOW2_COPY_IMPLAUSIBLE);
@@ -155,17 +155,17 @@ static bool copy_entries(Qcow2Copy *copy, const EntryKind *kind, uint64_t offset
         uint64_t part = MIN(n - done, G_N_ELEMENTS(stored));
 
         for (uint64_t i = 0; i < part; i++) {
-            bool alien = qcow2_alien_entry(entries[done + i], kind->reserved);
+            bool implausible = qcow2_implausible_entry(entries[done + i], kind->reserved);
 
-            has_aliens |= alien;
-            stored[i] = alien ? 0 : GUINT64_TO_BE(entries[done + i]);
+            has_implausible |= implausible;
+            stored[i] = implausible ? 0 : GUINT64_TO_BE(entries[done + i]);
         }
         if (!qcow2_copy_bytes(copy, offset + done * 8, (const uint8_t *)stored, part * 8)) {
             return false;
         }
         done += part;
     }
-    if (has_aliens) {
+    if (has_implausible) {
         qcow2_copy_omit(copy, kind->structure, offset, n * 8, QCOW2_COPY_ALIEN);
     }
     return true;
@@ -326,8 +326,8 @@ static bool copy_all(Qcow2Copy *copy)
 
     omit_unreadable_l2_tables(copy);
     omit_snapshots_not_followed(copy);
-    return copy_tables(copy, &l1_entries, c->steps.l1_tables) &&
-           copy_tables(copy, &bitmap_entries, c->steps.bitmap_tables) && copy_refcounts(copy) &&
+    return copy_tables(copy, &l1_entries, c->regions.l1_tables) &&
+           copy_tables(copy, &bitmap_entries, c->regions.bitmap_tables) && copy_refcounts(copy) &&
            qcow2_copy_snapshot_table(copy) && qcow2_copy_bitmap_directory(copy) && qcow2_copy_header(copy);
 }
 

@@ -124,7 +124,7 @@ bool qcow2_repair_postponed(const Qcow2Repair *r, uint64_t cluster)
 
 bool qcow2_repair_find_contested(Qcow2Repair *r, GError **errp)
 {
-    const uint64_t *seen = r->check.report.seen;
+    const uint64_t *seen = r->check.report.count_by_kind;
     bool uncounted = seen[QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS] || seen[QCOW2_FINDING_REGION_BEYOND_END];
 
     if (qcow2_has_data_file(r->header) || (!uncounted && !qcow2_repair_any_metadata(r, qcow2_repair_contested))) {

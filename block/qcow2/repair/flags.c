@@ -304,18 +304,19 @@ static void report_flag(FlagReport *f, const Qcow2Finding *finding, bool writabl
 }
 
 /* Where a wrong flag of the table is that entry @l1_index refers to. */
-static Qcow2Place flag_place(const Qcow2Repair *r, const Qcow2Place *l1_entry, uint64_t l1_index, const WrongFlag *flag)
+static Qcow2Location flag_location(const Qcow2Repair *r, const Qcow2Location *l1_entry, uint64_t l1_index,
+                                   const WrongFlag *flag)
 {
-    Qcow2Place place = qcow2_place_l2_entry(r->header, l1_entry, l1_index, flag->index);
+    Qcow2Location location = qcow2_location_l2_entry(r->header, l1_entry, l1_index, flag->index);
 
-    place.cluster_offset = flag->entry & QCOW2_OFFSET_MASK;
-    place.cluster_size = qcow2_has_data_file(r->header) ? 0 : r->header->cluster_size;
-    place.has_refcount = true;
-    place.refcount = flag->count;
-    return place;
+    location.cluster_offset = flag->entry & QCOW2_OFFSET_MASK;
+    location.cluster_size = qcow2_has_data_file(r->header) ? 0 : r->header->cluster_size;
+    location.has_refcount = true;
+    location.refcount = flag->count;
+    return location;
 }
 
-static bool report_table(FlagReport *f, FlaggedTable *table, const Qcow2Place *l1_entry, uint64_t l1_index,
+static bool report_table(FlagReport *f, FlaggedTable *table, const Qcow2Location *l1_entry, uint64_t l1_index,
                          GError **errp)
 {
     Qcow2Repair *r = f->r;
@@ -334,7 +335,7 @@ static bool report_table(FlagReport *f, FlaggedTable *table, const Qcow2Place *l
         report_flag(f,
                     &(Qcow2Finding){QCOW2_FINDING_L2_COPIED_WRONG,
                                     {flag->entry, flag->count},
-                                    .place = flag_place(r, l1_entry, l1_index, flag)},
+                                    .location = flag_location(r, l1_entry, l1_index, flag)},
                     table->writable);
     }
     if (f->repair && table->writable && !table->reported) {
@@ -365,7 +366,7 @@ static bool report_slots(FlagReport *f, uint64_t first, const uint64_t *slots, u
 
     for (uint64_t i = 0; i < n; i++) {
         uint64_t table = slots[i] & QCOW2_OFFSET_MASK, count;
-        Qcow2Place place = qcow2_place_l1_entry(r->header, NULL, edit.offset + i * 8, first + i, slots[i]);
+        Qcow2Location location = qcow2_location_l1_entry(r->header, NULL, edit.offset + i * 8, first + i, slots[i]);
         FlaggedTable *flagged;
 
         if (!table || qcow2_repair_table_moved(r, table) ||
@@ -376,17 +377,18 @@ static bool report_slots(FlagReport *f, uint64_t first, const uint64_t *slots, u
             !qcow2_repair_postponed(r, (edit.offset + i * 8) >> r->header->cluster_bits)) {
             bool writable = slot_writable(r, edit.offset + i * 8, slots[i]);
 
-            place.has_refcount = true;
-            place.refcount = count;
-            report_flag(f, &(Qcow2Finding){QCOW2_FINDING_L1_COPIED_WRONG, {first + i, slots[i], count}, .place = place},
-                        writable);
+            location.has_refcount = true;
+            location.refcount = count;
+            report_flag(
+                f, &(Qcow2Finding){QCOW2_FINDING_L1_COPIED_WRONG, {first + i, slots[i], count}, .location = location},
+                writable);
             wrong[slots[i] >> 63] += writable;
         }
         flagged = find_flagged(r, table);
         /* once repaired, the flags are right where the table is referred to again */
         if (flagged && !qcow2_repair_postponed(r, table >> r->header->cluster_bits) &&
             !(flagged->reported && f->repair && flagged->writable) &&
-            !report_table(f, flagged, &place, first + i, errp)) {
+            !report_table(f, flagged, &location, first + i, errp)) {
             return false;
         }
     }
@@ -408,7 +410,7 @@ bool qcow2_repair_report_flags(Qcow2Repair *r, bool repair, Qcow2Report *report,
     if (!contents || !bytes) {
         return qcow2_repair_no_memory(errp);
     }
-    while ((n = qcow2_tables_part(r->check.steps.l1_tables, r->header->l1_table_offset, r->header->l1_size, &first,
+    while ((n = qcow2_tables_part(r->check.regions.l1_tables, r->header->l1_table_offset, r->header->l1_size, &first,
                                   &slots))) {
         if (!report_slots(&f, first, slots, n, errp)) {
             return false;

@@ -85,7 +85,7 @@ void qcow2_repair_free(Qcow2Repair *r)
 
 static uint64_t seen(const Qcow2Repair *r, ImageCheckFindingKind kind)
 {
-    return r->check.report.seen[kind];
+    return r->check.report.count_by_kind[kind];
 }
 
 static bool seen_any(const Qcow2Repair *r, uint64_t kinds)

@@ -12,7 +12,7 @@
 #include "util/number.h"
 
 /* Where the block is that entry @i names; false where it cannot be one. */
-static bool block_place(const Qcow2Repair *r, size_t i, uint64_t *offset)
+static bool block_location(const Qcow2Repair *r, size_t i, uint64_t *offset)
 {
     uint64_t entry = r->image->refcount_table.entries[i];
 
@@ -52,7 +52,7 @@ static bool entry_harmful(const Qcow2Repair *r, size_t i)
 {
     uint64_t offset;
 
-    return !block_place(r, i, &offset) || (offset && is_shared(r, offset >> r->header->cluster_bits));
+    return !block_location(r, i, &offset) || (offset && is_shared(r, offset >> r->header->cluster_bits));
 }
 
 bool qcow2_repair_entry_cleared(const Qcow2Repair *r, uint64_t index)
@@ -71,7 +71,7 @@ static ImageCheckFindingKind fault_of_entry(const Qcow2Repair *r, size_t i)
     if (entry % r->header->cluster_size) {
         return QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED;
     }
-    return block_place(r, i, &offset) ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
+    return block_location(r, i, &offset) ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
 }
 
 /* What entry @i names is no block any more. */
@@ -83,7 +83,7 @@ static bool clear_entry(Qcow2Repair *r, size_t i, GError **errp)
         r->cleared = g_hash_table_new(NULL, NULL);
     }
     g_hash_table_add(r->cleared, GSIZE_TO_POINTER(i));
-    return !block_place(r, i, &offset) ||
+    return !block_location(r, i, &offset) ||
            (qcow2_repair_drop(r, offset, r->header->cluster_size, 1, errp) &&
             (refmap_subtract(r->metadata.refs, offset >> r->header->cluster_bits, 1) || qcow2_repair_no_memory(errp)));
 }
@@ -127,7 +127,7 @@ static bool block_sound(const Qcow2Repair *r, size_t i)
 {
     uint64_t offset, count;
 
-    return i < r->image->refcount_table.n && block_place(r, i, &offset) && offset &&
+    return i < r->image->refcount_table.n && block_location(r, i, &offset) && offset &&
            refmap_get(r->wanted, offset >> r->header->cluster_bits) == 1 &&
            !is_shared(r, offset >> r->header->cluster_bits) &&
            qcow2_stored_count(r->check.stored, (uint64_t)i << qcow2_refblock_bits(r->header), &count);
@@ -138,7 +138,7 @@ bool qcow2_repair_any_block_shared(const Qcow2Repair *r)
     for (size_t i = 0; i < r->image->refcount_table.n; i++) {
         uint64_t offset;
 
-        if (block_place(r, i, &offset) && offset && is_shared(r, offset >> r->header->cluster_bits)) {
+        if (block_location(r, i, &offset) && offset && is_shared(r, offset >> r->header->cluster_bits)) {
             return true;
         }
     }
@@ -183,7 +183,7 @@ static bool forget_old_structures(Qcow2Repair *r, GError **errp)
     for (size_t i = 0; i < r->image->refcount_table.n; i++) {
         uint64_t offset;
 
-        if (!qcow2_repair_entry_cleared(r, i) && block_place(r, i, &offset) && offset &&
+        if (!qcow2_repair_entry_cleared(r, i) && block_location(r, i, &offset) && offset &&
             !forget_reference(r, offset >> h->cluster_bits)) {
             return qcow2_repair_no_memory(errp);
         }
@@ -210,7 +210,7 @@ ImageCheckFindingKind qcow2_repair_why_rebuilt(const Qcow2Repair *r)
 }
 
 /* Finds a place for @n clusters without which there can be no new counts. */
-static bool place(Qcow2Repair *r, uint64_t n, uint64_t *offset, GError **errp)
+static bool location(Qcow2Repair *r, uint64_t n, uint64_t *offset, GError **errp)
 {
     if (!qcow2_repair_allocate(r, n, 1, offset, errp)) {
         return false;
@@ -241,7 +241,7 @@ static bool place_blocks(Qcow2Repair *r, GError **errp)
             if (*new_block(r, i) || !qcow2_repair_block_needed(r, i)) {
                 continue;
             }
-            if (!place(r, 1, new_block(r, i), errp)) {
+            if (!location(r, 1, new_block(r, i), errp)) {
                 return false;
             }
             more = true;
@@ -269,7 +269,7 @@ static bool place_table(Qcow2Repair *r, uint64_t *clusters, GError **errp)
             }
         }
         *clusters = wanted;
-        if (!place(r, wanted, &r->new_table, errp)) {
+        if (!location(r, wanted, &r->new_table, errp)) {
             return false;
         }
     }

@@ -33,7 +33,7 @@ static bool clear_marks_if_right(void *opaque, Qcow2Image *image, bool right, GE
     return !right || clear_marks(opaque, image, errp);
 }
 
-static int64_t less(uint64_t before, uint64_t after)
+static int64_t saturating_sub(uint64_t before, uint64_t after)
 {
     return before > after ? before - after : 0;
 }
@@ -43,9 +43,9 @@ static int64_t less(uint64_t before, uint64_t after)
 static guint hash_finding(gconstpointer key)
 {
     const ImageCheckFinding *f = key;
-    uint64_t place = f->entry_offset ^ (f->cluster ? f->cluster->offset << 1 : 0);
+    uint64_t location = f->entry_offset ^ (f->cluster ? f->cluster->offset << 1 : 0);
 
-    return hash_u64(&place) ^ (guint)f->kind;
+    return hash_u64(&location) ^ (guint)f->kind;
 }
 
 static gboolean same_finding(gconstpointer a, gconstpointer b)
@@ -111,15 +111,15 @@ static bool check_again(BlockSource *source, Qcow2Repair *r, Edits *marks, Qcow2
         return false;
     }
     check = result->check.check;
-    check->corruptions_fixed = less(corruptions, check->corruptions);
-    check->leaks_fixed = less(leaks, check->leaks);
+    check->corruptions_fixed = saturating_sub(corruptions, check->corruptions);
+    check->leaks_fixed = saturating_sub(leaks, check->leaks);
     return true;
 }
 
 /* True where a snapshot table was read, to be repaired, that a check gives up at. */
 static bool read_beyond_limits(const Qcow2Repair *r)
 {
-    const uint64_t *seen = r->check.report.seen;
+    const uint64_t *seen = r->check.report.count_by_kind;
 
     return r->options->all && (seen[QCOW2_FINDING_SNAPSHOTS_TOO_MANY] || seen[QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE] ||
                                seen[QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG]);

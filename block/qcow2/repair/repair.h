@@ -109,7 +109,7 @@ typedef struct Qcow2Repair {
 static inline ImageCheckFindingKind qcow2_repair_first_seen(const Qcow2Repair *r, const ImageCheckFindingKind *kinds,
                                                             size_t n)
 {
-    while (n > 1 && !r->check.report.seen[*kinds]) {
+    while (n > 1 && !r->check.report.count_by_kind[*kinds]) {
         kinds++;
         n--;
     }

@@ -31,7 +31,7 @@ static bool is_last(const Qcow2Repair *r)
         return true;
     }
     for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
-        if (r->check.report.seen[kind] && !(FORESEEN & QCOW2_FINDING_BIT(kind))) {
+        if (r->check.report.count_by_kind[kind] && !(FORESEEN & QCOW2_FINDING_BIT(kind))) {
             return false;
         }
     }

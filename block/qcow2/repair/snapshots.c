@@ -33,10 +33,10 @@ static bool snapshots_wrong(const Qcow2Repair *r)
     bool wrong = false;
 
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (r->check.report.seen[kinds[i]] && !qcow2_repair_wants(r, kinds[i])) {
+        if (r->check.report.count_by_kind[kinds[i]] && !qcow2_repair_wants(r, kinds[i])) {
             return false; /* a new table would not have what is wrong with the old one */
         }
-        wrong |= r->check.report.seen[kinds[i]] != 0;
+        wrong |= r->check.report.count_by_kind[kinds[i]] != 0;
     }
     return wrong && r->check.snapshots.complete;
 }

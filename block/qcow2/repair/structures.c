@@ -122,7 +122,7 @@ bool qcow2_repair_find_structures(Qcow2Repair *r, GError **errp)
     qcow2_cluster_ranges_sort(r->uncounted);
 
     qcow2_counting_init(&r->metadata, r->header, r->image->source->length);
-    return qcow2_steps_count(&r->check.steps, &r->metadata, errp) &&
+    return qcow2_regions_count(&r->check.regions, &r->metadata, errp) &&
            ((count_l2_tables(r) && count_refcount_blocks(r)) || qcow2_repair_no_memory(errp));
 }
 
@@ -174,7 +174,7 @@ bool qcow2_repair_in_odd_table(const Qcow2Repair *r, uint64_t cluster)
 
 uint64_t qcow2_repair_l1_tables_in(const Qcow2Repair *r, uint64_t cluster)
 {
-    const GArray *trees = r->check.steps.trees;
+    const GArray *trees = r->check.regions.trees;
     uint64_t start = cluster << r->header->cluster_bits, n = 0;
 
     for (guint i = 0; i < trees->len; i++) {
@@ -338,7 +338,7 @@ static void bound_by_regions(Qcow2Repair *r)
 
 bool qcow2_repair_find_append_end(Qcow2Repair *r, GError **errp)
 {
-    const uint64_t *seen = r->check.report.seen;
+    const uint64_t *seen = r->check.report.count_by_kind;
     BoundSearch searches[BLOCK_MAX_WORKERS];
     void *states[BLOCK_MAX_WORKERS];
     Qcow2TableVisitor visitor = {.visit = visit_bounds, .states = states};
@@ -348,8 +348,8 @@ bool qcow2_repair_find_append_end(Qcow2Repair *r, GError **errp)
     if (!seen[QCOW2_FINDING_REGION_BEYOND_END] && !seen[QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS]) {
         return true;
     }
-    bound_by_slots(r, r->check.steps.l1_tables);
-    bound_by_slots(r, r->check.steps.bitmap_tables);
+    bound_by_slots(r, r->check.regions.l1_tables);
+    bound_by_slots(r, r->check.regions.bitmap_tables);
     if (qcow2_has_data_file(r->header)) {
         return true;
     }

@@ -79,7 +79,7 @@ typedef void SlotVisitor(Qcow2Repair *r, MovedTable *table, uint64_t slot, uint6
 static void each_slot(Qcow2Repair *r, SlotVisitor *visit)
 {
     size_t n;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(r->check.steps.l1_tables, &n);
+    const Qcow2TableSpan *spans = qcow2_tables_spans(r->check.regions.l1_tables, &n);
 
     for (size_t k = 0; k < n; k++) {
         for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {

@@ -9,21 +9,21 @@
 
 static Qcow2Finding leak(uint64_t cluster, uint64_t refcount)
 {
-    Qcow2Place place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, cluster * CLUSTER, CLUSTER);
+    Qcow2Location location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, cluster * CLUSTER, CLUSTER);
 
-    place.has_refcount = place.has_reference = true;
-    place.refcount = refcount;
-    return (Qcow2Finding){QCOW2_FINDING_LEAK, {cluster, refcount, 0}, .place = place};
+    location.has_refcount = location.has_reference = true;
+    location.refcount = refcount;
+    return (Qcow2Finding){QCOW2_FINDING_LEAK, {cluster, refcount, 0}, .location = location};
 }
 
 /* The fault @kind of L2 entry @index, which maps the guest's cluster of that number to @cluster. */
 static Qcow2Finding l2_fault(ImageCheckFindingKind kind, uint64_t index, uint64_t cluster)
 {
-    Qcow2Place place = qcow2_place(IMAGE_CHECK_STRUCTURE_L2, 0x40000 + index * 8, cluster * CLUSTER, CLUSTER);
+    Qcow2Location location = qcow2_location(IMAGE_CHECK_STRUCTURE_L2, 0x40000 + index * 8, cluster * CLUSTER, CLUSTER);
 
-    place.guest_offset = index * CLUSTER;
-    place.guest_size = CLUSTER;
-    return (Qcow2Finding){kind, {cluster}, .place = place};
+    location.guest_offset = index * CLUSTER;
+    location.guest_size = CLUSTER;
+    return (Qcow2Finding){kind, {cluster}, .location = location};
 }
 
 static void add(Qcow2Collector *c, Qcow2Finding finding)
@@ -52,8 +52,8 @@ static void test_row(void)
     }
     expect_records(c, 1);
     g_assert_cmpuint(record(c, 0)->count, ==, 1000000);
-    g_assert_cmphex(record(c, 0)->place.cluster_offset, ==, 0x50000);
-    g_assert_cmphex(record(c, 0)->place.cluster_size, ==, 1000000 * CLUSTER);
+    g_assert_cmphex(record(c, 0)->location.cluster_offset, ==, 0x50000);
+    g_assert_cmphex(record(c, 0)->location.cluster_size, ==, 1000000 * CLUSTER);
     g_assert_cmpstr(record(c, 0)->message, ==, "Leaked cluster 5 refcount=1 reference=0");
 }
 
@@ -79,8 +79,8 @@ static void test_other_refcount(void)
     add(c, leak(6, 2));
     add(c, leak(7, 2));
     expect_records(c, 2);
-    g_assert_cmpuint(record(c, 0)->place.refcount, ==, 1);
-    g_assert_cmpuint(record(c, 1)->place.refcount, ==, 2);
+    g_assert_cmpuint(record(c, 0)->location.refcount, ==, 1);
+    g_assert_cmpuint(record(c, 1)->location.refcount, ==, 2);
 }
 
 /* Faults of two kinds that take turns, entry by entry, are two records all the same. */
@@ -95,8 +95,8 @@ static void test_taking_turns(void)
     expect_records(c, 2);
     g_assert_cmpuint(record(c, 0)->count, ==, 1000);
     g_assert_cmpuint(record(c, 1)->count, ==, 1000);
-    g_assert_cmphex(record(c, 1)->place.entry_offset, ==, 0x40000);
-    g_assert_cmphex(record(c, 1)->place.guest_size, ==, 1000 * CLUSTER);
+    g_assert_cmphex(record(c, 1)->location.entry_offset, ==, 0x40000);
+    g_assert_cmphex(record(c, 1)->location.guest_size, ==, 1000 * CLUSTER);
 }
 
 /* Two rows of clusters that are far from each other, and are met in turns. */
@@ -128,12 +128,12 @@ static void test_snapshots(void)
     g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
     Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100);
 
-    f.place.snapshot = "one";
+    f.location.snapshot = "one";
     add(c, f);
-    f.place.snapshot = "two";
+    f.location.snapshot = "two";
     add(c, f);
     expect_records(c, 2);
-    g_assert_cmpstr(record(c, 1)->place.snapshot, ==, "two");
+    g_assert_cmpstr(record(c, 1)->location.snapshot, ==, "two");
 }
 
 /* A table that an L1 table names twice for the same place has its faults twice: one finding that counts as two. */
@@ -145,7 +145,7 @@ static void test_repeated(void)
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
     expect_records(c, 1);
     g_assert_cmpuint(record(c, 0)->count, ==, 2);
-    g_assert_cmphex(record(c, 0)->place.cluster_size, ==, CLUSTER);
+    g_assert_cmphex(record(c, 0)->location.cluster_size, ==, CLUSTER);
 }
 
 static int64_t sum(const ImageCheckFindingList *list, ImageCheckSeverity severity)
@@ -202,7 +202,7 @@ static void test_note(void)
     g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
     g_auto(ImageCheckFindingList) list = {0};
 
-    add(c, (Qcow2Finding){QCOW2_FINDING_DIRTY, .place = qcow2_place(IMAGE_CHECK_STRUCTURE_HEADER, 72, 0, 0)});
+    add(c, (Qcow2Finding){QCOW2_FINDING_DIRTY, .location = qcow2_location(IMAGE_CHECK_STRUCTURE_HEADER, 72, 0, 0)});
     g_assert_true(qcow2_collector_finish(c, &list, NULL));
     g_assert_cmpuint(list.len, ==, 1);
     g_assert_cmpint(list.items[0].count, ==, 0);
@@ -217,7 +217,7 @@ static void test_members(void)
     g_auto(ImageCheckFindingList) list = {0};
     Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 2, 7);
 
-    f.place.snapshot = "s";
+    f.location.snapshot = "s";
     add(c, f);
     add(c, leak(9, 3));
     g_assert_true(qcow2_collector_finish(c, &list, NULL));

@@ -39,9 +39,9 @@ static void count(Fixture *f, uint64_t offset, uint64_t size, uint64_t weight)
 
 static void report(Fixture *f, uint64_t offset, uint64_t size)
 {
-    Qcow2Place place = qcow2_place_range(IMAGE_CHECK_STRUCTURE_NONE, offset, size);
+    Qcow2Location location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, offset, size);
 
-    qcow2_report_region(&f->counting, &place, &f->messages.report);
+    qcow2_report_region(&f->counting, &location, &f->messages.report);
 }
 
 static void expect_counts(const Fixture *f, const uint64_t *expected, size_t n)
@@ -98,7 +98,7 @@ static void test_empty_regions(void)
         count(&f, CLUSTER, sizes[i], 1);
         count(&f, 100 * CLUSTER, sizes[i], 1);
         g_assert_false(qcow2_region_beyond_end(&f.counting, 100 * CLUSTER, sizes[i]));
-        g_assert_false(qcow2_region_noisy(&f.counting, 100 * CLUSTER, sizes[i]));
+        g_assert_false(qcow2_region_reportable(&f.counting, 100 * CLUSTER, sizes[i]));
     }
     expect_counts(&f, expected, 2);
     qcow2_counting_finish(&f.counting);
@@ -136,7 +136,7 @@ static void test_beyond_end(void)
         fixture_begin(&f, 4, cases[i].length);
         g_test_message("case %zu", i);
         g_assert_true(qcow2_region_beyond_end(&f.counting, cases[i].offset, cases[i].size) == cases[i].beyond);
-        g_assert_true(qcow2_region_noisy(&f.counting, cases[i].offset, cases[i].size) == cases[i].beyond);
+        g_assert_true(qcow2_region_reportable(&f.counting, cases[i].offset, cases[i].size) == cases[i].beyond);
         messages_end(&f.messages);
     }
 }
@@ -183,7 +183,7 @@ static void test_greatest(void)
     count(&f, CLUSTER, CLUSTER, 3);
     qcow2_counting_finish(&f.counting);
     g_assert_null(f.counting.overflowed);
-    g_assert_false(qcow2_region_noisy(&f.counting, CLUSTER, CLUSTER));
+    g_assert_false(qcow2_region_reportable(&f.counting, CLUSTER, CLUSTER));
     report(&f, CLUSTER, CLUSTER);
     g_assert_cmpstr(messages_end(&f.messages), ==, "");
     g_assert_cmpuint(refmap_get(f.counting.refs, 1), ==, 3);
@@ -201,9 +201,9 @@ static void test_overflow(void)
     count(&f, CLUSTER, 1, 1);
     qcow2_counting_finish(&f.counting);
     expect_counts(&f, expected, 4);
-    g_assert_true(qcow2_region_noisy(&f.counting, CLUSTER, 1));
-    g_assert_true(qcow2_region_noisy(&f.counting, 2 * CLUSTER, 2 * CLUSTER));
-    g_assert_false(qcow2_region_noisy(&f.counting, 3 * CLUSTER, CLUSTER));
+    g_assert_true(qcow2_region_reportable(&f.counting, CLUSTER, 1));
+    g_assert_true(qcow2_region_reportable(&f.counting, 2 * CLUSTER, 2 * CLUSTER));
+    g_assert_false(qcow2_region_reportable(&f.counting, 3 * CLUSTER, CLUSTER));
 
     for (int i = 0; i < 3; i++) {
         report(&f, CLUSTER, 2 * CLUSTER);
@@ -226,14 +226,14 @@ static void test_overflow_widths(void)
     fixture_begin(&narrow, 0, 4 * CLUSTER);
     count(&narrow, 0, CLUSTER, 2);
     qcow2_counting_finish(&narrow.counting);
-    g_assert_true(qcow2_region_noisy(&narrow.counting, 0, CLUSTER));
+    g_assert_true(qcow2_region_reportable(&narrow.counting, 0, CLUSTER));
     g_assert_cmpuint(refmap_get(narrow.counting.refs, 0), ==, 1);
     messages_end(&narrow.messages);
 
     fixture_begin(&wide, 6, 4 * CLUSTER);
     count(&wide, 0, CLUSTER, UINT64_MAX);
     qcow2_counting_finish(&wide.counting);
-    g_assert_false(qcow2_region_noisy(&wide.counting, 0, CLUSTER));
+    g_assert_false(qcow2_region_reportable(&wide.counting, 0, CLUSTER));
     g_assert_cmphex(refmap_get(wide.counting.refs, 0), ==, UINT64_MAX);
     messages_end(&wide.messages);
 }

@@ -70,7 +70,7 @@ static void test_widening(void)
         uint64_t weight;
         uint64_t total;
         unsigned width;
-    } steps[] = {
+    } regions[] = {
         {255, 255, 1}, {1, 256, 2}, {65279, 65535, 2}, {1, 65536, 8}, {UINT64_C(0xffffffff), UINT64_C(0x10000ffff), 8},
     };
     g_auto(Counters) c = {0};
@@ -78,12 +78,12 @@ static void test_widening(void)
     g_assert_true(counters_add(&c, SIZE, 0, SIZE, 7));
     g_assert_true(counters_add(&c, SIZE, 10, 1, 1));
     make_array(&c, 300);
-    for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
-        g_assert_true(counters_add(&c, SIZE, 100, 2, steps[i].weight - (i == 0 ? 7 : 0)));
-        g_assert_cmpuint(c.width, ==, steps[i].width);
+    for (size_t i = 0; i < G_N_ELEMENTS(regions); i++) {
+        g_assert_true(counters_add(&c, SIZE, 100, 2, regions[i].weight - (i == 0 ? 7 : 0)));
+        g_assert_cmpuint(c.width, ==, regions[i].width);
         g_assert_cmpuint(counters_get(&c, 99), ==, 7);
-        g_assert_cmpuint(counters_get(&c, 100), ==, steps[i].total);
-        g_assert_cmpuint(counters_get(&c, 101), ==, steps[i].total);
+        g_assert_cmpuint(counters_get(&c, 100), ==, regions[i].total);
+        g_assert_cmpuint(counters_get(&c, 101), ==, regions[i].total);
         g_assert_cmpuint(counters_get(&c, 102), ==, 7);
         g_assert_cmpuint(counters_get(&c, 10), ==, 8);
     }
@@ -325,15 +325,15 @@ static void test_mismatch_uniform(void)
     g_assert_cmpuint(counters_mismatch(&one, 5, &two, 9, STRETCH), ==, 0);
     g_assert_cmpuint(counters_mismatch(&one, 5, &two, 9, 0), ==, 0);
     for (unsigned shift = 0; shift <= 24; shift += 12) {
-        for (size_t place = 0; place < STRETCH; place += 23) {
+        for (size_t location = 0; location < STRETCH; location += 23) {
             g_auto(Counters) c = {0};
 
             g_assert_true(counters_add(&c, SIZE, 0, SIZE, 1));
-            g_assert_true(counters_add(&c, SIZE, 9 + place, 1, UINT64_C(1) << shift));
-            g_assert_cmpuint(counters_mismatch(&one, 0, &c, 9, STRETCH), ==, place);
-            g_assert_cmpuint(counters_mismatch(&c, 9, &one, 0, STRETCH), ==, place);
+            g_assert_true(counters_add(&c, SIZE, 9 + location, 1, UINT64_C(1) << shift));
+            g_assert_cmpuint(counters_mismatch(&one, 0, &c, 9, STRETCH), ==, location);
+            g_assert_cmpuint(counters_mismatch(&c, 9, &one, 0, STRETCH), ==, location);
             g_assert_cmpuint(counters_mismatch(&c, 9, &wide, 0, STRETCH), ==, 0);
-            g_assert_cmpuint(counters_mismatch(&c, 10 + place, &one, 0, 9), ==, 9);
+            g_assert_cmpuint(counters_mismatch(&c, 10 + location, &one, 0, 9), ==, 9);
         }
     }
 }
@@ -389,7 +389,7 @@ static void test_model(void)
         g_auto(Counters) copy = {0};
         Model m = {0};
         unsigned additions = g_test_rand_int_range(0, 60);
-        size_t place = g_test_rand_int_range(0, SIZE);
+        size_t location = g_test_rand_int_range(0, SIZE);
 
         for (unsigned i = 0; i < additions; i++) {
             random_addition(&c, &m);
@@ -398,12 +398,12 @@ static void test_model(void)
         g_assert_true(counters_set(&copy, SIZE, m.values, sizeof(*m.values)));
         compare_with_model(&copy, &m);
         g_assert_cmpuint(counters_mismatch(&c, 0, &copy, 0, SIZE), ==, SIZE);
-        g_assert_true(counters_add(&c, SIZE, place, 1, 1));
-        g_assert_cmpuint(counters_mismatch(&c, 0, &copy, 0, SIZE), ==, place);
-        g_assert_cmpuint(counters_mismatch(&copy, 0, &c, 0, SIZE), ==, place);
+        g_assert_true(counters_add(&c, SIZE, location, 1, 1));
+        g_assert_cmpuint(counters_mismatch(&c, 0, &copy, 0, SIZE), ==, location);
+        g_assert_cmpuint(counters_mismatch(&copy, 0, &c, 0, SIZE), ==, location);
         counters_clamp(&c, SIZE, 5);
         g_assert_cmpuint(counters_find_above(&c, SIZE, 0, 5), ==, SIZE);
-        g_assert_cmpuint(counters_get(&c, place), ==, MIN(m.values[place] + 1, 5));
+        g_assert_cmpuint(counters_get(&c, location), ==, MIN(m.values[location] + 1, 5));
     }
 }
 

@@ -27,7 +27,7 @@ static void collect(Fixture *f, const uint8_t *bytes, const Qcow2TableVisitor *n
     g_autoptr(GError) error = NULL;
 
     counted_image_open(&f->counted, bytes, AT(CLUSTERS), workers);
-    collector = qcow2_mapping_collector_new(&f->counted.image->header, &f->counted.check.steps, workers, next);
+    collector = qcow2_mapping_collector_new(&f->counted.image->header, &f->counted.check.regions, workers, next);
     counted_image_count(&f->counted, qcow2_mapping_collector_visitor(collector));
     g_assert_true(qcow2_mapping_collector_finish(collector, &f->mappings, &error));
     g_assert_no_error(error);
@@ -109,13 +109,13 @@ static void test_thinning(void)
     enum { TABLES = 400 }; /* 3.1 million clusters */
     Qcow2HeaderFields h = {.cluster_bits = 16, .cluster_size = CLUSTER, .l2_bits = 13};
     Qcow2Tree tree = {.offset = AT(ACTIVE_L1), .entries = TABLES, .snapshot = QCOW2_TREE_ACTIVE};
-    Qcow2Steps steps = {.trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree))};
-    g_autoptr(Qcow2MappingCollector) collector = qcow2_mapping_collector_new(&h, &steps, 2, NULL);
+    Qcow2Regions regions = {.trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree))};
+    g_autoptr(Qcow2MappingCollector) collector = qcow2_mapping_collector_new(&h, &regions, 2, NULL);
     Mappings mappings;
     size_t tables = 0;
 
-    g_array_append_val(steps.trees, tree);
-    steps.active = &g_array_index(steps.trees, Qcow2Tree, 0);
+    g_array_append_val(regions.trees, tree);
+    regions.active = &g_array_index(regions.trees, Qcow2Tree, 0);
     show_tables(qcow2_mapping_collector_visitor(collector), &h, TABLES);
     g_assert_true(qcow2_mapping_collector_finish(collector, &mappings, NULL));
     g_assert_cmpuint(mappings.step, ==, 8);
@@ -129,7 +129,7 @@ static void test_thinning(void)
     g_assert_cmpuint(tables, ==, TABLES);
     g_assert_cmpuint(mappings.n, ==, TABLES + TABLES * 8192 / 8);
     mappings_clear(&mappings);
-    g_array_unref(steps.trees);
+    g_array_unref(regions.trees);
 }
 
 /* The next number of a fixed row that looks like chance. */

@@ -62,7 +62,7 @@ static void test_text(void)
         uint64_t word;
 
         memcpy(&word, text + i * 8, 8);
-        g_assert_true(qcow2_alien_l2_entry(GUINT64_FROM_BE(word), &header, LENGTH));
+        g_assert_true(qcow2_implausible_l2_entry(GUINT64_FROM_BE(word), &header, LENGTH));
     }
 }
 
@@ -89,9 +89,9 @@ static void test_half(void)
 /* Two flipped bits are an accident, three are not. */
 static void test_alien(void)
 {
-    g_assert_false(qcow2_alien_entry(0x3 | CLUSTER, QCOW2_L1_RESERVED));
-    g_assert_true(qcow2_alien_entry(0x7 | CLUSTER, QCOW2_L1_RESERVED));
-    g_assert_false(qcow2_alien_entry(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED, QCOW2_L1_RESERVED));
+    g_assert_false(qcow2_implausible_entry(0x3 | CLUSTER, QCOW2_L1_RESERVED));
+    g_assert_true(qcow2_implausible_entry(0x7 | CLUSTER, QCOW2_L1_RESERVED));
+    g_assert_false(qcow2_implausible_entry(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED, QCOW2_L1_RESERVED));
 }
 
 /* Counts that are leaked, lost or right are those of a block; text is none. */

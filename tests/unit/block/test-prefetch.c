@@ -168,11 +168,11 @@ static bool run(Seen *seen, size_t n, CheckProgress *progress, Scrambled *source
 /* Neighbouring and scattered ranges, to beyond the end: each is seen once, and only what is broken is an error. */
 static void test_all_ranges(void)
 {
-    static const unsigned steps[] = {RANGE, 2 * RANGE, 3 * RANGE};
+    static const unsigned regions[] = {RANGE, 2 * RANGE, 3 * RANGE};
 
-    for (size_t s = 0; s < G_N_ELEMENTS(steps); s++) {
-        size_t n = LENGTH / steps[s] + 10;
-        Seen seen = {.step = steps[s], .give_up_at = -1};
+    for (size_t s = 0; s < G_N_ELEMENTS(regions); s++) {
+        size_t n = LENGTH / regions[s] + 10;
+        Seen seen = {.step = regions[s], .give_up_at = -1};
         CheckProgress progress = {0};
         Scrambled source;
 
@@ -181,7 +181,7 @@ static void test_all_ranges(void)
             g_assert_cmpint(seen.times[i], ==, 1);
         }
         g_assert_cmpint(seen.wrong, ==, 0);
-        g_assert_cmpint(seen.errors, ==, BROKEN % steps[s] == 0);
+        g_assert_cmpint(seen.errors, ==, BROKEN % regions[s] == 0);
         g_assert_cmpuint(progress.bytes_known, ==, n * RANGE);
         g_assert_cmpuint(progress.bytes_done, ==, n * RANGE);
         g_free(seen.times);

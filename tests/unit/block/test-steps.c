@@ -12,7 +12,7 @@ typedef struct Fixture {
     Qcow2Image image;
     Qcow2Snapshots snapshots;
     Qcow2BitmapDirectory bitmaps;
-    Qcow2Steps steps;
+    Qcow2Regions regions;
 } Fixture;
 
 static void add_snapshot(Fixture *f, uint64_t l1_offset, uint32_t l1_size)
@@ -38,13 +38,13 @@ static void init_steps(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
 
-    qcow2_steps_init(&f->steps, &f->image, &f->snapshots, &f->bitmaps, &one_thread, &error);
+    qcow2_regions_init(&f->regions, &f->image, &f->snapshots, &f->bitmaps, &one_thread, &error);
     g_assert_no_error(error);
 }
 
 static void fixture_free(Fixture *f)
 {
-    qcow2_steps_clear(&f->steps);
+    qcow2_regions_clear(&f->regions);
     g_array_unref(f->snapshots.items);
     block_source_close(f->image.source);
     g_free(f);
@@ -53,7 +53,7 @@ static void fixture_free(Fixture *f)
 static void assert_tree(const Fixture *f, uint64_t slot, int snapshot, uint64_t index)
 {
     uint64_t found = UINT64_MAX;
-    const Qcow2Tree *tree = qcow2_steps_find_tree(&f->steps, slot, &found);
+    const Qcow2Tree *tree = qcow2_regions_find_tree(&f->regions, slot, &found);
 
     g_assert_nonnull(tree);
     g_assert_cmpint(tree->snapshot, ==, snapshot);
@@ -73,9 +73,9 @@ static void test_apart(void)
     assert_tree(f, 3 * 4096 + 24, QCOW2_TREE_ACTIVE, 3);
     assert_tree(f, 5 * 4096 + 8, 0, 1);
     assert_tree(f, 4096, 1, 0);
-    g_assert_null(qcow2_steps_find_tree(&f->steps, 0, &index));
-    g_assert_null(qcow2_steps_find_tree(&f->steps, 3 * 4096 + 32, &index));
-    g_assert_null(qcow2_steps_find_tree(&f->steps, 5 * 4096 + 16, &index));
+    g_assert_null(qcow2_regions_find_tree(&f->regions, 0, &index));
+    g_assert_null(qcow2_regions_find_tree(&f->regions, 3 * 4096 + 32, &index));
+    g_assert_null(qcow2_regions_find_tree(&f->regions, 5 * 4096 + 16, &index));
     fixture_free(f);
 }
 
@@ -115,7 +115,7 @@ static void test_nested(void)
     init_steps(f);
     begin = g_get_monotonic_time();
     for (uint64_t slot = 0; slot < length + 4096; slot += STEP) {
-        const Qcow2Tree *tree = qcow2_steps_find_tree(&f->steps, slot, &index);
+        const Qcow2Tree *tree = qcow2_regions_find_tree(&f->regions, slot, &index);
 
         g_assert_cmpint(tree != NULL, ==, slot < length);
         g_assert_true(!tree || index == (slot - tree->offset) / 8);
