@@ -64,6 +64,7 @@ static const char *check_entry(const Qcow2DiskBitmapEntry *d, const Qcow2Bitmap 
 typedef struct DirectoryParser {
     const uint8_t *bytes;
     uint64_t size;
+    uint64_t held; /* bytes of it that the file has */
     const Qcow2HeaderFields *header;
     uint64_t offset;   /* of the directory in the file */
     GHashTable *names; /* borrowed from the items */
@@ -122,7 +123,7 @@ static void parse_entries(DirectoryParser *p, uint32_t wanted)
     Qcow2BitmapDirectory *directory = p->directory;
     uint64_t at = 0;
 
-    while (at < p->size) {
+    while (at < p->size && at <= p->held) {
         uint64_t length;
 
         if (p->size - at < sizeof(Qcow2DiskBitmapEntry)) {
@@ -144,12 +145,13 @@ static void parse_entries(DirectoryParser *p, uint32_t wanted)
     }
 }
 
-void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, const Qcow2HeaderFields *h,
+void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, uint64_t held, const Qcow2HeaderFields *h,
                                   const Qcow2Extensions *e, Qcow2BitmapDirectory *directory)
 {
     DirectoryParser parser = {
         .bytes = bytes,
         .size = size,
+        .held = held,
         .header = h,
         .offset = e->bitmap_directory_offset,
         .names = g_hash_table_new(g_str_hash, g_str_equal),
@@ -170,8 +172,12 @@ bool qcow2_read_bitmap_directory(BlockSource *source, const Qcow2HeaderFields *h
 {
     g_autofree uint8_t *bytes = NULL;
     uint64_t held = e->bitmap_directory_offset < source->length ? source->length - e->bitmap_directory_offset : 0;
-    /* an entry of zeros follows what the file holds: it has a fault, and nothing behind it can be believed */
-    uint64_t size = MIN(e->bitmap_directory_size, held + sizeof(Qcow2DiskBitmapEntry));
+    /*
+     * Bytes beyond the end of the file are zeros: those of the longest entry that the file may cut, and those of an
+     * entry behind it, which has a fault.
+     */
+    uint64_t size = MIN(e->bitmap_directory_size,
+                        held + sizeof(Qcow2DiskBitmapEntry) + QCOW2_MAX_BITMAP_NAME + sizeof(Qcow2DiskBitmapEntry));
     int error;
 
     bytes = g_try_malloc(size);
@@ -181,7 +187,7 @@ bool qcow2_read_bitmap_directory(BlockSource *source, const Qcow2HeaderFields *h
         g_set_error(errp, BLOCK_ERROR, -error, "it cannot be read: %s", g_strerror(-error));
         return false;
     }
-    qcow2_parse_bitmap_directory(bytes, size, h, e, directory);
+    qcow2_parse_bitmap_directory(bytes, size, held, h, e, directory);
     return true;
 }
 

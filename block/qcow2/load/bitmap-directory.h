@@ -38,8 +38,11 @@ typedef struct Qcow2BitmapDirectory {
 bool qcow2_read_bitmap_directory(BlockSource *source, const Qcow2HeaderFields *header,
                                  const Qcow2Extensions *extensions, Qcow2BitmapDirectory *directory, GError **errp);
 
-/* The pure part of it: @bytes are the first @size bytes of the directory, zeros where the file ends before. */
-void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, const Qcow2HeaderFields *header,
+/*
+ * The pure part of it: @bytes are the first @size bytes of the directory, zeros from the @held bytes on that the file
+ * has. One entry of zeros is taken for what follows them; nothing behind it can be believed.
+ */
+void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, uint64_t held, const Qcow2HeaderFields *header,
                                   const Qcow2Extensions *extensions, Qcow2BitmapDirectory *directory);
 void qcow2_bitmap_directory_clear(Qcow2BitmapDirectory *directory);
 

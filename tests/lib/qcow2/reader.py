@@ -196,14 +196,14 @@ class Image:
     # Bitmaps
 
     def bitmaps(self):
-        """The entries of the bitmap directory, valid or stale, as far as they lie within it."""
+        """The entries of the bitmap directory, valid or stale, that begin in the file and lie within the directory."""
         fields = self.bitmaps_fields()
         if fields is None:
             return []
         _, size, at = fields
-        end = at + min(size, max(0, self.source.length - at))
+        end = at + size
         found = []
-        while at + layout.BITMAP_FIXED <= end:
+        while at < self.source.length and at + layout.BITMAP_FIXED <= end:
             fixed = self.source.read(at, layout.BITMAP_FIXED)
             table, table_size, flags, _, granularity, name_size, extra = struct.unpack(">QIIBBHI", fixed)
             name_at = at + layout.BITMAP_FIXED + extra

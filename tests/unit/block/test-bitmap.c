@@ -50,7 +50,7 @@ static void parse(const uint8_t *bytes, uint64_t size, uint32_t n, Qcow2BitmapDi
     /* a copy of exactly this size, so that a sanitizer sees a read behind it */
     g_autofree uint8_t *copy = g_memdup2(bytes, size);
 
-    qcow2_parse_bitmap_directory(copy, size, &header, &e, directory);
+    qcow2_parse_bitmap_directory(copy, size, size, &header, &e, directory);
 }
 
 static const Qcow2Bitmap *bitmap(const Qcow2BitmapDirectory *directory, unsigned i)
