@@ -16,7 +16,7 @@
 #include "ui/captured-process.h"
 #include "ui/file-list.h"
 #include "ui/many-output.h"
-#include "ui/progress.h"
+#include "ui/progress/view.h"
 #include "util/error-report.h"
 
 #define MAX_AHEAD   256u /* images beyond the one that is to be printed next */

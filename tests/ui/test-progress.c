@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress.h"
+#include "ui/progress/view.h"
 
 #include <string.h>
 

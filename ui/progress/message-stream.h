@@ -6,12 +6,12 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_MESSAGE_STREAM_H
-#define UI_MESSAGE_STREAM_H
+#ifndef UI_PROGRESS_MESSAGE_STREAM_H
+#define UI_PROGRESS_MESSAGE_STREAM_H
 
 #include <stdio.h>
 
-#include "ui/progress.h"
+#include "ui/progress/view.h"
 
 /*
  * Opens the stream, to be closed with fclose(), which also writes what has no line end. @view, which may be NULL,

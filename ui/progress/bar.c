@@ -1,9 +1,9 @@
 /*
- * The bar: see ui/progress.h.
+ * The bar: see ui/progress/view.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress.h"
+#include "ui/progress/view.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
- * The view of a check that runs: see ui/progress.h.
+ * The view of a check that runs: see ui/progress/view.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress.h"
+#include "ui/progress/view.h"
 
 #include <errno.h>
 #include <poll.h>

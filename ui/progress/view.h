@@ -13,8 +13,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_PROGRESS_H
-#define UI_PROGRESS_H
+#ifndef UI_PROGRESS_VIEW_H
+#define UI_PROGRESS_VIEW_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /*
- * Messages in whole lines: see ui/message-stream.h.
+ * Messages in whole lines: see ui/progress/message-stream.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/message-stream.h"
+#include "ui/progress/message-stream.h"
 
 #include <string.h>
 #include <unistd.h>
