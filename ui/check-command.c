@@ -19,7 +19,7 @@
 #include "ui/check-many.h"
 #include "ui/check-files.h"
 #include "ui/check-options.h"
-#include "ui/check-output.h"
+#include "ui/output/check-output.h"
 #include "ui/fallback.h"
 #include "ui/image-target.h"
 #include "ui/progress/message-stream.h"

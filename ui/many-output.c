@@ -10,7 +10,7 @@
 
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
-#include "ui/escape.h"
+#include "ui/output/escape.h"
 #include "util/error-report.h"
 
 #define LONGEST_ERROR 4096u /* bytes of messages that a failure repeats */

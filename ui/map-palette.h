@@ -1,5 +1,5 @@
 /*
- * The colours of a picture that are no role's, and what a cell makes of that of its role (ui/role-colours.h).
+ * The colours of a picture that are no role's, and what a cell makes of that of its role (ui/output/role-colours.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,7 +8,7 @@
 
 #include "ui/map-canvas.h"
 #include "ui/map-cells.h"
-#include "ui/role-colours.h"
+#include "ui/output/role-colours.h"
 
 #define MAP_COLOUR_TEXT  0xf2f2f2u
 #define MAP_COLOUR_FAINT 0xa4abb6u /* text that says less */

@@ -11,7 +11,7 @@
 #include "ui/report-lists.h"
 #include "ui/report-page.h"
 #include "ui/report-roles.h"
-#include "ui/role-colours.h"
+#include "ui/output/role-colours.h"
 
 #define MOST_RUNS     (UINT32_C(1) << 20)
 #define MOST_PLACES   (UINT32_C(5) << 18) /* a million L2 tables, and what else there is then */

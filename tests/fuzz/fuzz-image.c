@@ -19,7 +19,7 @@
 #include "output.h"
 #include "qapi/json-input.h"
 #include "qapi/qapi-visit.h"
-#include "ui/check-output.h"
+#include "ui/output/check-output.h"
 
 #define MOST_READ_BACK 100000 /* bytes of output: parsing costs more than all the rest */
 

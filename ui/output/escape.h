@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_ESCAPE_H
-#define UI_ESCAPE_H
+#ifndef UI_OUTPUT_ESCAPE_H
+#define UI_OUTPUT_ESCAPE_H
 
 #include <stddef.h>
 #include <stdio.h>

@@ -1,15 +1,15 @@
 /*
- * The metadata of an image as a tree that a person can read: see ui/check-output.h.
+ * The metadata of an image as a tree that a person can read: see ui/output/check-output.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-output.h"
+#include "ui/output/check-output.h"
 
 #include <glib.h>
 #include <inttypes.h>
 #include <stdarg.h>
 
-#include "ui/escape.h"
+#include "ui/output/escape.h"
 
 /* A folded tree shows lists up to this length in full, and this much of a name: lines stay below 80 columns. */
 #define FOLDED_LIST 4

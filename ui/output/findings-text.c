@@ -1,9 +1,9 @@
 /*
- * The findings of a check in words: see ui/check-output.h.
+ * The findings of a check in words: see ui/output/check-output.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-output.h"
+#include "ui/output/check-output.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,15 +1,15 @@
 /*
- * What fills an image, as a table: see ui/check-output.h.
+ * What fills an image, as a table: see ui/output/check-output.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-output.h"
+#include "ui/output/check-output.h"
 
 #include <glib.h>
 #include <inttypes.h>
 
-#include "ui/escape.h"
-#include "ui/role-colours.h"
+#include "ui/output/escape.h"
+#include "ui/output/role-colours.h"
 #include "util/size.h"
 
 #define ID_COLUMNS   8

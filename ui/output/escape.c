@@ -1,9 +1,9 @@
 /*
- * Showing untrusted bytes: see ui/escape.h.
+ * Showing untrusted bytes: see ui/output/escape.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/escape.h"
+#include "ui/output/escape.h"
 
 #include <string.h>
 

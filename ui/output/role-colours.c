@@ -1,9 +1,9 @@
 /*
- * The colours of roles: see ui/role-colours.h.
+ * The colours of roles: see ui/output/role-colours.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/role-colours.h"
+#include "ui/output/role-colours.h"
 
 static const RoleStyle styles[CLUSTER_ROLE__MAX] = {
     [CLUSTER_ROLE_FREE] = {"free", 0x2b3038, false},

@@ -1,15 +1,15 @@
 /*
- * What is at an offset, in words: see ui/check-output.h.
+ * What is at an offset, in words: see ui/output/check-output.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-output.h"
+#include "ui/output/check-output.h"
 
 #include <glib.h>
 #include <inttypes.h>
 
-#include "ui/escape.h"
-#include "ui/role-colours.h"
+#include "ui/output/escape.h"
+#include "ui/output/role-colours.h"
 
 #define LABEL_COLUMNS 17
 #define NAME_COLUMNS  30

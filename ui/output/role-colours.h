@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_ROLE_COLOURS_H
-#define UI_ROLE_COLOURS_H
+#ifndef UI_OUTPUT_ROLE_COLOURS_H
+#define UI_OUTPUT_ROLE_COLOURS_H
 
 #include <stdbool.h>
 #include <stdint.h>

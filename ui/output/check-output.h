@@ -5,8 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_CHECK_OUTPUT_H
-#define UI_CHECK_OUTPUT_H
+#ifndef UI_OUTPUT_CHECK_OUTPUT_H
+#define UI_OUTPUT_CHECK_OUTPUT_H
 
 #include <stdbool.h>
 #include <stdio.h>
