@@ -8,7 +8,7 @@
  */
 #include "ui/report-roles.h"
 
-#include "ui/faulty-runs.h"
+#include "ui/map/faulty-runs.h"
 #include "ui/report-pack.h"
 
 #define KIND_BITS 6

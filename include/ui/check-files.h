@@ -10,7 +10,7 @@
 #define UI_CHECK_FILES_H
 
 #include "block/undo/file.h"
-#include "ui/check-map.h"
+#include "ui/map/file.h"
 #include "ui/check-report.h"
 
 /* A file that is being written, by a thread of its own or without. */

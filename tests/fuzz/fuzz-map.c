@@ -9,8 +9,8 @@
 #include "block/qcow2.h"
 #include "fuzz.h"
 #include "output.h"
-#include "ui/faulty-runs.h"
-#include "ui/map.h"
+#include "ui/map/faulty-runs.h"
+#include "ui/map/draw.h"
 
 static void draw(const Qcow2CheckResult *result, uint64_t length, MapCurve curve)
 {

@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map.h"
+#include "ui/map/draw.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/faulty-runs.h"
+#include "ui/map/faulty-runs.h"
 
 #define CLUSTER 4096u
 

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-cells.h"
+#include "ui/map/cells.h"
 
 #include <glib.h>
 

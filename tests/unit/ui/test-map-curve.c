@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-curve.h"
+#include "ui/map/curve.h"
 
 #include <glib.h>
 #include <stdlib.h>

@@ -3,12 +3,12 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-font.h"
+#include "ui/map/font.h"
 
 #include <glib.h>
 #include <string.h>
 
-#include "ui/map-palette.h"
+#include "ui/map/palette.h"
 
 typedef uint8_t Coverage[MAP_GLYPH_HEIGHT][MAP_GLYPH_STRIDE];
 

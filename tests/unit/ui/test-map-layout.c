@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-layout.h"
+#include "ui/map/layout.h"
 
 #include <glib.h>
 

@@ -1,9 +1,9 @@
 /*
- * A canvas as a PNG file: see ui/map-png.h.
+ * A canvas as a PNG file: see ui/map/png.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-png.h"
+#include "ui/map/png.h"
 
 #include <png.h>
 #include <setjmp.h>

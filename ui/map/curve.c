@@ -1,9 +1,9 @@
 /*
- * Curves: see ui/map-curve.h.
+ * Curves: see ui/map/curve.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-curve.h"
+#include "ui/map/curve.h"
 
 /*
  * The Hilbert curve goes through the quarters of its square in this order, and each quarter is such a curve again:

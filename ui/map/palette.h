@@ -6,8 +6,8 @@
 #ifndef UI_MAP_PALETTE_H
 #define UI_MAP_PALETTE_H
 
-#include "ui/map-canvas.h"
-#include "ui/map-cells.h"
+#include "ui/map/canvas.h"
+#include "ui/map/cells.h"
 #include "ui/output/role-colours.h"
 
 #define MAP_COLOUR_TEXT  0xf2f2f2u

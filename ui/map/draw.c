@@ -1,14 +1,14 @@
 /*
- * The picture of an image file: see ui/map.h.
+ * The picture of an image file: see ui/map/draw.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map.h"
+#include "ui/map/draw.h"
 
-#include "ui/map-legend.h"
-#include "ui/map-paint.h"
-#include "ui/map-palette.h"
-#include "ui/map-png.h"
+#include "ui/map/legend.h"
+#include "ui/map/paint.h"
+#include "ui/map/palette.h"
+#include "ui/map/png.h"
 #include "util/number.h"
 
 #define MARGIN 24 /* pixels, around the cells and the legend */

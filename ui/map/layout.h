@@ -9,7 +9,7 @@
 #ifndef UI_MAP_LAYOUT_H
 #define UI_MAP_LAYOUT_H
 
-#include "ui/map-curve.h"
+#include "ui/map/curve.h"
 
 #define MAP_SIDE_MAX 1024u /* cells, and pixels */
 #define MAP_CELL_MAX 128u  /* pixels */

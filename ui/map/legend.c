@@ -1,15 +1,15 @@
 /*
- * The legend below a picture: see ui/map-legend.h.
+ * The legend below a picture: see ui/map/legend.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-legend.h"
+#include "ui/map/legend.h"
 
 #include <string.h>
 
-#include "ui/map-font.h"
-#include "ui/map-paint.h"
-#include "ui/map-palette.h"
+#include "ui/map/font.h"
+#include "ui/map/paint.h"
+#include "ui/map/palette.h"
 #include "util/size.h"
 
 /* Pixels. */

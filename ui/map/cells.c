@@ -1,9 +1,9 @@
 /*
- * From runs of clusters to cells: see ui/map-cells.h.
+ * From runs of clusters to cells: see ui/map/cells.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-cells.h"
+#include "ui/map/cells.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /*
- * The colours of a picture: see ui/map-palette.h.
+ * The colours of a picture: see ui/map/palette.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-palette.h"
+#include "ui/map/palette.h"
 
 /* A cell with one cluster in use among many is to be told from one that has none. */
 #define FILL_LEAST 80u /* of 255 */

@@ -8,8 +8,8 @@
 #ifndef UI_MAP_LEGEND_H
 #define UI_MAP_LEGEND_H
 
-#include "ui/map-canvas.h"
-#include "ui/map-cells.h"
+#include "ui/map/canvas.h"
+#include "ui/map/cells.h"
 
 #define MAP_LEGEND_WIDTH_LEAST 680 /* pixels */
 

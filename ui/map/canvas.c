@@ -1,14 +1,14 @@
 /*
- * A canvas: see ui/map-canvas.h.
+ * A canvas: see ui/map/canvas.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-canvas.h"
+#include "ui/map/canvas.h"
 
 #include <pixman.h>
 #include <string.h>
 
-#include "ui/map-font.h"
+#include "ui/map/font.h"
 
 #define STRIPES 8 /* pixels from one to the next */
 

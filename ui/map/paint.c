@@ -1,11 +1,11 @@
 /*
- * Painting the cells of a picture: see ui/map-paint.h.
+ * Painting the cells of a picture: see ui/map/paint.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-paint.h"
+#include "ui/map/paint.h"
 
-#include "ui/map-palette.h"
+#include "ui/map/palette.h"
 
 /* Pixels that a marked small cell has at least, and those of the outline around it. */
 #define LEAK_LEAST    5

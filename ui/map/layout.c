@@ -1,9 +1,9 @@
 /*
- * The layout of a picture: see ui/map-layout.h.
+ * The layout of a picture: see ui/map/layout.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-layout.h"
+#include "ui/map/layout.h"
 
 #include "util/number.h"
 

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "ui/map.h"
+#include "ui/map/draw.h"
 
 #define MAP_ORDER_MAX 15u
 

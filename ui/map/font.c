@@ -1,12 +1,12 @@
 /*
- * A small font: see ui/map-font.h.
+ * A small font: see ui/map/font.h.
  *
  * Letters are drawn on a grid of half the resolution, and smoothed: where two pixels touch at a corner only, the
  * steps between them are filled.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/map-font.h"
+#include "ui/map/font.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,8 +10,8 @@
 #ifndef UI_MAP_PAINT_H
 #define UI_MAP_PAINT_H
 
-#include "ui/map-canvas.h"
-#include "ui/map-cells.h"
+#include "ui/map/canvas.h"
+#include "ui/map/cells.h"
 
 /* One large cell of @size pixels, also for a legend. */
 void map_paint_square(MapCanvas *canvas, int x, int y, int size, const MapCell *cell);

@@ -9,7 +9,7 @@
 #ifndef UI_MAP_CELLS_H
 #define UI_MAP_CELLS_H
 
-#include "ui/map-layout.h"
+#include "ui/map/layout.h"
 
 /* So few steps that a palette has room for them in all colours. */
 #define MAP_FILL_ALL 16

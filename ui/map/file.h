@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_CHECK_MAP_H
-#define UI_CHECK_MAP_H
+#ifndef UI_MAP_FILE_H
+#define UI_MAP_FILE_H
 
 #include <glib.h>
 #include <stdbool.h>

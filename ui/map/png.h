@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "ui/map-canvas.h"
+#include "ui/map/canvas.h"
 
 /*
  * Writes the upper @height rows of @canvas to @out, whose errors are its owner's business. False and @errp set when

@@ -8,8 +8,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_MAP_H
-#define UI_MAP_H
+#ifndef UI_MAP_DRAW_H
+#define UI_MAP_DRAW_H
 
 #include <glib.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
- * Runs with all that is wrong: see ui/faulty-runs.h.
+ * Runs with all that is wrong: see ui/map/faulty-runs.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/faulty-runs.h"
+#include "ui/map/faulty-runs.h"
 
 #include "util/number.h"
 

@@ -1,11 +1,11 @@
 /*
- * `qemu-img check --map`: see ui/check-map.h.
+ * `qemu-img check --map`: see ui/map/file.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-map.h"
+#include "ui/map/file.h"
 
-#include "ui/faulty-runs.h"
+#include "ui/map/faulty-runs.h"
 #include "util/module.h"
 #include "util/output-file.h"
 

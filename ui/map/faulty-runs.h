@@ -9,8 +9,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_FAULTY_RUNS_H
-#define UI_FAULTY_RUNS_H
+#ifndef UI_MAP_FAULTY_RUNS_H
+#define UI_MAP_FAULTY_RUNS_H
 
 #include <glib.h>
 
