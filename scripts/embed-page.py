@@ -6,7 +6,7 @@ usage: embed-page.py NAME OUTPUT.c TEMPLATE.html STYLE.css SCRIPT.js...
 
 In the template @STYLE@ and @SCRIPT@ stand for the style sheet and the scripts, @POLICY@ for a Content-Security-Policy
 that lets nothing but these two do anything, and @DATA@ for what the program puts there. The C source has the page in
-front of it and behind it as NAME_head and NAME_tail, strings with the declarations of ui/NAME-page.h.
+front of it and behind it as NAME_head and NAME_tail, strings with the declarations of ui/NAME/page.h.
 """
 import base64
 import hashlib
@@ -46,7 +46,7 @@ def main():
     name, output, template, style, *scripts = sys.argv[1:]
     head, tail = make_page(Path(template).read_text(), Path(style).read_text(), joined_scripts(scripts))
     Path(output).write_text('/* SPDX-License-Identifier: GPL-2.0-or-later */\n'
-                            f'#include "ui/{name}-page.h"\n\n'
+                            f'#include "ui/{name}/page.h"\n\n'
                             + c_string(f'{name}_head', head) + '\n' + c_string(f'{name}_tail', tail))
 
 

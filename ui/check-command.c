@@ -25,7 +25,7 @@
 #include "ui/progress/message-stream.h"
 #include "ui/progress/view.h"
 #include "ui/repair-command.h"
-#include "ui/report.h"
+#include "ui/report/write.h"
 #include "ui/rollback-command.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"

@@ -11,7 +11,7 @@
 
 #include "block/undo/file.h"
 #include "ui/map/file.h"
-#include "ui/check-report.h"
+#include "ui/report/file.h"
 
 /* A file that is being written, by a thread of its own or without. */
 typedef struct CheckFileJob {

@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../ui/report-page.h"
+#include "../../ui/report/page.h"
 #include "block/qcow2.h"
 #include "fuzz.h"
 #include "qapi/json-input.h"
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
-#include "ui/report.h"
+#include "ui/report/write.h"
 
 #define MOST_PAGE      ((size_t)30 << 20) /* bytes of a page, as documented */
 #define MOST_READ_BACK 100000             /* bytes of JSON: parsing costs more than all the rest */

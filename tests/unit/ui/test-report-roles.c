@@ -3,11 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/report-roles.h"
+#include "ui/report/roles.h"
 
 #include <string.h>
 
-#include "ui/report-pack.h"
+#include "ui/report/pack.h"
 
 #define CLUSTER 65536
 

@@ -1,16 +1,16 @@
 /*
- * The report of a check: see ui/report.h.
+ * The report of a check: see ui/report/write.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/report.h"
+#include "ui/report/write.h"
 
 #include "config.h"
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
-#include "ui/report-lists.h"
-#include "ui/report-page.h"
-#include "ui/report-roles.h"
+#include "ui/report/lists.h"
+#include "ui/report/page.h"
+#include "ui/report/roles.h"
 #include "ui/output/role-colours.h"
 
 #define MOST_RUNS     (UINT32_C(1) << 20)

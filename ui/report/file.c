@@ -1,14 +1,14 @@
 /*
- * `qemu-img check --report`: see ui/check-report.h.
+ * `qemu-img check --report`: see ui/report/file.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-report.h"
+#include "ui/report/file.h"
 
 #include <errno.h>
 
 #include "block/source.h"
-#include "ui/report.h"
+#include "ui/report/write.h"
 #include "util/output-file.h"
 
 struct ReportFile {

@@ -1,9 +1,9 @@
 /*
- * Packed lists: see ui/report-pack.h.
+ * Packed lists: see ui/report/pack.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/report-pack.h"
+#include "ui/report/pack.h"
 
 void report_pack_begin(ReportPack *pack, FILE *out, const char *id)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The data of the page: JSON for what is small, packed lists for what is not. ui/report.c writes both, and
+// The data of the page: JSON for what is small, packed lists for what is not. ui/report/write.c writes both, and
 // docs/interop/report.rst describes them.
 
 function bytesOf(id) {

@@ -1,15 +1,15 @@
 /*
- * The roles of all clusters in a report: see ui/report-roles.h.
+ * The roles of all clusters in a report: see ui/report/roles.h.
  *
  * A run is a number: how many clusters, 2 bits of what is wrong with them, 4 bits of their role. Where clusters are
  * taken together, a step gets the role that most of its clusters in use have, and whatever is wrong with any of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/report-roles.h"
+#include "ui/report/roles.h"
 
 #include "ui/map/faulty-runs.h"
-#include "ui/report-pack.h"
+#include "ui/report/pack.h"
 
 #define KIND_BITS 6
 #define CORRUPT   16u

@@ -9,8 +9,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_REPORT_H
-#define UI_REPORT_H
+#ifndef UI_REPORT_WRITE_H
+#define UI_REPORT_WRITE_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_CHECK_REPORT_H
-#define UI_CHECK_REPORT_H
+#ifndef UI_REPORT_FILE_H
+#define UI_REPORT_FILE_H
 
 #include <glib.h>
 #include <stdbool.h>

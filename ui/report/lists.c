@@ -1,11 +1,11 @@
 /*
- * The long lists of a report: see ui/report-lists.h.
+ * The long lists of a report: see ui/report/lists.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/report-lists.h"
+#include "ui/report/lists.h"
 
-#include "ui/report-pack.h"
+#include "ui/report/pack.h"
 
 #define KIND_MASK    3u
 #define TREE_FOLLOWS 4u
