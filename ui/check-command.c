@@ -18,7 +18,7 @@
 #include "block/undo/rollback.h"
 #include "ui/check-many.h"
 #include "ui/check-files.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 #include "ui/output/check-output.h"
 #include "ui/fallback.h"
 #include "ui/image-target.h"

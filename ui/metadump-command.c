@@ -14,7 +14,7 @@
 
 #include "block/memory-plan.h"
 #include "block/qcow2/metadump/copy.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 #include "ui/image-target.h"
 #include "ui/metadata-file.h"
 #include "util/error-report.h"

@@ -11,7 +11,7 @@
 #define UI_CHECK_MANY_H
 
 #include "block/progress.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 /*
  * Checks one image in the calling process, and returns the exit status. Prints on stdout and stderr as a check of

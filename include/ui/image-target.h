@@ -14,7 +14,7 @@
 
 #include "block/remote.h"
 #include "block/source.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 typedef struct ImageTarget {
     char *path;   /* or the whole name, of an image on a server */

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "ui/captured-process.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 /*
  * Prints what the check of the image @filename, with the exit status @status, had to say. @failure is why there

@@ -8,7 +8,7 @@
 
 #include "block/qcow2.h"
 #include "block/undo/file.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 /*
  * Repairs @image as @options say, and saves what it overwrites in @undo, which may be NULL; @result is what a check

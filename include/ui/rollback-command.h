@@ -7,7 +7,7 @@
 #define UI_ROLLBACK_COMMAND_H
 
 #include "block/source.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 /*
  * Does what @options say of a rollback to @image, with the undo file that is open as @file, and prints it to stdout.

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "block/qcow2.h"
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 typedef struct CheckMap CheckMap;
 

@@ -1,16 +1,16 @@
 /*
- * The argument of --object: see ui/user-object.h.
+ * The argument of --object: see ui/options/object.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/user-object.h"
+#include "ui/options/object.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "block/source.h"
-#include "ui/object-definition.h"
+#include "ui/options/object-definition.h"
 #include "util/module.h"
 
 /* What a user can create with --object in a program that has block devices only. */

@@ -1,9 +1,9 @@
 /*
- * The command line of `qemu-img check`: see ui/check-options.h.
+ * The command line of `qemu-img check`: see ui/options/options.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-options.h"
+#include "ui/options/options.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ui/user-object.h"
+#include "ui/options/object.h"
 #include "block/remote.h"
 #include "qapi/qapi-types.h"
 #include "util/error-report.h"

@@ -5,8 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_CHECK_OPTIONS_H
-#define UI_CHECK_OPTIONS_H
+#ifndef UI_OPTIONS_OPTIONS_H
+#define UI_OPTIONS_OPTIONS_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /*
- * Object definitions: see ui/object-definition.h.
+ * Object definitions: see ui/options/object-definition.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/object-definition.h"
+#include "ui/options/object-definition.h"
 
 #include "qapi/json-input.h"
 #include "qapi/keyval.h"

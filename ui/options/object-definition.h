@@ -5,8 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_OBJECT_DEFINITION_H
-#define UI_OBJECT_DEFINITION_H
+#ifndef UI_OPTIONS_OBJECT_DEFINITION_H
+#define UI_OPTIONS_OBJECT_DEFINITION_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_USER_OBJECT_H
-#define UI_USER_OBJECT_H
+#ifndef UI_OPTIONS_OBJECT_H
+#define UI_OPTIONS_OBJECT_H
 
 #include <glib.h>
 
