@@ -21,7 +21,7 @@
 #include "ui/options/options.h"
 #include "ui/output/check-output.h"
 #include "ui/fallback.h"
-#include "ui/image-target.h"
+#include "ui/image/target.h"
 #include "ui/progress/message-stream.h"
 #include "ui/progress/view.h"
 #include "ui/repair-command.h"

@@ -15,8 +15,8 @@
 #include "block/memory-plan.h"
 #include "block/qcow2/metadump/copy.h"
 #include "ui/options/options.h"
-#include "ui/image-target.h"
-#include "ui/metadata-file.h"
+#include "ui/image/target.h"
+#include "ui/image/metadata-file.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
 

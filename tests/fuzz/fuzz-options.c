@@ -8,7 +8,7 @@
 #include <glib.h>
 
 #include "fuzz.h"
-#include "ui/image-options.h"
+#include "ui/image/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

@@ -18,7 +18,7 @@
 
 #include "fuzz.h"
 #include "stream-format.h"
-#include "ui/metadata-file.h"
+#include "ui/image/metadata-file.h"
 
 #define SURE_LENGTH (UINT64_C(1) << 40) /* a file may be so long on any file system */
 #define ROOM        (64u << 10)         /* that a file system may take for a few bytes */

@@ -1,9 +1,9 @@
 /*
- * The two forms of a metadata image: see ui/metadata-file.h.
+ * The two forms of a metadata image: see ui/image/metadata-file.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/metadata-file.h"
+#include "ui/image/metadata-file.h"
 
 #include <errno.h>
 #include <string.h>

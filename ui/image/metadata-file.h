@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_METADATA_FILE_H
-#define UI_METADATA_FILE_H
+#ifndef UI_IMAGE_METADATA_FILE_H
+#define UI_IMAGE_METADATA_FILE_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "ui/image-target.h"
+#include "ui/image/target.h"
 
 #define IMAGE_OPTIONS_MODULE   "qemu-img-options"
 #define IMAGE_OPTIONS_FUNCTION "image_options_read"

@@ -1,9 +1,9 @@
 /*
- * Image options: see ui/image-options.h.
+ * Image options: see ui/image/options.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/image-options.h"
+#include "ui/image/options.h"
 
 #include <string.h>
 

@@ -1,16 +1,16 @@
 /*
- * Finding the file behind a file name: see ui/image-target.h.
+ * Finding the file behind a file name: see ui/image/target.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/image-target.h"
+#include "ui/image/target.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "ui/image-options.h"
+#include "ui/image/options.h"
 #include "util/error-report.h"
 #include "util/module.h"
 
