@@ -16,7 +16,7 @@
 #include "block/probe.h"
 #include "block/qcow2.h"
 #include "block/undo/rollback.h"
-#include "ui/check-many.h"
+#include "ui/many/jobs.h"
 #include "ui/check-files.h"
 #include "ui/options/options.h"
 #include "ui/output/check-output.h"
@@ -423,7 +423,7 @@ static unsigned choose_workers(const CheckOptions *options, unsigned at_a_time)
     return options->workers ? options->workers : CLAMP(g_get_num_processors() / at_a_time, 1, MAX_WORKERS);
 }
 
-/* In a process of its own: see ui/check-many.h. */
+/* In a process of its own: see ui/many/jobs.h. */
 static int run_one_of_many(void *context, const char *filename, unsigned at_a_time, CheckProgress *progress)
 {
     ProgressState state = {.images = 1, .slots = 1, .slot = progress};

@@ -1,9 +1,9 @@
 /*
- * Checking several images: see ui/check-many.h.
+ * Checking several images: see ui/many/jobs.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/check-many.h"
+#include "ui/many/jobs.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,9 +13,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "ui/captured-process.h"
-#include "ui/file-list.h"
-#include "ui/many-output.h"
+#include "ui/many/captured-process.h"
+#include "ui/many/file-list.h"
+#include "ui/many/output.h"
 #include "ui/progress/view.h"
 #include "util/error-report.h"
 

@@ -1,9 +1,9 @@
 /*
- * Processes whose output is caught: see ui/captured-process.h.
+ * Processes whose output is caught: see ui/many/captured-process.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/captured-process.h"
+#include "ui/many/captured-process.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -7,8 +7,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_CHECK_MANY_H
-#define UI_CHECK_MANY_H
+#ifndef UI_MANY_JOBS_H
+#define UI_MANY_JOBS_H
 
 #include "block/progress.h"
 #include "ui/options/options.h"

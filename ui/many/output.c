@@ -1,9 +1,9 @@
 /*
- * The output of one check among several: see ui/many-output.h.
+ * The output of one check among several: see ui/many/output.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/many-output.h"
+#include "ui/many/output.h"
 
 #include <stdio.h>
 #include <string.h>

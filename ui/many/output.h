@@ -1,5 +1,5 @@
 /*
- * The output of one check among several: see ui/check-many.h.
+ * The output of one check among several: see ui/many/jobs.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "ui/captured-process.h"
+#include "ui/many/captured-process.h"
 #include "ui/options/options.h"
 
 /*

@@ -1,9 +1,9 @@
 /*
- * Lists of file names: see ui/file-list.h.
+ * Lists of file names: see ui/many/file-list.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/file-list.h"
+#include "ui/many/file-list.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_FILE_LIST_H
-#define UI_FILE_LIST_H
+#ifndef UI_MANY_FILE_LIST_H
+#define UI_MANY_FILE_LIST_H
 
 #include <glib.h>
 #include <stdbool.h>

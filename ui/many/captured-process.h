@@ -5,8 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef UI_CAPTURED_PROCESS_H
-#define UI_CAPTURED_PROCESS_H
+#ifndef UI_MANY_CAPTURED_PROCESS_H
+#define UI_MANY_CAPTURED_PROCESS_H
 
 #include <stdbool.h>
 #include <sys/types.h>
