@@ -7,7 +7,7 @@
 
 #include "block/undo/rollback.h"
 #include "block/undo/verify.h"
-#include "ui/output/check-output.h"
+#include "ui/output/json.h"
 
 static void print_json(const CheckOptions *options, const UndoRollback *rollback, uint64_t length)
 {

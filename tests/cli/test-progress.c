@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress/view.h"
+#include "ui/progress/bar.h"
+#include "ui/progress/state.h"
 
 #include <string.h>
 

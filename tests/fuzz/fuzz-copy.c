@@ -13,7 +13,7 @@
 #include "block/qcow2/metadump/copy.h"
 #include "fuzz.h"
 #include "output.h"
-#include "ui/output/check-output.h"
+#include "ui/output/json.h"
 
 typedef struct Copy {
     uint8_t *bytes;

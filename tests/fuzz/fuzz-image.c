@@ -19,7 +19,12 @@
 #include "output.h"
 #include "qapi/json-input.h"
 #include "qapi/qapi-visit.h"
-#include "ui/output/check-output.h"
+#include "ui/output/check-text.h"
+#include "ui/output/explanation-text.h"
+#include "ui/output/findings-text.h"
+#include "ui/output/json.h"
+#include "ui/output/space-text.h"
+#include "ui/output/viscera-text.h"
 
 #define MOST_READ_BACK 100000 /* bytes of output: parsing costs more than all the rest */
 

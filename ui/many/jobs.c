@@ -16,6 +16,7 @@
 #include "ui/many/captured-process.h"
 #include "ui/many/file-list.h"
 #include "ui/many/output.h"
+#include "ui/progress/signal.h"
 #include "ui/progress/view.h"
 #include "util/error-report.h"
 

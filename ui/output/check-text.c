@@ -1,9 +1,9 @@
 /*
- * The result of a check in words: see ui/output/check-output.h.
+ * The result of a check in words: see ui/output/check-text.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/check-text.h"
 
 #include <inttypes.h>
 

@@ -1,9 +1,9 @@
 /*
- * The edits of a repair in words: see ui/output/check-output.h.
+ * The edits of a repair in words: see ui/output/edits-text.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/edits-text.h"
 
 #include <inttypes.h>
 

@@ -1,14 +1,15 @@
 /*
- * What is at an offset, in words: see ui/output/check-output.h.
+ * What is at an offset, in words: see ui/output/explanation-text.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/explanation-text.h"
 
 #include <glib.h>
 #include <inttypes.h>
 
 #include "ui/output/escape.h"
+#include "ui/output/findings-text.h"
 #include "ui/output/role-colours.h"
 
 #define LABEL_COLUMNS 17

@@ -1,9 +1,9 @@
 /*
- * The findings of a check in words: see ui/output/check-output.h.
+ * The findings of a check in words: see ui/output/findings-text.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/findings-text.h"
 
 #include <inttypes.h>
 #include <string.h>

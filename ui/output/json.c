@@ -1,9 +1,9 @@
 /*
- * The result of a check in JSON: see ui/output/check-output.h.
+ * The result of a check in JSON: see ui/output/json.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/json.h"
 
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"

@@ -1,9 +1,9 @@
 /*
- * What fills an image, as a table: see ui/output/check-output.h.
+ * What fills an image, as a table: see ui/output/space-text.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/space-text.h"
 
 #include <glib.h>
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 /*
- * The metadata of an image as a tree that a person can read: see ui/output/check-output.h.
+ * The metadata of an image as a tree that a person can read: see ui/output/viscera-text.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/output/check-output.h"
+#include "ui/output/viscera-text.h"
 
 #include <glib.h>
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 /*
- * The bar: see ui/progress/view.h.
+ * The bar: see ui/progress/bar.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress/view.h"
+#include "ui/progress/bar.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,12 +1,9 @@
 /*
- * The answer to SIGUSR1: see ui/progress/view.h.
- *
- * All of it happens in the signal handler: reading a few numbers, and one write(). So it needs no thread, and a
- * check that nobody asks costs nothing.
+ * The answer to SIGUSR1: see ui/progress/signal.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress/view.h"
+#include "ui/progress/signal.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,9 +1,9 @@
 /*
- * How far a check has come, in numbers: see ui/progress/view.h.
+ * How far a check has come, in numbers: see ui/progress/state.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "ui/progress/view.h"
+#include "ui/progress/state.h"
 
 #include "block/memory-plan.h"
 

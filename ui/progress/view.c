@@ -14,6 +14,7 @@
 
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
+#include "ui/progress/bar.h"
 
 #define INTERVAL       (PROGRESS_INTERVAL_MS * G_TIME_SPAN_MILLISECOND)
 #define WIDEST_BAR     200u /* columns */

@@ -14,7 +14,7 @@
 #include "block/qcow2.h"
 #include "short-memory.h"
 #include "seed-images.h"
-#include "ui/output/check-output.h"
+#include "ui/output/json.h"
 
 static const char *folder;
 

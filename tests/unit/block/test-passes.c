@@ -14,7 +14,7 @@
 #include "faults.h"
 #include "random-image.h"
 #include "seed-images.h"
-#include "ui/output/check-output.h"
+#include "ui/output/json.h"
 
 static const char *folder;
 

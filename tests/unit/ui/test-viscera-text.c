@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ui/output/check-output.h"
+#include "ui/output/viscera-text.h"
 
 static Qcow2Allocation allocation(uint64_t offset, uint64_t size)
 {
