@@ -22,11 +22,11 @@ bool check_files_prepare(CheckFiles *files, const CheckOptions *options, BlockSo
 
     *files = (CheckFiles){0};
     if (options->map) {
-        files->map = check_map_new(options, &error);
+        files->map = map_file_new(options->map, options->map_curve, &error);
         tell(files, &error);
     }
     if (options->report) {
-        files->report = check_report_new(options, &error);
+        files->report = report_file_new(options->report, &error);
         tell(files, &error);
     }
     if (options->undo_file && !options->dry_run) {
@@ -43,10 +43,10 @@ const char *const *check_files_paths(CheckFiles *files)
     unsigned n = 0;
 
     if (files->map) {
-        files->paths[n++] = check_map_path(files->map);
+        files->paths[n++] = map_file_path(files->map);
     }
-    if (files->report && check_report_path(files->report)) {
-        files->paths[n++] = check_report_path(files->report);
+    if (files->report && report_file_path(files->report)) {
+        files->paths[n++] = report_file_path(files->report);
     }
     if (files->undo) {
         files->paths[n++] = files->undo_path;
@@ -59,7 +59,7 @@ static gpointer write_map(gpointer opaque)
     CheckFiles *files = opaque;
     CheckFileJob *job = &files->map_job;
 
-    check_map_write(files->map, job->result, job->length, &job->error);
+    map_file_write(files->map, job->result, job->length, &job->error);
     return NULL;
 }
 
@@ -68,7 +68,7 @@ static gpointer write_report(gpointer opaque)
     CheckFiles *files = opaque;
     CheckFileJob *job = &files->report_job;
 
-    check_report_write(files->report, job->result, &job->error);
+    report_file_write(files->report, job->result, &job->error);
     return NULL;
 }
 
@@ -78,7 +78,7 @@ void check_files_start(CheckFiles *files, const Qcow2CheckResult *result, uint64
     if (files->map && threads) {
         files->map_job.thread = g_thread_try_new("map", write_map, files, NULL);
     }
-    if (files->report && check_report_path(files->report) && threads) {
+    if (files->report && report_file_path(files->report) && threads) {
         files->report_job.thread = g_thread_try_new("report", write_report, files, NULL);
     }
 }
@@ -106,7 +106,7 @@ bool check_files_finish(CheckFiles *files)
 
 void check_files_clear(CheckFiles *files)
 {
-    g_clear_pointer(&files->map, check_map_free);
-    g_clear_pointer(&files->report, check_report_free);
+    g_clear_pointer(&files->map, map_file_free);
+    g_clear_pointer(&files->report, report_file_free);
     g_clear_pointer(&files->undo, undo_file_free);
 }

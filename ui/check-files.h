@@ -11,6 +11,7 @@
 
 #include "block/undo/file.h"
 #include "ui/map/file.h"
+#include "ui/options/options.h"
 #include "ui/report/file.h"
 
 /* A file that is being written, by a thread of its own or without. */
@@ -22,7 +23,7 @@ typedef struct CheckFileJob {
 } CheckFileJob;
 
 typedef struct CheckFiles {
-    CheckMap *map;      /* NULL: not asked for, or it failed */
+    MapFile *map;       /* NULL: not asked for, or it failed */
     ReportFile *report; /* likewise */
     CheckFileJob map_job;
     CheckFileJob report_job;

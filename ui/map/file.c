@@ -9,26 +9,26 @@
 #include "util/module.h"
 #include "util/output-file.h"
 
-struct CheckMap {
+struct MapFile {
     MapDraw *draw;
     MapCurve curve;
     OutputFile *file;
 };
 
-CheckMap *check_map_new(const CheckOptions *options, GError **errp)
+MapFile *map_file_new(const char *path, MapCurve curve, GError **errp)
 {
     MapDraw *draw = module_function(MAP_MODULE, MAP_FUNCTION, errp);
-    OutputFile *file = draw ? output_file_new(options->map, MAP_SIGNATURE, errp) : NULL;
-    CheckMap *map = NULL;
+    OutputFile *file = draw ? output_file_new(path, MAP_SIGNATURE, errp) : NULL;
+    MapFile *map = NULL;
 
     if (file) {
-        map = g_new(CheckMap, 1);
-        *map = (CheckMap){.draw = draw, .curve = options->map_curve, .file = file};
+        map = g_new(MapFile, 1);
+        *map = (MapFile){.draw = draw, .curve = curve, .file = file};
     }
     return map;
 }
 
-const char *check_map_path(const CheckMap *map)
+const char *map_file_path(const MapFile *map)
 {
     return output_file_path(map->file);
 }
@@ -44,7 +44,7 @@ static bool next_run(void *opaque, ClusterRun *run)
     return more;
 }
 
-bool check_map_write(CheckMap *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
+bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
 {
     g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
     MapImage image = {.cluster_size = cluster_roles_cluster_size(result->roles),
@@ -55,7 +55,7 @@ bool check_map_write(CheckMap *map, const Qcow2CheckResult *result, uint64_t len
     return map->draw(&image, map->curve, output_file_stream(map->file), errp) && output_file_commit(map->file, errp);
 }
 
-void check_map_free(CheckMap *map)
+void map_file_free(MapFile *map)
 {
     output_file_free(map->file);
     g_free(map);

@@ -10,25 +10,27 @@
 #include <stdbool.h>
 
 #include "block/qcow2.h"
-#include "ui/options/options.h"
+#include "ui/map/draw.h"
 
-typedef struct CheckMap CheckMap;
+typedef struct MapFile MapFile;
 
 /*
- * Prepares the picture that @options ask for, before the check: what it takes from outside is opened here, as nothing
- * can be opened later (util/sandbox.h). NULL and @errp set, with a message that says all, when it cannot be made.
+ * Creates the file @path, for a picture along @curve, and loads the module that draws it. Call it before the check:
+ * the sandbox (util/sandbox.h) opens nothing later. Returns NULL and sets @errp, a complete message, on failure.
  */
-CheckMap *check_map_new(const CheckOptions *options, GError **errp);
+MapFile *map_file_new(const char *path, MapCurve curve, GError **errp);
 
-/* The file in whose folder something will be renamed. */
-const char *check_map_path(const CheckMap *map);
+/* Returns the path at which map_file_write() renames a file; it belongs to @map. */
+const char *map_file_path(const MapFile *map);
 
-/* Draws an image of @length bytes, and puts the file at its place. @result has roles and findings. False and @errp set,
- * as above, and no file, when that fails. */
-bool check_map_write(CheckMap *map, const Qcow2CheckResult *result, uint64_t length, GError **errp);
+/*
+ * Draws an image of @length bytes, and renames the file to its path. @result has roles and findings. Returns false,
+ * sets @errp and leaves no file on failure.
+ */
+bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp);
 
-/* A picture that was not written is gone. */
-void check_map_free(CheckMap *map);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckMap, check_map_free)
+/* Frees @map, and removes a file that was not completed. */
+void map_file_free(MapFile *map);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MapFile, map_file_free)
 
 #endif

@@ -15,10 +15,10 @@ struct ReportFile {
     OutputFile *file; /* NULL: standard output */
 };
 
-ReportFile *check_report_new(const CheckOptions *options, GError **errp)
+ReportFile *report_file_new(const char *path, GError **errp)
 {
-    bool to_stdout = g_str_equal(options->report, "-");
-    OutputFile *file = to_stdout ? NULL : output_file_new(options->report, REPORT_SIGNATURE, errp);
+    bool to_stdout = g_str_equal(path, "-");
+    OutputFile *file = to_stdout ? NULL : output_file_new(path, REPORT_SIGNATURE, errp);
     ReportFile *report = NULL;
 
     if (file || to_stdout) {
@@ -28,7 +28,7 @@ ReportFile *check_report_new(const CheckOptions *options, GError **errp)
     return report;
 }
 
-const char *check_report_path(const ReportFile *report)
+const char *report_file_path(const ReportFile *report)
 {
     return report->file ? output_file_path(report->file) : NULL;
 }
@@ -44,13 +44,13 @@ static bool finish_stdout(GError **errp)
     return false;
 }
 
-bool check_report_write(ReportFile *report, const Qcow2CheckResult *result, GError **errp)
+bool report_file_write(ReportFile *report, const Qcow2CheckResult *result, GError **errp)
 {
     report_write(report->file ? output_file_stream(report->file) : stdout, result, g_get_real_time() / G_USEC_PER_SEC);
     return report->file ? output_file_commit(report->file, errp) : finish_stdout(errp);
 }
 
-void check_report_free(ReportFile *report)
+void report_file_free(ReportFile *report)
 {
     g_clear_pointer(&report->file, output_file_free);
     g_free(report);

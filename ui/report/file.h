@@ -10,27 +10,29 @@
 #include <stdbool.h>
 
 #include "block/qcow2.h"
-#include "ui/options/options.h"
 
 typedef struct ReportFile ReportFile;
 
 /*
- * Prepares the report that @options ask for, before the check: a file is made here, as nothing can be opened later
- * (util/sandbox.h). NULL and @errp set, with a message that says all, when it cannot be made.
+ * Creates the file @path; "-" is standard output. Call it before the check: the sandbox (util/sandbox.h) opens nothing
+ * later. Returns NULL and sets @errp, a complete message, on failure.
  */
-ReportFile *check_report_new(const CheckOptions *options, GError **errp);
-
-/* The file in whose folder something will be renamed; NULL where the report goes to standard output. */
-const char *check_report_path(const ReportFile *report);
+ReportFile *report_file_new(const char *path, GError **errp);
 
 /*
- * Writes the report of @result, which has what report_ask() asked for, and puts the file at its place. False and @errp
- * set, as above, and no file, when that fails.
+ * Returns the path at which report_file_write() renames a file; NULL if the report goes to standard output. The path
+ * belongs to @report.
  */
-bool check_report_write(ReportFile *report, const Qcow2CheckResult *result, GError **errp);
+const char *report_file_path(const ReportFile *report);
 
-/* A report that was not written is gone. */
-void check_report_free(ReportFile *report);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReportFile, check_report_free)
+/*
+ * Writes the report of @result, a check with the options that report_ask() set, and renames the file to its path.
+ * Returns false, sets @errp and leaves no file on failure.
+ */
+bool report_file_write(ReportFile *report, const Qcow2CheckResult *result, GError **errp);
+
+/* Frees @report, and removes a file that was not completed. */
+void report_file_free(ReportFile *report);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReportFile, report_file_free)
 
 #endif
