@@ -27,7 +27,7 @@
 #include "ui/output/space-text.h"
 #include "ui/output/viscera-text.h"
 #include "ui/fallback.h"
-#include "ui/image/target.h"
+#include "ui/image/resolve.h"
 #include "ui/progress/message-stream.h"
 #include "ui/progress/signal.h"
 #include "ui/progress/view.h"

@@ -15,7 +15,7 @@
 #include "block/memory-plan.h"
 #include "block/qcow2/metadump/copy.h"
 #include "ui/options/options.h"
-#include "ui/image/target.h"
+#include "ui/image/resolve.h"
 #include "ui/image/metadata-file.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"

@@ -1,9 +1,7 @@
 /*
- * From the file name of a command line to the file that is to be opened.
+ * The file, device or server that an image is read from.
  *
- * A name is a path, a protocol with a colon ("file:x", "nbd://host/export"), "json:{...}" or, with --image-opts, an
- * option string. Files, host devices, and what there is a module for are read by this program; anything else is
- * the stock tool's.
+ * ui/image/resolve.h finds it by its name.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,35 +12,26 @@
 
 #include "block/remote.h"
 #include "block/source.h"
-#include "ui/options/options.h"
 
 typedef struct ImageTarget {
-    char *path;   /* or the whole name, of an image on a server */
+    char *path;   /* the path, or the whole name of an image on a server */
     char *format; /* "qcow2", "raw", or NULL: guess */
-    char *driver; /* "file", "host_device", or NULL: whichever the path is */
+    char *driver; /* "file" or "host_device", which the path has to be; NULL: either */
     FileOptions file;
-    BlockSourceOpenRemote *open_remote; /* NULL: it is a file or a device */
+    BlockSourceOpenRemote *open_remote; /* NULL: a file or a device */
     RemoteOptions remote;
-    bool forbids_share; /* the image options say force-share=off */
-    bool read_only;     /* they say read-only=on */
+    bool forbids_share; /* the image options have force-share=off */
+    bool read_only;     /* the image options have read-only=on */
 } ImageTarget;
 
-typedef enum ImageTargetKind {
-    IMAGE_TARGET_OURS,    /* @target is filled */
-    IMAGE_TARGET_FOREIGN, /* known to the stock tool; the error names what it is needed for */
-    IMAGE_TARGET_UNKNOWN, /* the stock tool may know it; the error is what to say if there is none */
-    IMAGE_TARGET_REFUSED, /* nobody can do this; the error says why */
-} ImageTargetKind;
-
-/* Fills @target, to be cleared in any case. The error, set for all kinds but OURS, is the whole message. */
-ImageTargetKind image_target_resolve(const CheckOptions *options, ImageTarget *target, GError **errp);
+/* Frees the strings. */
 void image_target_clear(ImageTarget *target);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageTarget, image_target_clear)
 
-/* Opens the file of @target; the error is what follows "Could not open 'NAME': ". */
+/* Opens @target for reading. Returns NULL on failure; @errp is what follows "Could not open 'NAME': ". */
 BlockSource *image_target_open(const ImageTarget *target, GError **errp);
 
-/* The same for reading and writing, with the locks of a repair. */
+/* Opens @target for reading and writing, with the locks of a repair. Fails as image_target_open() does. */
 BlockSource *image_target_open_writable(const ImageTarget *target, GError **errp);
 
 #endif

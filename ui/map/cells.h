@@ -9,7 +9,17 @@
 #ifndef UI_MAP_CELLS_H
 #define UI_MAP_CELLS_H
 
+#include "block/cluster-roles.h"
 #include "ui/map/layout.h"
+
+typedef struct MapImage {
+    uint64_t cluster_size; /* bytes, at least 1 */
+    uint64_t file_length;  /* bytes; runs beyond it are ignored */
+
+    /* Sets *@run to the next run, in the order of the file; false at the end. Clusters between runs are free. */
+    bool (*next_run)(void *opaque, ClusterRun *run);
+    void *opaque;
+} MapImage;
 
 /* So few steps that a palette has room for them in all colours. */
 #define MAP_FILL_ALL 16

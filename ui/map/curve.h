@@ -11,7 +11,11 @@
 
 #include <stdint.h>
 
-#include "ui/map/draw.h"
+/* The order of clusters in the picture. */
+typedef enum MapCurve {
+    MAP_CURVE_HILBERT, /* neighbours in the file are neighbours in the picture */
+    MAP_CURVE_LINEAR,  /* row by row */
+} MapCurve;
 
 #define MAP_ORDER_MAX 15u
 

@@ -14,22 +14,7 @@
 #include <glib.h>
 #include <stdio.h>
 
-#include "block/cluster-roles.h"
-
-/* How the clusters of the file lie in the picture. */
-typedef enum MapCurve {
-    MAP_CURVE_HILBERT, /* what is near in the file is near in the picture */
-    MAP_CURVE_LINEAR,  /* row by row */
-} MapCurve;
-
-typedef struct MapImage {
-    uint64_t cluster_size; /* bytes, at least 1 */
-    uint64_t file_length;  /* bytes; what runs say beyond it is left out */
-
-    /* The next run, in the order of the file; false when there are no more. What lies between runs is free. */
-    bool (*next_run)(void *opaque, ClusterRun *run);
-    void *opaque;
-} MapImage;
+#include "ui/map/cells.h"
 
 /*
  * Draws @image into @out. Errors of @out are its owner's business, and not told here. False and @errp set when there is

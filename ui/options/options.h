@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "block/qcow2.h"
-#include "ui/map/draw.h"
+#include "ui/map/curve.h"
 #include "util/sandbox.h"
 
 #define MAX_WORKERS 16u

@@ -6,6 +6,7 @@
 #include "ui/map/curve.h"
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static MapBlock place(MapCurve curve, unsigned order, uint32_t index)
