@@ -18,7 +18,7 @@
 #include "block/undo/rollback.h"
 #include "ui/many/jobs.h"
 #include "ui/check-files.h"
-#include "ui/options/options.h"
+#include "ui/options/parse.h"
 #include "ui/output/check-text.h"
 #include "ui/output/edits-text.h"
 #include "ui/output/explanation-text.h"
@@ -77,7 +77,7 @@ static int hand_over(const CheckCommand *command, const char *subject)
     g_autoptr(GError) error = NULL;
 
     if (command->options.own_option) {
-        error_report("%s needs the stock qemu-img, which does not have the option '%s'", subject,
+        error_report("%s needs the stock qemu-img, which does not have the option '--%s'", subject,
                      command->options.own_option);
         return EXIT_FAILED;
     }
@@ -470,7 +470,7 @@ static int run(CheckCommand *command)
 
 int check_command(int argc, char **argv, int command)
 {
-    CheckCommand check = {.argv = argv};
+    CheckCommand check = {.options = check_options_new(), .argv = argv};
     /* getopt_long() moves arguments about, and the stock tool is to have them as they were. */
     g_autofree char **arguments = g_memdup2(argv + command, (argc - command + 1) * sizeof(*argv));
     int status = EXIT_FAILED;

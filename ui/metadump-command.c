@@ -6,7 +6,6 @@
 #include "ui/metadump-command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,19 +13,14 @@
 
 #include "block/memory-plan.h"
 #include "block/qcow2/metadump/copy.h"
+#include "ui/options/help.h"
+#include "ui/options/metadump-table.h"
 #include "ui/options/options.h"
+#include "ui/options/reader.h"
 #include "ui/image/resolve.h"
 #include "ui/image/metadata-file.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
-
-typedef struct MetadumpOptions {
-    const char *source;
-    const char *destination;
-    bool scramble_names;
-    bool force_share;
-    bool quiet;
-} MetadumpOptions;
 
 typedef struct Metadump {
     const MetadumpOptions *options;
@@ -36,59 +30,26 @@ typedef struct Metadump {
     bool remote;      /* the image is on a server */
 } Metadump;
 
-static void print_help(void)
+static bool take_option(void *opaque, const Option *option, const char *argument)
 {
-    fputs("usage: qemu-img metadump [--scramble-names] [-U] [-q] SOURCE DESTINATION\n"
-          "\n"
-          "Makes a sparse qcow2 image with exactly the metadata of SOURCE, at the same offsets, and\n"
-          "none of its data: a check of it says what a check of SOURCE says.\n"
-          "\n"
-          "  --scramble-names   make names of backing and data file, snapshots and bitmaps unreadable\n"
-          "  -U, --force-share  SOURCE may be in use\n"
-          "  -q, --quiet        say nothing when all went well\n"
-          "\n"
-          "DESTINATION - writes a stream to standard output; SOURCE - makes an image of such a stream.\n",
-          stdout);
+    option_store(option, opaque, argument);
+    return true;
 }
 
-static bool parse(int argc, char **argv, MetadumpOptions *options, bool *help)
+static OptionsRead parse(int argc, char **argv, MetadumpOptions *options)
 {
-    static const struct option long_options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"scramble-names", no_argument, NULL, 's'},
-        {"force-share", no_argument, NULL, 'U'},
-        {"quiet", no_argument, NULL, 'q'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
+    int first;
+    OptionsRead read = options_read(&metadump_option_table, argc, argv, take_option, options, &first);
 
-    optind = 0; /* begins anew: main() has read other options with it */
-    while ((option = getopt_long(argc, argv, ":hUq", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'h':
-            *help = true;
-            return true;
-        case 's':
-            options->scramble_names = true;
-            break;
-        case 'U':
-            options->force_share = true;
-            break;
-        case 'q':
-            options->quiet = true;
-            break;
-        default:
-            error_report_usage("unrecognized option '%s'", argv[optind - 1]);
-            return false;
-        }
-    }
-    if (argc - optind != 2) {
+    if (read == OPTIONS_READ && argc - first != 2) {
         error_report_usage("Expecting the name of an image and that of its metadata image");
-        return false;
+        return OPTIONS_REFUSED;
     }
-    options->source = argv[optind];
-    options->destination = argv[optind + 1];
-    return true;
+    if (read == OPTIONS_READ) {
+        options->source = argv[first];
+        options->destination = argv[first + 1];
+    }
+    return read;
 }
 
 /* ---- from an image ---- */
@@ -213,14 +174,15 @@ int metadump_command(int argc, char **argv, int command)
     MetadumpOptions options = {0};
     Metadump dump = {.options = &options};
     g_autoptr(GError) error = NULL;
-    bool help = false, ok;
+    OptionsRead read = parse(argc - command, argv + command, &options);
+    bool ok;
 
-    if (!parse(argc - command, argv + command, &options, &help)) {
-        return EXIT_FAILURE;
-    }
-    if (help) {
-        print_help();
+    if (read == OPTIONS_HELP) {
+        options_print_help(&metadump_option_table);
         return EXIT_SUCCESS;
+    }
+    if (read != OPTIONS_READ) {
+        return EXIT_FAILURE;
     }
     signal(SIGPIPE, SIG_IGN); /* a stream that nobody reads is an error like others */
     signal(SIGXFSZ, SIG_IGN); /* likewise a file that gets too large */

@@ -1,7 +1,5 @@
 /*
- * The command line of `qemu-img check`, as read by getopt_long.
- *
- * The texts of errors, and which of several errors is told, are the stock tool's (spec check-behaviour 1).
+ * What the options of `qemu-img check` ask for.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +11,7 @@
 
 #include "block/qcow2.h"
 #include "ui/map/curve.h"
+#include "ui/options/option.h"
 #include "util/sandbox.h"
 
 #define MAX_WORKERS 16u
@@ -37,6 +36,7 @@ typedef struct CheckOptions {
     const char *format;         /* -f, or NULL: guess */
     bool image_opts;            /* --image-opts */
     bool force_share;           /* -U */
+    const char *cache;          /* -T, as given; or NULL */
     bool direct;                /* -T none, -T directsync */
     bool sync;                  /* -T writethrough, -T directsync */
     bool no_flush;              /* -T unsafe */
@@ -45,15 +45,16 @@ typedef struct CheckOptions {
     bool repair_all;            /* -r all, not only leaks */
     bool dry_run;               /* -n */
     bool free_lost;             /* --free-lost */
-    uint64_t only;              /* --only: kinds of findings, bit by bit; 0: not given */
+    uint64_t only;              /* --only: kinds of findings, a bit each; 0: not given */
     const char *undo_file;      /* --undo-file, or NULL */
     bool quiet;                 /* -q */
+    const char *output;         /* --output, as given; or NULL */
     bool json;                  /* --output=json */
     bool all_fields;            /* --all-fields */
     bool findings;              /* --findings */
     bool space;                 /* --space */
     bool explain;               /* --explain */
-    Qcow2Question question;     /* what it asks; --snapshot */
+    Qcow2Question question;     /* --explain, --snapshot */
     bool verbose;               /* -v */
     const char *map;            /* --map, or NULL */
     const char *report;         /* --report: a path, or - for stdout; NULL: none */
@@ -61,31 +62,23 @@ typedef struct CheckOptions {
     MapCurve map_curve;         /* --map-curve */
     bool no_dump_meta;          /* --no-dump-meta */
     unsigned dump_meta;         /* how often -M was given */
-    const char *foreign_object; /* an --object that only the stock tool knows what to do with */
-    const char *own_option;     /* an option given that the stock tool lacks and whose result it cannot give, or NULL */
-    bool has_extras;            /* options were given that the stock tool lacks and may do without */
-    GPtrArray *stock_arguments; /* the options given that the stock tool has */
+    GHashTable *object_ids;     /* the ids of objects given so far, a set of strings */
+    const char *foreign_object; /* an --object that only the stock tool understands */
+
+    const char *own_option;     /* the long name of the last OPTION_OWN that was given, or NULL */
+    bool has_extras;            /* options were given that the stock tool may lack, and that it is run without */
+    GPtrArray *stock_arguments; /* the options of the stock tool that were given, in the spelling of 7.2 */
+    const Option *about_check;  /* the first option that a rollback has no use for, or NULL */
 } CheckOptions;
 
-typedef enum CheckParsed {
-    CHECK_PARSED_RUN,     /* go ahead */
-    CHECK_PARSED_HELP,    /* the user asked for help */
-    CHECK_PARSED_REFUSED, /* a mistake in the command line, already reported */
-} CheckParsed;
-
-/*
- * Reads @argv, whose first element is the word "check", into @options, to be cleared in any case. Stops at a foreign
- * object: what follows it is not looked at then, and the filename may be missing.
- */
-CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options);
+/* Returns empty options, which the caller clears. */
+CheckOptions check_options_new(void);
 void check_options_clear(CheckOptions *options);
 
 /*
- * A command line for the stock tool, called by the name @program: its own options among those given, and
- * options->filename. NULL at the end; the array is to be freed, the strings are not.
+ * Returns a command line for the stock tool, called by the name @program: its own options among those given, and
+ * options->filename. NULL ends it. The caller frees the array; the strings belong to @options and @program.
  */
 char **check_options_stock_argv(const CheckOptions *options, char *program);
-
-void check_options_print_help(void);
 
 #endif

@@ -1,0 +1,72 @@
+/*
+ * The help of a command: see ui/options/help.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/options/help.h"
+
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COLUMNS     79u
+#define HELP_COLUMN 26u /* where the text of an option begins */
+
+/* Breaks lines at spaces; the first begins at @column, the others are indented by @indent. */
+static void print_wrapped(const char *text, size_t column, size_t indent)
+{
+    while (*text) {
+        size_t length = strcspn(text, " ");
+
+        if (column > indent && column + 1 + length > COLUMNS) {
+            printf("\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            putchar(' ');
+            column++;
+        }
+        fwrite(text, 1, length, stdout);
+        column += length;
+        text += length + strspn(text + length, " ");
+    }
+    putchar('\n');
+}
+
+static void print_option(const Option *option)
+{
+    g_autofree char *signature = option_signature(option);
+    /* Long names stand below one another, with a letter in front or without. */
+    int column = printf("  %s%s", option->letter ? "" : "    ", signature);
+
+    if (column < 0) {
+        return; /* the caller looks at the error flag of stdout */
+    }
+    if ((size_t)column + 2 > HELP_COLUMN) {
+        printf("\n");
+        column = 0;
+    }
+    printf("%*s", (int)HELP_COLUMN - column, "");
+    print_wrapped(option->help, HELP_COLUMN, HELP_COLUMN);
+}
+
+void options_print_help(const OptionTable *table)
+{
+    const char *heading = NULL;
+
+    printf("usage: qemu-img %s\n\n", table->synopsis);
+    print_wrapped(table->about, 0, 0);
+    for (size_t i = 0; i < table->n; i++) {
+        const Option *option = &table->rows[i];
+        const char *group = table->groups ? table->groups[option->group] : "";
+
+        if (option->group == OPTION_GROUP_DEBUG) {
+            continue;
+        }
+        if (!heading || !g_str_equal(group, heading)) {
+            printf("\n%s%s", group, *group ? ":\n" : "");
+            heading = group;
+        }
+        print_option(option);
+    }
+    printf("\n%s", table->epilogue);
+}

@@ -1,0 +1,64 @@
+/*
+ * The command line of `qemu-img check`: see ui/options/parse.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/options/parse.h"
+
+#include "ui/options/check-table.h"
+#include "ui/options/help.h"
+#include "ui/options/reader.h"
+#include "ui/options/rules.h"
+
+/* Keeps an option of the stock tool's, in case the stock tool does the work. */
+static void keep_for_stock_tool(CheckOptions *options, const Option *option, const char *argument)
+{
+    GPtrArray *words = options->stock_arguments;
+
+    g_ptr_array_add(words, option->letter ? g_strdup_printf("-%c", option->letter) : option_word(option));
+    if (argument) {
+        g_ptr_array_add(words, g_strdup(argument));
+    }
+}
+
+static bool take_option(void *opaque, const Option *option, const char *argument)
+{
+    CheckOptions *options = opaque;
+
+    if (option->class == OPTION_STOCK) {
+        keep_for_stock_tool(options, option, argument);
+    } else if (option->class == OPTION_OWN) {
+        options->own_option = option->name;
+    }
+    options->has_extras |= option->class == OPTION_DROPPABLE;
+    if (!options->about_check && !option->for_rollback) {
+        options->about_check = option;
+    }
+    option_store(option, options, argument);
+    return !option->parse || option->parse(options, argument);
+}
+
+CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
+{
+    int first;
+    OptionsRead read = options_read(&check_option_table, argc, argv, take_option, options, &first);
+
+    if (read == OPTIONS_HELP) {
+        return CHECK_PARSED_HELP;
+    }
+    if (options->foreign_object) {
+        return CHECK_PARSED_RUN;
+    }
+    if (read != OPTIONS_READ) {
+        return CHECK_PARSED_REFUSED;
+    }
+    options->filenames = argv + first;
+    options->many = argc - first > 1 || options->files_from;
+    options->filename = options->many ? NULL : argv[first];
+    return check_options_judge(options) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
+}
+
+void check_options_print_help(void)
+{
+    options_print_help(&check_option_table);
+}

@@ -1,0 +1,112 @@
+/*
+ * What options of `qemu-img check` demand of each other: see ui/options/rules.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/options/rules.h"
+
+#include <string.h>
+
+#include "ui/options/values.h"
+#include "util/error-report.h"
+
+/* Options that mean something with -r only. */
+static bool allows_repair_options(const CheckOptions *options)
+{
+    bool dry_run = options->dry_run && !options->rollback;
+
+    if (!options->repair && (dry_run || options->free_lost || options->only || options->undo_file)) {
+        error_report_usage("%s is about a repair, and needs -r", dry_run              ? "--dry-run"
+                                                                 : options->free_lost ? "--free-lost"
+                                                                 : options->only      ? "--only"
+                                                                                      : "--undo-file");
+        return false;
+    }
+    if (options->many && options->undo_file) {
+        error_report_usage("--undo-file is for one image, and there are several");
+        return false;
+    }
+    return true;
+}
+
+static bool allows_snapshot(const CheckOptions *options)
+{
+    if (options->question.snapshot && !options->question.guest) {
+        error_report_usage("--snapshot says in which tree --explain guest:OFFSET looks, which is not given");
+        return false;
+    }
+    return true;
+}
+
+static bool allows_format(const CheckOptions *options)
+{
+    if (options->image_opts && options->format) {
+        error_report("--image-opts and --format are mutually exclusive");
+        return false;
+    }
+    return true;
+}
+
+/* A rollback is one thing, done to one image. */
+static bool allows_rollback(const CheckOptions *options)
+{
+    if (!options->rollback) {
+        return true;
+    }
+    if (options->repair) {
+        error_report_usage("--rollback and --repair are mutually exclusive");
+    } else if (options->many) {
+        error_report_usage("--rollback expects one image");
+    } else if (options->about_check) {
+        g_autofree char *word = option_word(options->about_check);
+
+        error_report_usage("%s is about a check, and --rollback makes none", word);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool allows_map(const CheckOptions *options)
+{
+    if (!options->map && !options->has_map_curve) {
+        return true;
+    }
+    if (!options->map) {
+        error_report_usage("--map-curve is of use with --map only");
+    } else if (g_str_equal(options->map, "-")) {
+        error_report_usage("--map expects the name of a file; the standard output is for the result of the check");
+    } else if (options->many) {
+        error_report_usage("--map expects one image");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool allows_report(const CheckOptions *options)
+{
+    if (!options->report) {
+        return true;
+    }
+    if (options->many) {
+        error_report_usage("--report expects one image");
+    } else if (g_str_equal(options->report, "-") && !options->quiet) {
+        error_report_usage("--report=- takes the standard output, where the result of the check goes: it needs -q");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+bool check_options_judge(CheckOptions *options)
+{
+    if (!options->filename && !options->many) {
+        error_report_usage("Expecting one image file name");
+        return false;
+    }
+    return allows_repair_options(options) &&
+           option_parse_output(options, options->output ? options->output : "human") &&
+           option_parse_cache(options, options->cache ? options->cache : "writeback") && allows_snapshot(options) &&
+           allows_format(options) && allows_rollback(options) && allows_report(options) && allows_map(options);
+}
