@@ -30,7 +30,7 @@ typedef struct Metadump {
     bool remote;      /* the image is on a server */
 } Metadump;
 
-static bool take_option(void *opaque, const Option *option, const char *argument)
+static bool take_option(void *opaque, const Option *option, const char *argument, bool newer)
 {
     option_store(option, opaque, argument);
     return true;

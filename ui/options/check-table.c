@@ -40,7 +40,7 @@ static const Option rows[] = {
      .help = "FILENAME is a list of options: driver=qcow2,file.filename=..."},
     {"object", 0, IMAGE, STOCK, .for_rollback = true, .argument = "OBJECTDEF", .parse = option_parse_object,
      .help = "accepted and not used, as a check reads no guest data"},
-    {NULL, 'T', IMAGE, STOCK, .for_rollback = true, .argument = "CACHE",
+    {"cache", 'T', IMAGE, STOCK, .newer_name = true, .for_rollback = true, .argument = "MODE",
      .values = "none directsync writeback writethrough unsafe", TEXT(cache),
      .help = "how to read: none and directsync bypass the page cache (O_DIRECT); writeback (default), writethrough and "
              "unsafe do not"},
@@ -82,7 +82,8 @@ static const Option rows[] = {
     {"findings", 0, OUTPUT, OWN, FLAG(findings), .help = "JSON with a list of the findings"},
     {"all-fields", 0, OUTPUT, OWN, FLAG(all_fields), .help = "JSON with every count, 0 included"},
     {"no-dump-meta", 0, OUTPUT, DROPPABLE, FLAG(no_dump_meta), .help = "JSON without the metadata"},
-    {NULL, 'q', OUTPUT, STOCK, .for_rollback = true, FLAG(quiet), .help = "print nothing on stdout"},
+    {"quiet", 'q', OUTPUT, STOCK, .newer_name = true, .for_rollback = true, FLAG(quiet),
+     .help = "print nothing on stdout"},
     {"progress", 'p', OUTPUT, DROPPABLE, FLAG(progress), .help = "show progress on stderr, if that is a terminal"},
     {"progress-fd", 0, OUTPUT, DROPPABLE, .argument = "N", .parse = option_parse_progress_fd,
      .help = "write progress to file descriptor N, as JSON Lines"},

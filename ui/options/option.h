@@ -36,6 +36,7 @@ typedef struct Option {
     char letter;      /* the short name; 0: none */
     OptionGroup group;
     OptionClass class;
+    bool newer_name;      /* stock tools before 10.1 lack the long name */
     bool for_rollback;    /* --rollback accepts it */
     const char *argument; /* the name of the argument in the help; NULL: the option has none */
     const char *values;   /* the values that completion offers, separated by spaces; NULL: none */

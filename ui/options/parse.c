@@ -21,7 +21,7 @@ static void keep_for_stock_tool(CheckOptions *options, const Option *option, con
     }
 }
 
-static bool take_option(void *opaque, const Option *option, const char *argument)
+static bool take_option(void *opaque, const Option *option, const char *argument, bool newer)
 {
     CheckOptions *options = opaque;
 
@@ -30,7 +30,7 @@ static bool take_option(void *opaque, const Option *option, const char *argument
     } else if (option->class == OPTION_OWN) {
         options->own_option = option->name;
     }
-    options->has_extras |= option->class == OPTION_DROPPABLE;
+    options->has_extras |= option->class == OPTION_DROPPABLE || newer;
     if (!options->about_check && !option->for_rollback) {
         options->about_check = option;
     }

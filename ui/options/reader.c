@@ -33,6 +33,19 @@ static char *short_options(const OptionTable *table)
     return g_string_free(letters, FALSE);
 }
 
+/* Whether @name, cut to @length bytes, stands for one option of the stock tool's. */
+static bool is_stock_abbreviation(const OptionTable *table, const char *name, size_t length)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < table->n; i++) {
+        const Option *option = &table->rows[i];
+
+        n += option->class == OPTION_STOCK && option->name && strncmp(option->name, name, length) == 0;
+    }
+    return n == 1;
+}
+
 static void add_long_option(GArray *list, const OptionTable *table, size_t row, const char *name)
 {
     struct option option = {.name = name, .has_arg = has_argument(&table->rows[row]), .val = FIRST_ROW + (int)row};
@@ -40,14 +53,25 @@ static void add_long_option(GArray *list, const OptionTable *table, size_t row, 
     g_array_append_val(list, option);
 }
 
-/* The long options, with an end of zeros. */
-static GArray *long_options(const OptionTable *table)
+/*
+ * The long options, with an end of zeros. Each abbreviation of the stock tool is an option of its own, as a whole name
+ * comes before any prefix. @names keeps the strings.
+ */
+static GArray *long_options(const OptionTable *table, GStringChunk *names)
 {
     GArray *list = g_array_new(TRUE, TRUE, sizeof(struct option));
 
     for (size_t i = 0; i < table->n; i++) {
-        if (table->rows[i].name) {
-            add_long_option(list, table, i, table->rows[i].name);
+        const Option *option = &table->rows[i];
+
+        if (!option->name) {
+            continue;
+        }
+        add_long_option(list, table, i, option->name);
+        for (size_t length = 1; option->class == OPTION_STOCK && option->name[length]; length++) {
+            if (is_stock_abbreviation(table, option->name, length)) {
+                add_long_option(list, table, i, g_string_chunk_insert_len(names, option->name, (gssize)length));
+            }
         }
     }
     return list;
@@ -80,13 +104,14 @@ static OptionsRead take_option(const OptionTable *table, int value, const char *
     if (option->letter == 'h') {
         return OPTIONS_HELP;
     }
-    return take(opaque, option, optarg) ? OPTIONS_READ : OPTIONS_STOPPED;
+    return take(opaque, option, optarg, is_long && option->newer_name) ? OPTIONS_READ : OPTIONS_STOPPED;
 }
 
 OptionsRead options_read(const OptionTable *table, int argc, char **argv, OptionTake *take, void *opaque, int *first)
 {
     g_autofree char *letters = short_options(table);
-    g_autoptr(GArray) list = long_options(table);
+    g_autoptr(GStringChunk) names = g_string_chunk_new(256);
+    g_autoptr(GArray) list = long_options(table, names);
     OptionsRead read = OPTIONS_READ;
     int value;
 

@@ -2,7 +2,7 @@
  * Reading the options of a command from a table.
  *
  * Options are read as getopt_long() reads them: mixed with file names, short ones bundled, long ones shortened to a
- * unique prefix.
+ * unique prefix. Abbreviations that the stock tool of any version accepts keep its meaning, whatever options are added.
  * Not thread-safe: getopt_long() has global state.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,9 +13,10 @@
 #include "ui/options/option.h"
 
 /*
- * Acts on @option, with @argument or NULL. Returns false to stop.
+ * Acts on @option, with @argument or NULL; @newer: its long name was used, and stock tools before 10.1 lack that.
+ * Returns false to stop.
  */
-typedef bool OptionTake(void *opaque, const Option *option, const char *argument);
+typedef bool OptionTake(void *opaque, const Option *option, const char *argument, bool newer);
 
 typedef enum OptionsRead {
     OPTIONS_READ,
