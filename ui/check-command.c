@@ -5,7 +5,6 @@
  */
 #include "ui/check-command.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,14 +17,8 @@
 #include "block/undo/rollback.h"
 #include "ui/many/jobs.h"
 #include "ui/check-files.h"
+#include "ui/check-result.h"
 #include "ui/options/parse.h"
-#include "ui/output/check-text.h"
-#include "ui/output/edits-text.h"
-#include "ui/output/explanation-text.h"
-#include "ui/output/findings-text.h"
-#include "ui/output/json.h"
-#include "ui/output/space-text.h"
-#include "ui/output/viscera-text.h"
 #include "ui/fallback.h"
 #include "ui/image/resolve.h"
 #include "ui/progress/message-stream.h"
@@ -36,15 +29,6 @@
 #include "ui/rollback-command.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
-
-/* Exit status; the first that applies counts. */
-enum {
-    EXIT_CLEAN = 0,
-    EXIT_FAILED = 1,
-    EXIT_CORRUPTIONS = 2,
-    EXIT_LEAKS = 3,
-    EXIT_NOT_SUPPORTED = 63,
-};
 
 #define MAX_MESSAGES 1000000u /* of one image, unless the user wants all */
 
@@ -106,78 +90,6 @@ static int not_supported(void)
 {
     error_report("This image format does not support checks");
     return EXIT_NOT_SUPPORTED;
-}
-
-static int exit_status(const Qcow2CheckResult *result)
-{
-    const ImageCheck *check = result->check;
-
-    if (result->failure != 0 || check->check_errors != 0 || result->no_answer || result->not_repaired) {
-        return EXIT_FAILED;
-    }
-    if (check->corruptions != 0) {
-        return EXIT_CORRUPTIONS;
-    }
-    return check->leaks != 0 ? EXIT_LEAKS : EXIT_CLEAN;
-}
-
-/* Findings and viscera may be there for another purpose than to be printed. */
-static void print_json(const CheckOptions *options, const ImageCheck *check)
-{
-    ImageCheck shown = *check; /* others may read @check just now */
-
-    shown.has_findings = check->has_findings && options->findings;
-    shown.viscera = options->no_dump_meta ? NULL : check->viscera;
-    print_check_json(stdout, &shown, options->all_fields, !options->many);
-}
-
-static void print_result(const CheckOptions *options, Qcow2CheckResult *result)
-{
-    if (options->json) {
-        print_json(options, result->check);
-        return;
-    }
-    if (result->check->has_edits) {
-        print_edits_text(stdout, &result->check->edits);
-    }
-    print_check_text(stdout, result->check, result->notes);
-    if (options->verbose) {
-        print_findings_text(stdout, &result->check->findings);
-    }
-    if (result->check->space) {
-        print_space_text(stdout, result->check->space);
-    }
-    if (result->check->explanation) {
-        print_explanation_text(stdout, result->check->explanation);
-    }
-    if (options->dump_meta > 0 && result->check->viscera) {
-        print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
-    }
-}
-
-/* False when the output did not arrive. A reader who has seen enough is no failure. */
-static bool finish_stdout(void)
-{
-    errno = 0;
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) {
-        return true;
-    }
-    error_report("Could not write the result: %s", errno ? g_strerror(errno) : "output failed");
-    return false;
-}
-
-static void report_failure(const Qcow2CheckResult *result)
-{
-    if (result->not_repaired) {
-        error_report("Repair failed: %s", result->not_repaired->message);
-    } else if (result->failure != 0) {
-        error_report("Check failed: %s", g_strerror(result->failure));
-    } else if (result->check->check_errors != 0) {
-        error_report("Check failed");
-    }
-    if (result->no_answer) {
-        error_report("%s", result->no_answer->message);
-    }
 }
 
 /* What is there to tell of the work itself; the result is not concerned. */
@@ -306,13 +218,13 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     }
     result.check->filename = g_strdup(options->filename);
     result.check->format = g_strdup("qcow2");
-    status = exit_status(&result);
+    status = check_result_status(&result);
     check_files_start(&files, &result, source->length, options->workers > 1);
     if (!options->quiet) {
-        print_result(options, &result);
-        status = finish_stdout() ? status : EXIT_FAILED;
+        check_result_print(options, &result);
+        status = check_result_finish_stdout() ? status : EXIT_FAILED;
     }
-    report_failure(&result);
+    check_result_report_failure(&result);
     if (!check_files_finish(&files)) {
         status = EXIT_FAILED;
     }
@@ -398,7 +310,7 @@ static int rollback(const CheckCommand *command, const ImageTarget *target)
         error_report("%s", error->message);
         return EXIT_FAILED;
     }
-    return finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
+    return check_result_finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
 }
 
 static int run_one(CheckCommand *command)
@@ -448,7 +360,7 @@ static int run_many(CheckCommand *command)
 {
     int status = check_many(&command->options, run_one_of_many, command);
 
-    return finish_stdout() ? status : EXIT_FAILED;
+    return check_result_finish_stdout() ? status : EXIT_FAILED;
 }
 
 static int run(CheckCommand *command)
@@ -479,7 +391,7 @@ int check_command(int argc, char **argv, int command)
     switch (check_options_parse(argc - command, arguments, &check.options)) {
     case CHECK_PARSED_HELP:
         check_options_print_help();
-        status = finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
+        status = check_result_finish_stdout() ? EXIT_CLEAN : EXIT_FAILED;
         break;
     case CHECK_PARSED_REFUSED:
         break;

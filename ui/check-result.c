@@ -1,0 +1,89 @@
+/*
+ * What a check of one image comes to: see ui/check-result.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/check-result.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "ui/output/check-text.h"
+#include "ui/output/edits-text.h"
+#include "ui/output/explanation-text.h"
+#include "ui/output/findings-text.h"
+#include "ui/output/json.h"
+#include "ui/output/space-text.h"
+#include "ui/output/viscera-text.h"
+#include "util/error-report.h"
+
+int check_result_status(const Qcow2CheckResult *result)
+{
+    const ImageCheck *check = result->check;
+
+    if (result->failure != 0 || check->check_errors != 0 || result->no_answer || result->not_repaired) {
+        return EXIT_FAILED;
+    }
+    if (check->corruptions != 0) {
+        return EXIT_CORRUPTIONS;
+    }
+    return check->leaks != 0 ? EXIT_LEAKS : EXIT_CLEAN;
+}
+
+/* Findings and viscera may be there for another purpose than to be printed. */
+static void print_json(const CheckOptions *options, const ImageCheck *check)
+{
+    ImageCheck shown = *check; /* others may read @check just now */
+
+    shown.has_findings = check->has_findings && options->findings;
+    shown.viscera = options->no_dump_meta ? NULL : check->viscera;
+    print_check_json(stdout, &shown, options->all_fields, !options->many);
+}
+
+void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result)
+{
+    if (options->json) {
+        print_json(options, result->check);
+        return;
+    }
+    if (result->check->has_edits) {
+        print_edits_text(stdout, &result->check->edits);
+    }
+    print_check_text(stdout, result->check, result->notes);
+    if (options->verbose) {
+        print_findings_text(stdout, &result->check->findings);
+    }
+    if (result->check->space) {
+        print_space_text(stdout, result->check->space);
+    }
+    if (result->check->explanation) {
+        print_explanation_text(stdout, result->check->explanation);
+    }
+    if (options->dump_meta > 0 && result->check->viscera) {
+        print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
+    }
+}
+
+bool check_result_finish_stdout(void)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) {
+        return true;
+    }
+    error_report("Could not write the result: %s", errno ? g_strerror(errno) : "output failed");
+    return false;
+}
+
+void check_result_report_failure(const Qcow2CheckResult *result)
+{
+    if (result->not_repaired) {
+        error_report("Repair failed: %s", result->not_repaired->message);
+    } else if (result->failure != 0) {
+        error_report("Check failed: %s", g_strerror(result->failure));
+    } else if (result->check->check_errors != 0) {
+        error_report("Check failed");
+    }
+    if (result->no_answer) {
+        error_report("%s", result->no_answer->message);
+    }
+}

@@ -1,0 +1,38 @@
+/*
+ * What a check of one image comes to: the exit status, what is printed, and the messages about failures.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UI_CHECK_RESULT_H
+#define UI_CHECK_RESULT_H
+
+#include <stdbool.h>
+
+#include "block/qcow2.h"
+#include "ui/options/options.h"
+
+/* The exit status of a check. */
+enum {
+    EXIT_CLEAN = 0,
+    EXIT_FAILED = 1,
+    EXIT_CORRUPTIONS = 2,
+    EXIT_LEAKS = 3,
+    EXIT_NOT_SUPPORTED = 63,
+};
+
+/* Returns the exit status; failures count before corruptions, and these before leaks. */
+int check_result_status(const Qcow2CheckResult *result);
+
+/* Prints @result on stdout as @options ask for. Leaves errors to stdout's error flag. */
+void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result);
+
+/* Reports on stderr what has failed, if anything has. */
+void check_result_report_failure(const Qcow2CheckResult *result);
+
+/*
+ * Flushes stdout. Returns false if the output did not arrive, which it has reported; a reader that closes the pipe is
+ * no failure.
+ */
+bool check_result_finish_stdout(void);
+
+#endif
