@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -84,6 +85,21 @@ static int could_not_open(const CheckCommand *command, const GError *error)
 {
     error_report("Could not open '%s': %s", command->options.filename, error->message);
     return EXIT_FAILED;
+}
+
+/* In the stock tool's words: it guesses the format of what it opens for writing only with this warning. */
+static void warn_of_guess(const char *path)
+{
+    g_autofree char *first =
+        g_strdup_printf("WARNING: Image format was not specified for '%s' and probing guessed raw.", path);
+    static const char second[] =
+        "         Automatically detecting the format is dangerous for raw images, write operations "
+        "on block 0 will be restricted.";
+    static const char third[] = "         Specify the 'raw' format explicitly to remove the restrictions.";
+
+    error_print_line(first, strlen(first));
+    error_print_line(second, strlen(second));
+    error_print_line(third, strlen(third));
 }
 
 static int not_supported(void)
@@ -271,6 +287,9 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
         return check_image(&ours, target, source);
     }
     if (g_str_equal(format, "raw")) {
+        if (write && !target->format) {
+            warn_of_guess(target->path);
+        }
         return not_supported();
     }
     g_autofree char *subject = g_strdup_printf("A check of '%s' (format '%s')", command->options.filename, format);
