@@ -18,12 +18,6 @@
 #include "util/fatal-error.h"
 #include "util/standard-streams.h"
 
-/* What the stock tool knows besides `check`; only for telling a missing tool from a misspelt word. */
-static const char *const stock_commands[] = {
-    "amend", "bench", "bitmap",  "commit", "compare", "convert",  "create", "dd",
-    "info",  "map",   "measure", "rebase", "resize",  "snapshot", NULL,
-};
-
 static int print_help(char **argv)
 {
     g_autoptr(GError) error = NULL;

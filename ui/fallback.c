@@ -19,6 +19,11 @@
 #define FALLBACK_VARIABLE "QEMU_IMG_FALLBACK"
 #define LOOP_VARIABLE     "QEMU_IMG_FALLBACK_ACTIVE"
 
+const char *const stock_commands[] = {
+    "amend", "bench", "bitmap",  "commit", "compare", "convert",  "create", "dd",
+    "info",  "map",   "measure", "rebase", "resize",  "snapshot", NULL,
+};
+
 static bool is_this_program(const char *path)
 {
     struct stat self;

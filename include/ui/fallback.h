@@ -12,6 +12,9 @@
 
 #include <glib.h>
 
+/* The commands of the stock tool besides check, NULL at the end: for telling a missing tool from a misspelt word. */
+extern const char *const stock_commands[];
+
 /* Replaces this program by the stock tool, with the arguments @argv. Returns only if that failed, with @errp set. */
 void fallback_exec(char **argv, GError **errp);
 
