@@ -18,14 +18,12 @@
 #include "block/qcow2/inspect/mappings.h"
 #include "block/qcow2/inspect/lookup.h"
 #include "block/qcow2/check/memory.h"
-#include "block/qcow2/check/passes.h"
 #include "block/qcow2/check/refblocks.h"
 #include "block/qcow2/inspect/roles.h"
 #include "block/qcow2/inspect/space.h"
 #include "block/qcow2/inspect/viscera.h"
 #include "block/qcow2/check/change-detector.h"
 #include "util/number.h"
-#include "util/size.h"
 
 #define HEADER_READ_AHEAD 4096 /* bytes; header and extensions of nearly every image */
 
@@ -280,24 +278,6 @@ bool qcow2_check_source_there(const Qcow2Check *c, GError **errp)
     return !g_atomic_int_get(&c->image->source->lost) || refuse(errp, EIO, "the image cannot be read any more");
 }
 
-static bool enough_memory(Qcow2Check *c, GError **errp)
-{
-    uint64_t allowed = c->options->max_memory;
-    g_autofree char *needed_text = NULL;
-    g_autofree char *allowed_text = NULL;
-
-    if (!allowed || c->memory_estimate <= allowed) {
-        return true;
-    }
-    needed_text = size_format(c->memory_estimate);
-    allowed_text = size_format(allowed);
-    g_set_error(errp, BLOCK_ERROR, ENOMEM,
-                "with %s this image may take up to %s of memory, and --max-memory allows %s; only a plain check can do "
-                "with less",
-                c->options->whole_for ? c->options->whole_for : "what is asked for", needed_text, allowed_text);
-    return false;
-}
-
 static bool load_stored_counts(Qcow2Check *c, GError **errp)
 {
     Qcow2Image *image = c->image;
@@ -317,21 +297,20 @@ static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *opt
                       .report = {.messages = options->messages,
                                  .max_messages = options->max_messages,
                                  .repairing = options->repairing}};
+    if (!qcow2_memory_suffices(image, errp)) {
+        return false;
+    }
     if (options->findings || options->corruptions) {
         c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS, !options->findings);
     }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
-    if (!read_bitmaps(c, errp)) {
-        return false;
-    }
-    c->memory_estimate = qcow2_memory_estimate(image, &c->snapshots, &c->bitmaps, options->workers);
-    return true;
+    return read_bitmaps(c, errp);
 }
 
 bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
-    return begin(c, image, options, errp) && enough_memory(c, errp) && load_stored_counts(c, errp) &&
+    return begin(c, image, options, errp) && load_stored_counts(c, errp) &&
            qcow2_regions_init(&c->regions, image, &c->snapshots, &c->bitmaps, options, errp) &&
            count_references(c, visitor, errp) && qcow2_check_source_there(c, errp);
 }
@@ -380,22 +359,6 @@ bool qcow2_check_report(Qcow2Check *c, GError **errp)
     qcow2_walk_report_copied(c->walk, h->l1_table_offset, h->l1_size, &c->report);
     qcow2_report_summary(&c->report);
     return true;
-}
-
-/* True where a check does not need all counts at once, and there is a reason to do with less. */
-static bool can_be_in_passes(const Qcow2CheckOptions *o)
-{
-    return (o->max_memory || o->window) && !o->findings && !o->corruptions && !o->roles && !o->space && !o->layout &&
-           !o->question;
-}
-
-static bool count_and_report(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
-                             const Qcow2TableVisitor *visitor, GError **errp)
-{
-    if (can_be_in_passes(options)) {
-        return begin(c, image, options, errp) && qcow2_check_in_passes(c, errp);
-    }
-    return qcow2_check_count(c, image, options, visitor, errp) && qcow2_check_report(c, errp);
 }
 
 static ImageCheck *image_check(const Qcow2Check *c)
@@ -584,7 +547,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
         mappings = qcow2_mapping_collector_new(&image->header, &c.regions, options->workers, visitor);
         visitor = qcow2_mapping_collector_visitor(mappings);
     }
-    if (!count_and_report(&c, image, options, visitor, errp)) {
+    if (!qcow2_check_count(&c, image, options, visitor, errp) || !qcow2_check_report(&c, errp)) {
         return false;
     }
     if (options->reported &&
@@ -593,8 +556,6 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
         return false;
     }
     result->check = image_check(&c);
-    result->memory_estimate = c.memory_estimate;
-    result->passes = c.passes;
     result->failure = c.report.failure;
     result->changed = options->detect_changes && qcow2_change_detector_changed(&watch);
     result->notes = state_notes(&c, result->changed);

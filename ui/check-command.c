@@ -109,32 +109,17 @@ static int not_supported(void)
 }
 
 /* What is there to tell of the work itself; the result is not concerned. */
-static void print_debug_stats(const CheckCommand *command, const BlockSource *source, const Qcow2CheckResult *result,
-                              unsigned sandbox_layers)
+static void print_debug_stats(const CheckCommand *command, const BlockSource *source, unsigned sandbox_layers)
 {
     struct rusage usage;
 
     getrusage(RUSAGE_SELF, &usage);
     fprintf(stderr,
             "debug-stats: bytes-read %" PRIu64 " requests %" PRIu64 " workers %u metadata-bytes %" PRIu64
-            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 " memory-estimate-bytes %" PRIu64
-            " passes %u sandbox %s\n",
+            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 " sandbox %s\n",
             source->bytes_read, source->requests, command->options.workers, command->progress->slot->bytes_known,
             source->reader ? source->reader : "cache", memory_plan()->in_flight, (uint64_t)usage.ru_maxrss * 1024,
-            result->memory_estimate, MAX(result->passes, 1), sandbox_layers_name(sandbox_layers));
-}
-
-/* The option given that needs all counts at once, or NULL. */
-static const char *needs_whole(const CheckOptions *options)
-{
-    return options->repair     ? "-r"
-           : options->report   ? "--report"
-           : options->map      ? "--map"
-           : options->explain  ? "--explain"
-           : options->space    ? "--space"
-           : options->findings ? "--findings"
-           : options->verbose  ? "-v"
-                               : NULL;
+            sandbox_layers_name(sandbox_layers));
 }
 
 static bool open_and_check(const CheckCommand *command, BlockSource *source, const CheckFiles *files, FILE *messages,
@@ -151,8 +136,6 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .space = options->space && !options->quiet,
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
-                             .max_memory = options->max_memory,
-                             .whole_for = needs_whole(options),
                              .detect_changes = command->shared,
                              .workers = options->workers,
                              .progress = command->progress->slot};
@@ -205,9 +188,6 @@ static bool lock_in(const CheckOptions *options, const ImageTarget *target, Chec
     SandboxNeeds needs = {.network = target->open_remote != NULL, .files = check_files_paths(files)};
     g_autoptr(GError) error = NULL;
 
-    if (options->max_memory) {
-        memory_plan_limit(options->max_memory);
-    }
     memory_plan(); /* looks at the machine */
     if (!sandbox_enter(options->sandbox, &needs, layers, &error)) {
         error_report("Could not lock the check in, as --sandbox=on asks for: %s", error->message);
@@ -245,7 +225,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {
-        print_debug_stats(command, source, &result, layers);
+        print_debug_stats(command, source, layers);
     }
     qcow2_check_result_clear(&result);
     return status;

@@ -40,14 +40,6 @@ void counters_clear(Counters *c)
     *c = (Counters){0};
 }
 
-size_t counters_memory(const Counters *c, size_t size)
-{
-    if (!c->data) {
-        return 0;
-    }
-    return c->width ? size * c->width : MAX(c->n_runs, MAX_RUNS) * sizeof(CounterRun);
-}
-
 static uint64_t load(const void *values, unsigned width, size_t i)
 {
     return width == 1 ? ((const uint8_t *)values)[i] : ((const uint64_t *)values)[i];

@@ -38,9 +38,6 @@ typedef struct Counters {
 
 void counters_clear(Counters *c);
 
-/* Bytes that @c takes beside the struct, when it was counted in. */
-size_t counters_memory(const Counters *c, size_t size);
-
 /* The run that counter @i is in; only where @c has runs. */
 const CounterRun *counters_run(const Counters *c, size_t i);
 

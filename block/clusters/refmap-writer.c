@@ -33,7 +33,7 @@ struct RefMapWriter {
 RefMapWriter *refmap_writer_new(RefMap *map)
 {
     RefMapWriter *w = g_new0(RefMapWriter, 1);
-    uint64_t pieces = refmap_pieces(map);
+    uint64_t pieces = (refmap_clusters(map) >> COUNTERS_PER_PIECE_BITS) + 1;
     unsigned buckets = 1;
 
     while (buckets < pieces && buckets < MAX_BUCKETS) {
@@ -96,9 +96,8 @@ static bool need_buckets(RefMapWriter *w)
     if (!w->buckets) {
         w->used = g_try_new(uint16_t, w->mask + 1);
         w->buckets = w->used ? g_try_new0(Bucket, w->mask + 1) : NULL;
-        return w->buckets && refmap_take_memory(w->map, (w->mask + 1) * (sizeof(Bucket) + sizeof(*w->used)));
     }
-    return true;
+    return w->buckets;
 }
 
 bool refmap_writer_add(RefMapWriter *w, uint64_t first, uint64_t n, uint64_t weight)

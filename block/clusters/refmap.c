@@ -23,15 +23,11 @@ typedef struct Piece {
 } Piece;
 
 struct RefMap {
-    uint64_t clusters;    /* atomic */
-    bool plain;           /* all clusters are counted, and nobody asks how much memory that takes */
-    uint64_t several;     /* of a map of labels; 0: counts */
-    uint64_t first;       /* clusters below are not counted, */
-    uint64_t end;         /* nor those from here on */
-    MemoryBudget *budget; /* NULL: no limit */
-    unsigned levels;      /* of nodes above the pieces, at least 1 */
-    uint64_t last_piece;  /* the greatest index that the directory has a place for */
-    void *root;           /* Node; set once, atomically */
+    uint64_t clusters;   /* atomic */
+    uint64_t several;    /* of a map of labels; 0: counts */
+    unsigned levels;     /* of nodes above the pieces, at least 1 */
+    uint64_t last_piece; /* the greatest index that the directory has a place for */
+    void *root;          /* Node; set once, atomically */
 };
 
 RefMap *refmap_new(uint64_t clusters)
@@ -40,8 +36,6 @@ RefMap *refmap_new(uint64_t clusters)
     uint64_t pieces = (clusters >> (COUNTERS_PER_PIECE_BITS - 1)) + 2; /* twice the length, rounded up */
 
     map->clusters = clusters;
-    map->plain = true;
-    map->end = UINT64_MAX;
     map->levels = 1;
     while (map->levels * NODE_BITS < 64 && pieces >> (map->levels * NODE_BITS)) {
         map->levels++;
@@ -54,19 +48,7 @@ RefMap *refmap_new_labels(uint64_t clusters, uint64_t several)
 {
     RefMap *map = refmap_new(clusters);
 
-    map->plain = false;
     map->several = several;
-    return map;
-}
-
-RefMap *refmap_new_window(uint64_t clusters, uint64_t first, uint64_t end, MemoryBudget *budget)
-{
-    RefMap *map = refmap_new(clusters);
-
-    map->plain = false;
-    map->first = first;
-    map->end = end;
-    map->budget = budget;
     return map;
 }
 
@@ -99,18 +81,6 @@ uint64_t refmap_clusters(const RefMap *map)
     return map->clusters;
 }
 
-uint64_t refmap_pieces(const RefMap *map)
-{
-    uint64_t end = MIN(map->end, map->clusters);
-
-    return end > map->first ? (end >> COUNTERS_PER_PIECE_BITS) - (map->first >> COUNTERS_PER_PIECE_BITS) + 1 : 1;
-}
-
-bool refmap_take_memory(RefMap *map, uint64_t bytes)
-{
-    return memory_budget_take(map->budget, bytes);
-}
-
 /* Makes sure that cluster @end - 1 is in the map. */
 static void grow(RefMap *map, uint64_t end)
 {
@@ -138,14 +108,14 @@ static Piece *find_piece(const RefMap *map, uint64_t index)
 }
 
 /* What *@slot has, made of @size zeroed bytes when it has nothing; NULL when memory is short. */
-static void *need(RefMap *map, void **slot, size_t size)
+static void *need(void **slot, size_t size)
 {
     void *have = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     void *made = have ? NULL : g_try_malloc0(size);
 
     if (made) {
         if (__atomic_compare_exchange_n(slot, &have, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-            return memory_budget_take(map->budget, size) ? made : NULL;
+            return made;
         }
         g_free(made); /* another thread was faster */
     }
@@ -157,14 +127,14 @@ static Piece *need_piece(RefMap *map, uint64_t index)
     void **at = &map->root;
 
     for (unsigned level = map->levels; level-- > 0;) {
-        Node *node = need(map, at, sizeof(Node));
+        Node *node = need(at, sizeof(Node));
 
         if (!node) {
             return NULL;
         }
         at = &node->slots[slot_at(index, level)];
     }
-    return need(map, at, sizeof(Piece));
+    return need(at, sizeof(Piece));
 }
 
 static void lock_piece(Piece *piece)
@@ -179,60 +149,30 @@ static void unlock_piece(Piece *piece)
     __atomic_store_n(&piece->counting, false, __ATOMIC_RELEASE);
 }
 
-/* Takes what @c has grown by since it had @before bytes. */
-static bool take_growth(RefMap *map, const Counters *c, size_t before)
-{
-    size_t after = counters_memory(c, COUNTERS_PER_PIECE);
-
-    return after <= before || memory_budget_take(map->budget, after - before);
-}
-
-/* To a map that is not plain. */
-static bool add_or_join(RefMap *map, Counters *c, size_t first, size_t n, uint64_t weight)
-{
-    size_t before = counters_memory(c, COUNTERS_PER_PIECE);
-
-    return (map->several ? counters_join(c, COUNTERS_PER_PIECE, first, n, weight, map->several)
-                         : counters_add(c, COUNTERS_PER_PIECE, first, n, weight)) &&
-           take_growth(map, c, before);
-}
-
-static bool add_to_piece(RefMap *map, Piece *piece, size_t first, size_t n, uint64_t weight)
+static bool add_to_piece(const RefMap *map, Piece *piece, size_t first, size_t n, uint64_t weight)
 {
     bool ok;
 
     lock_piece(piece);
-    ok = map->plain ? counters_add(&piece->counters, COUNTERS_PER_PIECE, first, n, weight)
-                    : add_or_join(map, &piece->counters, first, n, weight);
+    ok = map->several ? counters_join(&piece->counters, COUNTERS_PER_PIECE, first, n, weight, map->several)
+                      : counters_add(&piece->counters, COUNTERS_PER_PIECE, first, n, weight);
     unlock_piece(piece);
     return ok;
 }
 
-static bool add_scattered_to_piece(RefMap *map, Piece *piece, const uint16_t *at, size_t n, uint64_t weight)
+static bool add_scattered_to_piece(const RefMap *map, Piece *piece, const uint16_t *at, size_t n, uint64_t weight)
 {
-    size_t before;
     bool ok = true;
 
     lock_piece(piece);
-    before = counters_memory(&piece->counters, COUNTERS_PER_PIECE);
     if (!map->several) {
-        ok = counters_add_scattered(&piece->counters, COUNTERS_PER_PIECE, at, n, weight) &&
-             take_growth(map, &piece->counters, before);
+        ok = counters_add_scattered(&piece->counters, COUNTERS_PER_PIECE, at, n, weight);
     }
     for (size_t i = 0; map->several && ok && i < n; i++) {
-        ok = add_or_join(map, &piece->counters, at[i], 1, weight);
+        ok = counters_join(&piece->counters, COUNTERS_PER_PIECE, at[i], 1, weight, map->several);
     }
     unlock_piece(piece);
     return ok;
-}
-
-/* Leaves of the @n clusters from *@first on those that are counted; returns their number. */
-static uint64_t clip(const RefMap *map, uint64_t *first, uint64_t n)
-{
-    uint64_t end = MIN(*first + n, map->end);
-
-    *first = MAX(*first, map->first);
-    return end > *first ? end - *first : 0;
 }
 
 bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
@@ -241,9 +181,6 @@ bool refmap_add(RefMap *map, uint64_t first, uint64_t n, uint64_t weight)
         return false;
     }
     grow(map, first + n);
-    if (!map->plain) {
-        n = clip(map, &first, n);
-    }
     while (n > 0) {
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
         size_t step = MIN(n, COUNTERS_PER_PIECE - in_piece);

@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 #include "block/clusters/counters.h"
-#include "block/io/memory-budget.h"
 
 typedef struct RefMap RefMap;
 
@@ -31,20 +30,8 @@ RefMap *refmap_new(uint64_t clusters);
  */
 RefMap *refmap_new_labels(uint64_t clusters, uint64_t several);
 
-/*
- * A map that has the counts of clusters [@first, @end) only: what is counted elsewhere makes it grow, and is forgotten.
- * Its memory is taken from @budget, which is borrowed; counting fails as for lack of memory when that is exceeded.
- */
-RefMap *refmap_new_window(uint64_t clusters, uint64_t first, uint64_t end, MemoryBudget *budget);
-
 void refmap_free(RefMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RefMap, refmap_free)
-
-/* The number of pieces that the map may have. */
-uint64_t refmap_pieces(const RefMap *map);
-
-/* Takes @bytes from the budget of the map, if it has one: false when that is more than there is. */
-bool refmap_take_memory(RefMap *map, uint64_t bytes);
 
 /*
  * The length of the map in clusters: that of the file, or one more when an unaligned structure at its end has

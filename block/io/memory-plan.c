@@ -28,18 +28,11 @@ static uint64_t lower_by(int resource, uint64_t limit)
     return getrlimit(resource, &own) == 0 && own.rlim_cur != RLIM_INFINITY ? MIN(limit, own.rlim_cur) : limit;
 }
 
-static uint64_t wanted_limit = UINT64_MAX;
-
-void memory_plan_limit(uint64_t limit)
-{
-    wanted_limit = limit;
-}
-
 static uint64_t process_limit(void)
 {
     uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 
-    return lower_by(RLIMIT_DATA, lower_by(RLIMIT_AS, MIN(machine, wanted_limit)));
+    return lower_by(RLIMIT_DATA, lower_by(RLIMIT_AS, machine));
 }
 
 const MemoryPlan *memory_plan(void)

@@ -24,9 +24,6 @@ typedef struct MemoryPlan {
 /* The plan for this process; its limits are looked at the first time. */
 const MemoryPlan *memory_plan(void);
 
-/* Makes the plan for a process that may have @limit bytes, and no more than its own limits. Before the first look. */
-void memory_plan_limit(uint64_t limit);
-
 /* The plan for a process that may have @limit bytes. */
 MemoryPlan memory_plan_for(uint64_t limit);
 

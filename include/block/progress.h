@@ -23,9 +23,6 @@ typedef struct CheckProgress {
     CheckPhase phase;
     uint64_t bytes_done;  /* metadata examined so far, bytes */
     uint64_t bytes_known; /* metadata known to be there so far; grows as tables are found */
-
-    /* bytes that are thought to be examined in all, where that is more, as tables are read several times; or 0 */
-    uint64_t bytes_expected;
 } CheckProgress;
 
 #endif

@@ -52,9 +52,6 @@ typedef struct Qcow2CheckOptions {
     bool layout;             /* fill Qcow2CheckResult.layout */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */
-    uint64_t max_memory;     /* bytes; a check that may take more goes in passes, or is refused; 0: no limit */
-    const char *whole_for;   /* what all counts are needed for at once, for the message that refuses it, or NULL */
-    uint64_t window;         /* clusters of a pass, for tests; 0: as many as there is memory for */
     bool detect_changes;     /* another program may write to the image meanwhile: find out whether it does */
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: nobody looks */
@@ -78,8 +75,6 @@ typedef struct Qcow2CheckResult {
     GError *not_repaired;     /* why nothing was repaired: all is of the image as it was found; NULL otherwise */
     GError *no_answer;        /* why there is no answer to the question; NULL otherwise */
     ImageCheck *check;        /* all counts set, 0 included; filename and format are left to the caller */
-    uint64_t memory_estimate; /* bytes that the check was thought to take at most */
-    unsigned passes;          /* how often the tables were read, or begun to be; 0: as always, once */
     int failure;              /* 0, or the errno value of the first thing that could not be examined */
     bool changed;             /* somebody wrote to the image: what was found may be a passing state */
     ClusterRoles *roles;      /* NULL unless asked for */

@@ -97,8 +97,6 @@ static const Option rows[] = {
 
     {NULL, 'm', LIMITS, DROPPABLE, .argument = "N", .parse = option_parse_workers,
      .help = "check each image with N threads, 1 to 16; as many as CPUs if not given"},
-    {"max-memory", 0, LIMITS, DROPPABLE, .argument = "SIZE", .parse = option_parse_max_memory,
-     .help = "take no more memory, such as 512M; check in several passes if need be"},
     {"timeout", 0, LIMITS, DROPPABLE, .for_rollback = true, .argument = "SECONDS", .parse = option_parse_timeout,
      .help = "wait so long for a server, 1 to 86400; 30 for a connection and 60 for data if not given"},
     {"sandbox", 0, LIMITS, DROPPABLE, .for_rollback = true, .argument = "MODE", .values = "on off auto",

@@ -28,7 +28,6 @@ typedef struct CheckOptions {
     unsigned timeout;           /* --timeout, seconds; 0: not given */
     bool progress;              /* -p */
     int progress_fd;            /* --progress-fd, or -1 */
-    uint64_t max_memory;        /* --max-memory, bytes; 0: not given */
     SandboxMode sandbox;        /* --sandbox */
     bool all_messages;          /* --all-messages */
     bool debug_stats;           /* --debug-stats */

@@ -164,15 +164,6 @@ bool option_parse_workers(CheckOptions *options, const char *argument)
     return parse_number(argument, "number of worker threads for -m", 1, MAX_WORKERS, &options->workers);
 }
 
-bool option_parse_max_memory(CheckOptions *options, const char *argument)
-{
-    if (!size_parse(argument, &options->max_memory) || !options->max_memory) {
-        error_report_usage("--max-memory expects a size, as 512M, not '%s'", argument);
-        return false;
-    }
-    return true;
-}
-
 bool option_parse_timeout(CheckOptions *options, const char *argument)
 {
     return parse_number(argument, "number of seconds for --timeout", 1, REMOTE_MAX_SECONDS, &options->timeout);

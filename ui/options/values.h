@@ -25,7 +25,6 @@ OptionParse option_parse_progress_fd; /* a descriptor that is open */
 OptionParse option_parse_files_from;  /* may be given once */
 OptionParse option_parse_jobs;
 OptionParse option_parse_workers;
-OptionParse option_parse_max_memory;
 OptionParse option_parse_timeout;
 OptionParse option_parse_sandbox;
 OptionParse option_parse_reader;

@@ -20,14 +20,9 @@ static bool is_under_way(const CheckProgress *slot)
     return load(&slot->bytes_known) != 0;
 }
 
-static uint64_t slot_bytes(const CheckProgress *slot)
-{
-    return MAX(load(&slot->bytes_known), load(&slot->bytes_expected));
-}
-
 static double slot_fraction(const CheckProgress *slot)
 {
-    uint64_t known = slot_bytes(slot);
+    uint64_t known = load(&slot->bytes_known);
     uint64_t done = load(&slot->bytes_done);
 
     return known ? MIN(1.0, (double)done / (double)known) : 0.0;
@@ -53,7 +48,7 @@ static void add_slots(ImageCheckProgress *progress, const ProgressState *state)
         if (is_under_way(slot) || state->images == 1) {
             progress->phase = (ImageCheckPhase)__atomic_load_n(&slot->phase, __ATOMIC_RELAXED);
             progress->bytes_done += load(&slot->bytes_done);
-            progress->bytes_known += slot_bytes(slot);
+            progress->bytes_known += load(&slot->bytes_known);
             under_way++;
         }
     }

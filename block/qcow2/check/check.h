@@ -32,10 +32,8 @@ typedef struct Qcow2Check {
     Qcow2Walk *walk;
     Qcow2Collector *collector; /* NULL: no list of findings wanted */
     Qcow2Report report;
-    uint64_t unread_blocks;   /* reads of refcount blocks that failed */
-    uint64_t memory_estimate; /* bytes, at most, but for what is asked for besides the check */
-    unsigned passes;          /* over the tables, given up ones included */
-    uint64_t used_end;        /* cluster behind the last one in use; after qcow2_check_report() */
+    uint64_t unread_blocks; /* reads of refcount blocks that failed */
+    uint64_t used_end;      /* cluster behind the last one in use; after qcow2_check_report() */
 } Qcow2Check;
 
 /*

@@ -241,19 +241,19 @@ static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
     return true;
 }
 
-uint64_t qcow2_compare_window(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, const RefMap *computed,
-                              const Qcow2Window *window, Qcow2Report *report)
+uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
+                                 const RefMap *computed, Qcow2Report *report)
 {
     g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     Comparison c = {.header = header,
                     .stored = stored,
                     .computed = computed,
-                    .end = MIN(window->end, refmap_clusters(computed)),
+                    .end = refmap_clusters(computed),
                     .report = report,
                     .leaks = leaks};
     Stretch s;
 
-    for (uint64_t at = window->first; next_stretch(&c, at, &s); at = s.first + s.n) {
+    for (uint64_t at = 0; next_stretch(&c, at, &s); at = s.first + s.n) {
         if (pass_unused_block(&c, &s)) {
             continue;
         }
@@ -263,15 +263,6 @@ uint64_t qcow2_compare_window(const Qcow2HeaderFields *header, const Qcow2Stored
             report_unknown(&c, &s);
         }
     }
-    return c.used_end;
-}
-
-uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
-                                 const RefMap *computed, Qcow2Report *report)
-{
-    static const Qcow2Window all = {.end = UINT64_MAX};
-    uint64_t used_end = qcow2_compare_window(header, stored, computed, &all, report);
-
     /* the stock tool begins with cluster 0 as the highest, and knows no image without any (X122) */
-    return MAX(used_end, 1);
+    return MAX(c.used_end, 1);
 }

@@ -24,8 +24,4 @@ void qcow2_report_unaligned_block(const Qcow2HeaderFields *header, const Qcow2St
 uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
                                  const RefMap *computed, Qcow2Report *report);
 
-/* The same for the clusters of @window only. Returns 0 where none is used. */
-uint64_t qcow2_compare_window(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, const RefMap *computed,
-                              const Qcow2Window *window, Qcow2Report *report);
-
 #endif

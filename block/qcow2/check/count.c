@@ -15,8 +15,6 @@
  */
 #define MAX_REGION (UINT64_C(1) << 36)
 
-#define OVERFLOW_BYTES 128 /* what a cluster with too many references takes: two numbers, and its place in a table */
-
 void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *h, uint64_t length)
 {
     *c = (Qcow2Counting){
@@ -73,86 +71,33 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
     return n <= MAX_REGION && refmap_add(c->refs, first, n, weight);
 }
 
-void qcow2_counting_start_window(Qcow2Counting *c, const Qcow2Window *window)
-{
-    uint64_t clusters = refmap_clusters(c->refs);
-
-    refmap_free(c->refs);
-    c->refs = refmap_new_window(clusters, window->first, window->end, window->budget);
-    c->window = window;
-}
-
 /* Remembers which counters of @piece, number @index, are too great, from counter @i on. */
-static bool note_overflows(Qcow2Counting *c, const Counters *piece, uint64_t index, size_t i)
+static void note_overflows(Qcow2Counting *c, const Counters *piece, uint64_t index, size_t i)
 {
-    bool room = true;
-
     if (!c->overflowed) {
         c->overflowed = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, g_free);
     }
-    while (room && (i = counters_find_above(piece, COUNTERS_PER_PIECE, i, c->max)) < COUNTERS_PER_PIECE) {
+    while ((i = counters_find_above(piece, COUNTERS_PER_PIECE, i, c->max)) < COUNTERS_PER_PIECE) {
         uint64_t *cluster = g_new(uint64_t, 1);
 
         c->overflows += counters_get(piece, i) - c->max;
         *cluster = (index << COUNTERS_PER_PIECE_BITS) + i++;
         g_hash_table_insert(c->overflowed, cluster, g_new0(uint64_t, 1));
-        room = !c->window || memory_budget_take(c->window->budget, OVERFLOW_BYTES);
     }
-    return room;
 }
 
-bool qcow2_counting_finish(Qcow2Counting *c)
+void qcow2_counting_finish(Qcow2Counting *c)
 {
     uint64_t index = 0;
 
     for (Counters *piece; (piece = refmap_next_piece(c->refs, &index)); index++) {
         size_t i = counters_find_above(piece, COUNTERS_PER_PIECE, 0, c->max);
 
-        if (i == COUNTERS_PER_PIECE) {
-            continue;
-        }
-        if (!note_overflows(c, piece, index, i)) {
-            return false;
-        }
-        counters_clamp(piece, COUNTERS_PER_PIECE, c->max);
-    }
-    return true;
-}
-
-void qcow2_counting_lower(Qcow2Counting *c)
-{
-    uint64_t index = 0;
-
-    for (Counters *piece; (piece = refmap_next_piece(c->refs, &index)); index++) {
-        counters_clamp(piece, COUNTERS_PER_PIECE, c->max);
-    }
-}
-
-void qcow2_counting_forget_overflows(Qcow2Counting *c, uint64_t overflows)
-{
-    GHashTableIter iter;
-    gpointer cluster, references;
-
-    c->overflows = overflows;
-    if (!c->overflowed) {
-        return;
-    }
-    g_hash_table_iter_init(&iter, c->overflowed);
-    while (g_hash_table_iter_next(&iter, &cluster, &references)) {
-        if (qcow2_window_has(c->window, *(const uint64_t *)cluster)) {
-            g_hash_table_iter_steal(&iter);
-            g_free(cluster);
-            g_free(references);
+        if (i < COUNTERS_PER_PIECE) {
+            note_overflows(c, piece, index, i);
+            counters_clamp(piece, COUNTERS_PER_PIECE, c->max);
         }
     }
-    if (g_hash_table_size(c->overflowed) == 0) {
-        g_clear_pointer(&c->overflowed, g_hash_table_destroy);
-    }
-}
-
-uint64_t qcow2_counting_overflow_bytes(const Qcow2Counting *c)
-{
-    return c->overflowed ? g_hash_table_size(c->overflowed) * OVERFLOW_BYTES : 0;
 }
 
 /* The references so far to @cluster when it has too many of them, else NULL. */

@@ -18,7 +18,6 @@
 
 #include "block/qcow2/findings/kinds.h"
 #include "block/qcow2/format/header.h"
-#include "block/qcow2/check/window.h"
 #include "block/clusters/refmap.h"
 #include "util/number.h"
 
@@ -27,7 +26,6 @@ typedef struct Qcow2Counting {
     uint64_t file_end; /* length of the file in bytes, rounded up to a sector (spec check-behaviour 2.7) */
     uint64_t max;      /* the greatest count that can be stored */
     RefMap *refs;
-    const Qcow2Window *window; /* whose clusters are counted; NULL = all */
 
     /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
     GHashTable *overflowed;
@@ -54,26 +52,8 @@ static inline uint64_t qcow2_clusters_inside(const Qcow2Counting *c, uint64_t of
 /* Counts @weight references to each cluster that the region touches. False when memory is short. */
 bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);
 
-/*
- * Forgets all counts, and starts with those of @window, which is borrowed. What was found to have too many references
- * is remembered: so a file is counted window by window.
- */
-void qcow2_counting_start_window(Qcow2Counting *c, const Qcow2Window *window);
-
-/*
- * Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. False
- * where that takes more memory than a window may.
- */
-bool qcow2_counting_finish(Qcow2Counting *c);
-
-/* Undoes it for the window, which is to be counted once more; @overflows is what there were before it. */
-void qcow2_counting_forget_overflows(Qcow2Counting *c, uint64_t overflows);
-
-/* Bytes that it has taken for good, for all windows. */
-uint64_t qcow2_counting_overflow_bytes(const Qcow2Counting *c);
-
-/* Only lowers them: where a window is counted for a second time. */
-void qcow2_counting_lower(Qcow2Counting *c);
+/* Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. */
+void qcow2_counting_finish(Qcow2Counting *c);
 
 /*
  * Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). What of it

@@ -10,18 +10,7 @@
 struct Qcow2Faults {
     GHashTable *by_table; /* offset of the table to Qcow2TableFaults */
     uint64_t *room;       /* atomic; NULL = any number */
-    MemoryBudget *budget; /* NULL = no limit */
-    uint64_t bytes;
-    bool ignored;
 };
-
-#define TABLE_BYTES 384 /* of a table with faults: its place, and the heads of three arrays */
-
-static void take(Qcow2Faults *faults, uint64_t bytes)
-{
-    faults->bytes += bytes;
-    memory_budget_take(faults->budget, bytes);
-}
 
 static void free_table_faults(gpointer opaque)
 {
@@ -33,26 +22,6 @@ static void free_table_faults(gpointer opaque)
     g_free(f);
 }
 
-/* What an array of glib's takes for @n faults. */
-static uint64_t array_bytes(uint64_t n)
-{
-    return n ? (uint64_t)1 << g_bit_storage(n * sizeof(Qcow2L2Fault) - 1) : 0;
-}
-
-static uint64_t table_bytes(const Qcow2TableFaults *f)
-{
-    return TABLE_BYTES + array_bytes(f->faults->len) + array_bytes(f->copied->len);
-}
-
-G_STATIC_ASSERT(sizeof(Qcow2CopiedFault) == sizeof(Qcow2L2Fault));
-
-/* @fault is of the type that @array has. */
-static void append(Qcow2Faults *faults, GArray *array, const void *fault)
-{
-    g_array_append_vals(array, fault, 1);
-    take(faults, array_bytes(array->len) - array_bytes(array->len - 1));
-}
-
 Qcow2Faults *qcow2_faults_new(uint64_t *room)
 {
     Qcow2Faults *faults = g_new0(Qcow2Faults, 1);
@@ -60,21 +29,6 @@ Qcow2Faults *qcow2_faults_new(uint64_t *room)
     faults->by_table = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, free_table_faults);
     faults->room = room;
     return faults;
-}
-
-void qcow2_faults_set_budget(Qcow2Faults *faults, MemoryBudget *budget)
-{
-    faults->budget = budget;
-}
-
-void qcow2_faults_ignore(Qcow2Faults *faults)
-{
-    faults->ignored = true;
-}
-
-uint64_t qcow2_faults_memory(const Qcow2Faults *faults)
-{
-    return faults->bytes;
 }
 
 void qcow2_faults_free(Qcow2Faults *faults)
@@ -85,10 +39,15 @@ void qcow2_faults_free(Qcow2Faults *faults)
     }
 }
 
+bool qcow2_faults_empty(const Qcow2Faults *faults)
+{
+    return g_hash_table_size(faults->by_table) == 0;
+}
+
 const Qcow2TableFaults *qcow2_faults_of(const Qcow2Faults *faults, uint64_t table)
 {
     /* asked for every L1 entry of every snapshot, and mostly there is nothing */
-    return g_hash_table_size(faults->by_table) ? g_hash_table_lookup(faults->by_table, &table) : NULL;
+    return qcow2_faults_empty(faults) ? NULL : g_hash_table_lookup(faults->by_table, &table);
 }
 
 static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
@@ -100,7 +59,6 @@ static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
         f->faults = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
         f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2CopiedFault));
         g_hash_table_insert(faults->by_table, g_memdup2(&table, sizeof(table)), f);
-        take(faults, TABLE_BYTES);
     }
     return f;
 }
@@ -136,14 +94,10 @@ static void add_more(Qcow2TableFaults *f, ImageCheckFindingKind kind, uint64_t n
 
 void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault)
 {
-    Qcow2TableFaults *f;
+    Qcow2TableFaults *f = need(faults, table);
 
-    if (faults->ignored) {
-        return;
-    }
-    f = need(faults, table);
     if (has_room(faults)) {
-        append(faults, f->faults, fault);
+        g_array_append_vals(f->faults, fault, 1);
     } else {
         add_more(f, fault->kind, 1);
     }
@@ -151,14 +105,10 @@ void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *f
 
 void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault)
 {
-    Qcow2TableFaults *f;
+    Qcow2TableFaults *f = need(faults, table);
 
-    if (faults->ignored) {
-        return;
-    }
-    f = need(faults, table);
     if (has_room(faults)) {
-        append(faults, f->copied, fault);
+        g_array_append_vals(f->copied, fault, 1);
     } else {
         f->more_copied += fault->n;
     }
@@ -166,9 +116,9 @@ void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2Cop
 
 void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster)
 {
-    Qcow2TableFaults *f = faults->ignored ? NULL : need(faults, table);
+    Qcow2TableFaults *f = need(faults, table);
 
-    if (f && (!f->has_odd_count || index < f->odd_index)) {
+    if (!f->has_odd_count || index < f->odd_index) {
         f->has_odd_count = true;
         f->odd_index = index;
         f->odd_cluster = cluster;
@@ -241,7 +191,6 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
     while (g_hash_table_iter_next(&iter, &table, &opaque)) {
         Qcow2TableFaults *more = opaque;
         Qcow2TableFaults *have = g_hash_table_lookup(to->by_table, table);
-        uint64_t before = have ? table_bytes(have) : 0;
 
         if (have) {
             g_array_append_vals(have->faults, more->faults->data, more->faults->len);
@@ -259,13 +208,9 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
             g_hash_table_iter_steal(&iter);
             g_free(table);
             free_table_faults(more);
-            /* arrays that grow among others leave gaps as large as they were */
-            to->bytes += 2 * (table_bytes(have) - before);
         } else {
             g_hash_table_iter_steal(&iter);
             g_hash_table_insert(to->by_table, table, more);
-            to->bytes += table_bytes(more);
         }
     }
-    from->bytes = 0;
 }

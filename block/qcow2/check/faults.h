@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/io/memory-budget.h"
 #include "block/qcow2/format/l2.h"
 
 /* Faults of one kind of which nothing but their number is kept. */
@@ -47,14 +46,8 @@ typedef struct Qcow2Faults Qcow2Faults;
 Qcow2Faults *qcow2_faults_new(uint64_t *room);
 void qcow2_faults_free(Qcow2Faults *faults);
 
-/* Takes the memory of faults from @budget, which is borrowed; who adds them looks whether it is exceeded. */
-void qcow2_faults_set_budget(Qcow2Faults *faults, MemoryBudget *budget);
-
-/* From now on what is added is forgotten. */
-void qcow2_faults_ignore(Qcow2Faults *faults);
-
-/* Bytes that are taken by those that are in @faults. */
-uint64_t qcow2_faults_memory(const Qcow2Faults *faults);
+/* Returns true if no table has a fault. */
+bool qcow2_faults_empty(const Qcow2Faults *faults);
 
 /* Adds a fault to the table at @table. Faults of one entry stay in the order in which they are added. */
 void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);

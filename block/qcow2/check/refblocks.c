@@ -37,49 +37,33 @@ static void leave_out(Qcow2Counting *c, uint64_t cluster)
     g_hash_table_add(c->blocks_left_out, g_memdup2(&cluster, sizeof(cluster)));
 }
 
-/* What is to be said of the references to a block that the table has at an index. */
-typedef struct BlockUse {
-    uint64_t index;
-    uint64_t references;
-    bool beyond; /* possible where an unaligned structure has let the map grow by a cluster */
-    bool left_out;
-} BlockUse;
-
-/* Counts one reference to the block at @offset, number @index of the table; false when memory is short. */
-static bool count_block(uint64_t offset, uint64_t index, Qcow2Counting *c, BlockUse *use)
+/*
+ * Counts the reference to the block at @offset, entry @index of the table, and reports what is wrong with it. False when
+ * memory is short.
+ */
+static bool count_block(Qcow2Counting *c, uint64_t index, uint64_t offset, Qcow2Report *report)
 {
+    Qcow2Location entry = entry_location(c->header, index, offset);
     uint64_t cluster = offset >> c->header->cluster_bits;
+    uint64_t references = refmap_get(c->refs, cluster);
 
-    *use = (BlockUse){
-        .index = index,
-        .references = refmap_get(c->refs, cluster),
-        .beyond = qcow2_region_beyond_end(c, offset, c->header->cluster_size),
-    };
-    if (use->beyond) {
-        return true;
-    }
-    if (use->references == c->max) {
-        use->left_out = true;
-        return true;
-    }
-    use->references++;
-    return refmap_add(c->refs, cluster, 1, 1);
-}
-
-static void report_use(const Qcow2Counting *c, uint64_t offset, const BlockUse *use, Qcow2Report *report)
-{
-    Qcow2Location entry = entry_location(c->header, use->index, offset);
-
-    if (use->beyond) {
+    if (qcow2_region_beyond_end(c, offset, c->header->cluster_size)) {
+        /* possible where an unaligned structure has let the map grow by a cluster */
         qcow2_report(
             report,
             &(Qcow2Finding){QCOW2_FINDING_REGION_BEYOND_END, {offset, c->header->cluster_size}, .location = entry});
-    } else if (use->left_out) {
+    } else if (references == c->max) {
+        leave_out(c, cluster);
         qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_OVERFLOW, {offset}, .location = entry});
+    } else if (refmap_add(c->refs, cluster, 1, 1)) {
+        references++;
+    } else {
+        return false;
     }
-    if (use->references != 1) {
-        report_shared(&entry, use->index, use->references, report);
+    if (references != 1) {
+        report_shared(&entry, index, references, report);
     }
+    return true;
 }
 
 static void report_entry(ImageCheckFindingKind kind, const Qcow2HeaderFields *h, uint64_t index, uint64_t offset,
@@ -143,82 +127,15 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
     for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
         ImageCheckFindingKind kind;
-        BlockUse use;
 
         if (!table->entries[i]) {
             continue; /* as most are of a small image */
         }
         if (entry_bad(c, table->entries[i], &kind)) {
             report_entry(kind, c->header, i, offset, report);
-        } else if (!count_block(offset, i, c, &use)) {
+        } else if (!count_block(c, i, offset, report)) {
             return no_memory(errp);
-        } else {
-            if (use.left_out) {
-                leave_out(c, offset >> c->header->cluster_bits);
-            }
-            report_use(c, offset, &use, report);
         }
     }
     return true;
-}
-
-GArray *qcow2_block_uses_new(void)
-{
-    return g_array_new(FALSE, FALSE, sizeof(BlockUse));
-}
-
-uint64_t qcow2_block_uses_bytes(const GArray *uses)
-{
-    return uses->len * sizeof(BlockUse);
-}
-
-bool qcow2_count_refcount_blocks_in_window(const Qcow2RefcountEntries *table, Qcow2Counting *c, GArray *uses,
-                                           GError **errp)
-{
-    for (size_t i = 0; i < table->n; i++) {
-        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
-        ImageCheckFindingKind kind;
-        BlockUse use;
-
-        if (!table->entries[i] || entry_bad(c, table->entries[i], &kind) ||
-            !qcow2_window_has(c->window, offset >> c->header->cluster_bits)) {
-            continue;
-        }
-        if (!count_block(offset, i, c, &use)) {
-            return no_memory(errp);
-        }
-        if (use.beyond || use.left_out || use.references != 1) {
-            g_array_append_val(uses, use);
-            if (!memory_budget_take(c->window->budget, sizeof(use))) {
-                return no_memory(errp);
-            }
-        }
-    }
-    return true;
-}
-
-static int compare_uses(const void *a, const void *b)
-{
-    const BlockUse *x = a, *y = b;
-
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-void qcow2_report_refcount_blocks(const Qcow2RefcountEntries *table, const Qcow2Counting *c, GArray *uses,
-                                  Qcow2Report *report)
-{
-    guint next = 0;
-
-    report_unread(table, c->header, report);
-    g_array_sort(uses, compare_uses);
-    for (size_t i = 0; i < table->n; i++) {
-        uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
-        ImageCheckFindingKind kind;
-
-        if (table->entries[i] && entry_bad(c, table->entries[i], &kind)) {
-            report_entry(kind, c->header, i, offset, report);
-        } else if (next < uses->len && g_array_index(uses, BlockUse, next).index == i) {
-            report_use(c, offset, &g_array_index(uses, BlockUse, next++), report);
-        }
-    }
 }

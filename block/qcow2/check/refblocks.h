@@ -14,17 +14,4 @@
 bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *counting, Qcow2Report *report,
                                  GError **errp);
 
-/*
- * The same for those blocks that lie in the window that is counted; nothing is reported, and what there is to report is
- * added to @uses, from qcow2_block_uses_new(). False, too, where that takes more memory than the window has.
- */
-bool qcow2_count_refcount_blocks_in_window(const Qcow2RefcountEntries *table, Qcow2Counting *counting, GArray *uses,
-                                           GError **errp);
-GArray *qcow2_block_uses_new(void);
-uint64_t qcow2_block_uses_bytes(const GArray *uses);
-
-/* Reports it all, when all windows are counted. */
-void qcow2_report_refcount_blocks(const Qcow2RefcountEntries *table, const Qcow2Counting *counting, GArray *uses,
-                                  Qcow2Report *report);
-
 #endif

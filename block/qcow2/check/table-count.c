@@ -20,12 +20,6 @@ Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow
         .result = qcow2_l2_result_new(counting->header),
         .faults = qcow2_faults_new(room),
     };
-    if (counting->window) {
-        qcow2_faults_set_budget(c->faults, counting->window->budget);
-    }
-    if (counting->window && counting->window->again) {
-        qcow2_faults_ignore(c->faults);
-    }
     if (!c->result) {
         g_clear_pointer(&c, qcow2_table_counter_free);
     }
@@ -215,77 +209,9 @@ static void check_copied(Qcow2TableCounter *c, const Qcow2TableRef *table, const
     }
 }
 
-/* Leaves of @run the clusters that are in @window; false where there are none. */
-static bool clip_run(const Qcow2HeaderFields *h, const Qcow2Window *window, Qcow2Run *run)
-{
-    uint64_t first = run->offset >> h->cluster_bits;
-    uint64_t below = first < window->first ? MIN(window->first - first, run->n) : 0;
-    uint64_t end = MIN(first + run->n, window->end);
-
-    if (first + below >= end) {
-        return false;
-    }
-    *run = (Qcow2Run){
-        .offset = run->offset + (below << h->cluster_bits),
-        .index = run->index + below,
-        .n = end - first - below,
-        .copied = run->copied,
-    };
-    return true;
-}
-
-/* Counts the extents that begin outside of @window, as far as they reach into it, and removes them from the result. */
-static bool count_extents_outside(Qcow2TableCounter *c, const Qcow2TableRef *table, const Qcow2Window *window)
-{
-    GArray *extents = c->result->extents;
-    guint kept = 0;
-
-    for (guint i = 0; i < extents->len; i++) {
-        Qcow2Extent e = g_array_index(extents, Qcow2Extent, i);
-
-        if (qcow2_window_has(window, e.offset >> c->header->cluster_bits)) {
-            g_array_index(extents, Qcow2Extent, kept++) = e;
-        } else if (!qcow2_count_region(c->counting, e.offset, e.length, table->weight)) {
-            return false;
-        }
-    }
-    g_array_set_size(extents, kept);
-    return true;
-}
-
-/*
- * Leaves of what was decoded what is for this window. Each cluster that an entry refers to is in one window, what is
- * wrong with the entry itself is for the first.
- */
-static bool clip_to_window(Qcow2TableCounter *c, const Qcow2TableRef *table, const Qcow2Window *window)
-{
-    Qcow2L2Result *r = c->result;
-    uint32_t kept = 0;
-
-    if (window->first) {
-        g_array_set_size(r->faults, 0);
-        r->allocated = r->compressed = r->fragmented = 0;
-    }
-    if (qcow2_has_data_file(c->header)) {
-        r->n_runs = window->first ? 0 : r->n_runs;
-        g_array_set_size(r->extents, window->first ? 0 : r->extents->len);
-        return true;
-    }
-    for (uint32_t i = 0; i < r->n_runs; i++) {
-        if (clip_run(c->header, window, &r->runs[i])) {
-            r->runs[kept++] = r->runs[i];
-        }
-    }
-    r->n_runs = kept;
-    return count_extents_outside(c, table, window) && !memory_budget_exceeded(window->budget);
-}
-
 bool qcow2_count_table(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
 {
     qcow2_l2_decode(c->header, bytes, c->result);
-    if (c->counting->window && !clip_to_window(c, table, c->counting->window)) {
-        return false;
-    }
     for (size_t i = 0; i < c->result->faults->len; i++) {
         qcow2_faults_add(c->faults, table->offset, &g_array_index(c->result->faults, Qcow2L2Fault, i));
     }

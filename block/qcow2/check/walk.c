@@ -14,20 +14,12 @@
 #include "util/search.h"
 
 #define MIN_PENDING 16384u /* tables that are sorted at once; of many more, a 16th of those that are sorted already */
-#define NOISY_BYTES 48     /* of an L1 entry that has something to report, in both arrays of them */
-#define SLOT_BYTES  80     /* of an L1 entry in use, while tables are merged */
 
 /* An L1 entry that has something to report. */
 typedef struct ReportableSlot {
     uint64_t offset; /* of the entry in the file */
     uint64_t value;
 } ReportableSlot;
-
-/* The stored count of a table of the active tree, where counts are loaded window by window. */
-typedef struct TableCount {
-    uint64_t count;
-    bool known;
-} TableCount;
 
 struct Qcow2Walk {
     BlockSource *source;
@@ -42,13 +34,6 @@ struct Qcow2Walk {
     Qcow2Faults *faults; /* of all tables */
     uint64_t room;       /* for faults that are kept in full */
 
-    /* of the window that is counted, if one is: */
-    Qcow2Faults *pending; /* NULL = none is */
-    Qcow2Statistics statistics_before;
-    uint64_t room_before;
-
-    TableCount *counts; /* one for each table; NULL where @stored has those of all clusters */
-    int late_error;     /* with which a table cannot be read that could be before; negative errno value */
     GArray *reportable; /* ReportableSlot, sorted by offset */
     GArray *hidden;     /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
                            without a message, than the one before; empty = no slot at all */
@@ -82,8 +67,6 @@ void qcow2_walk_free(Qcow2Walk *w)
     if (w) {
         g_array_free(w->tables, TRUE);
         qcow2_faults_free(w->faults);
-        qcow2_faults_free(w->pending);
-        g_free(w->counts);
         g_array_free(w->reportable, TRUE);
         g_array_free(w->hidden, TRUE);
         g_free(w);
@@ -254,7 +237,6 @@ typedef struct WalkWorker {
     const Qcow2Walk *walk;
     void *visitor_state;
     Qcow2TableCounter *counter;
-    int late_error; /* of the last table that could not be read, and was not known for that; negative errno value */
 } WalkWorker;
 
 static BlockRange table_range(const void *opaque, size_t i)
@@ -264,29 +246,6 @@ static BlockRange table_range(const void *opaque, size_t i)
 
     /* what is behind the end of the file has nothing in it */
     return (BlockRange){.offset = table->skipped ? w->source->length : table->offset, .size = w->header->cluster_size};
-}
-
-/* In the first pass, for which there are no faults yet, no table is. */
-static bool known_unreadable(const Qcow2Walk *w, uint64_t table)
-{
-    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
-    bool known = qcow2_walk_table_error(w, table) != 0;
-
-    for (guint i = 0; f && f->more && i < f->more->len; i++) {
-        known = known || g_array_index(f->more, Qcow2MoreFaults, i).kind == QCOW2_FINDING_L2_UNREADABLE;
-    }
-    return known;
-}
-
-static void keep_unreadable(WalkWorker *worker, uint64_t table, int error)
-{
-    const Qcow2Walk *w = worker->walk;
-    Qcow2L2Fault fault = {.kind = QCOW2_FINDING_L2_UNREADABLE, .values = {-error}};
-
-    if (!w->counting->window || !known_unreadable(w, table)) {
-        worker->late_error = error;
-        qcow2_faults_add(worker->counter->faults, table, &fault);
-    }
 }
 
 static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, const uint8_t *bytes)
@@ -305,7 +264,8 @@ static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
         return false;
     }
     if (error) {
-        keep_unreadable(worker, table->offset, error);
+        qcow2_faults_add(worker->counter->faults, table->offset,
+                         &(Qcow2L2Fault){.kind = QCOW2_FINDING_L2_UNREADABLE, .values = {-error}});
         return true;
     }
     return !bytes || (qcow2_count_table(worker->counter, table, bytes) && let_visit(worker, table, bytes));
@@ -337,11 +297,7 @@ static void finish_worker(Qcow2Walk *w, const WalkWorker *worker)
 {
     const Qcow2TableCounter *c = worker->counter;
 
-    w->late_error = worker->late_error ? worker->late_error : w->late_error;
-    if (w->counting->window && w->counting->window->again) {
-        return;
-    }
-    qcow2_faults_merge(w->pending ? w->pending : w->faults, c->faults);
+    qcow2_faults_merge(w->faults, c->faults);
     w->statistics.allocated += c->statistics.allocated;
     w->statistics.compressed += c->statistics.compressed;
     w->statistics.fragmented += c->statistics.fragmented;
@@ -377,7 +333,6 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
     for (unsigned i = 0; ok && i < n; i++) {
         ok = refmap_writer_flush(workers[i].counter->writer);
     }
-    ok = ok && !(w->counting->window && memory_budget_exceeded(w->counting->window->budget));
     for (unsigned i = 0; i < n; i++) {
         if (ok) {
             finish_worker(w, &workers[i]);
@@ -394,118 +349,12 @@ bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
 {
     bool ok;
 
-    qcow2_walk_find_tables(w);
+    collect_tables(w);
+    find_skipped(w);
     w->visitor = visitor;
     ok = for_each_table(w, count_table, errp);
     w->visitor = NULL;
     return ok;
-}
-
-size_t qcow2_walk_find_tables(Qcow2Walk *w)
-{
-    collect_tables(w);
-    find_skipped(w);
-    return w->tables->len;
-}
-
-/* While faults are put together, those of the window are there twice, and gaps where arrays have grown. */
-static bool room_for_merging(const Qcow2Walk *w)
-{
-    return !qcow2_faults_memory(w->faults) ||
-           memory_budget_take(w->counting->window->budget, 2 * qcow2_faults_memory(w->pending));
-}
-
-bool qcow2_walk_count_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, GError **errp)
-{
-    w->stored = stored;
-    w->pending = qcow2_faults_new(NULL);
-    w->statistics_before = w->statistics;
-    w->room_before = w->room;
-    if (!for_each_table(w, count_table, errp)) {
-        qcow2_walk_drop_window(w);
-        return false;
-    }
-    if (!room_for_merging(w)) {
-        qcow2_walk_drop_window(w);
-        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
-        return false;
-    }
-    return true;
-}
-
-/* Remembers the stored counts of those tables that lie in the window. */
-static bool keep_table_counts(Qcow2Walk *w)
-{
-    size_t n = w->tables->len;
-
-    if (!w->counts) {
-        w->counts = g_try_new0(TableCount, n);
-    }
-    for (size_t i = 0; w->counts && i < n; i++) {
-        uint64_t cluster = table_at(w->tables, i)->offset >> w->header->cluster_bits;
-
-        if (table_at(w->tables, i)->active && qcow2_window_has(w->counting->window, cluster)) {
-            w->counts[i].known = qcow2_stored_count(w->stored, cluster, &w->counts[i].count);
-        }
-    }
-    return w->counts || !n;
-}
-
-bool qcow2_walk_keep_window(Qcow2Walk *w, GError **errp)
-{
-    qcow2_faults_merge(w->faults, w->pending);
-    g_clear_pointer(&w->pending, qcow2_faults_free);
-    if (!keep_table_counts(w)) {
-        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
-        return false;
-    }
-    return true;
-}
-
-void qcow2_walk_drop_window(Qcow2Walk *w)
-{
-    if (w->pending) {
-        g_clear_pointer(&w->pending, qcow2_faults_free);
-        w->statistics = w->statistics_before;
-        w->room = w->room_before;
-    }
-}
-
-bool qcow2_walk_recount_window(Qcow2Walk *w, const Qcow2StoredCounts *stored, int *error, GError **errp)
-{
-    uint64_t room = w->room;
-    bool ok;
-
-    w->stored = stored;
-    w->late_error = 0;
-    ok = for_each_table(w, count_table, errp);
-    w->room = room;
-    *error = -w->late_error;
-    return ok;
-}
-
-void qcow2_walk_set_stored(Qcow2Walk *w, const Qcow2StoredCounts *stored)
-{
-    w->stored = stored;
-}
-
-uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables)
-{
-    size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(l1_tables, &n_spans);
-    uint64_t n = 0;
-
-    for (size_t s = 0; s < n_spans; s++) {
-        for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
-            n += spans[s].slots[i] != 0;
-        }
-    }
-    return (n + MIN_PENDING) * SLOT_BYTES;
-}
-
-uint64_t qcow2_walk_fault_bytes(const Qcow2Walk *w)
-{
-    return qcow2_faults_memory(w->faults) + (uint64_t)w->reportable->len * NOISY_BYTES;
 }
 
 bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
@@ -516,6 +365,11 @@ bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
     ok = for_each_table(w, visit_table, errp);
     w->visitor = NULL;
     return ok;
+}
+
+bool qcow2_walk_any_fault(const Qcow2Walk *w)
+{
+    return w->reportable->len || !qcow2_faults_empty(w->faults);
 }
 
 int qcow2_walk_table_error(const Qcow2Walk *w, uint64_t offset)
@@ -554,9 +408,6 @@ static void collect_reportable_slots(Qcow2Walk *w)
 
             if (slot.value && slot_reportable(w, slot.value)) {
                 g_array_append_val(w->reportable, slot);
-                if (w->counting->window && !memory_budget_take(w->counting->window->budget, NOISY_BYTES)) {
-                    return;
-                }
             }
         }
     }
@@ -823,19 +674,6 @@ uint64_t qcow2_walk_skipped(const Qcow2Walk *w)
     return w->skipped;
 }
 
-/* True and *count set where the stored count of the table at @offset is known, which the active tree has. */
-static bool table_count(const Qcow2Walk *w, uint64_t offset, uint64_t *count)
-{
-    size_t i;
-
-    if (!w->counts) {
-        return qcow2_stored_count(w->stored, offset >> w->header->cluster_bits, count);
-    }
-    i = ARRAY_FIRST_NOT_BELOW(w->tables, Qcow2TableRef, offset, offset);
-    *count = w->counts[i].count;
-    return w->counts[i].known;
-}
-
 static void report_l1_copied(const TreeSlot *slot, uint64_t count, Qcow2Report *report)
 {
     Qcow2Finding finding = {
@@ -888,7 +726,7 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
     if (!table) {
         return;
     }
-    if (!table_count(w, table, &count)) {
+    if (!qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
         qcow2_report_unaligned_block(w->header, w->stored, table >> w->header->cluster_bits, report);
         return;
     }

@@ -61,37 +61,11 @@ bool qcow2_walk_visit(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError 
 /* The distinct tables, sorted by offset, once they are counted. */
 const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *walk, size_t *n);
 
-/* Finds out which tables there are, without counting them; returns their number. */
-size_t qcow2_walk_find_tables(Qcow2Walk *walk);
-
-/*
- * Counts the window of the counting, for which @stored was loaded: all tables are read that were found, and what refers
- * into the window is counted. Called for one window after the other. What was found is remembered by
- * qcow2_walk_keep_window(), which may fail for lack of memory, or forgotten by qcow2_walk_drop_window(). When counting
- * fails, it is forgotten.
- */
-bool qcow2_walk_count_window(Qcow2Walk *walk, const Qcow2StoredCounts *stored, GError **errp);
-bool qcow2_walk_keep_window(Qcow2Walk *walk, GError **errp);
-void qcow2_walk_drop_window(Qcow2Walk *walk);
-
-/*
- * Counts a window once more (its `again`), and remembers nothing. *error is set, to a positive errno value, where a
- * table cannot be read that could be read before.
- */
-bool qcow2_walk_recount_window(Qcow2Walk *walk, const Qcow2StoredCounts *stored, int *error, GError **errp);
-
-/* From now on @stored is asked where blocks are that have no counts: for the report, when all windows are counted. */
-void qcow2_walk_set_stored(Qcow2Walk *walk, const Qcow2StoredCounts *stored);
-
-/* Bytes that finding them takes at most, and bytes that each is kept in. */
-uint64_t qcow2_walk_finding_bytes(const Qcow2Tables *l1_tables);
-#define QCOW2_WALK_TABLE_BYTES 56
-
-/* Bytes that it keeps of what is wrong. */
-uint64_t qcow2_walk_fault_bytes(const Qcow2Walk *walk);
-
 /* Makes ready for reporting, once the counting is finished. */
 bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
+
+/* Returns true if an L1 or L2 entry has something to report. After qcow2_walk_finish(). */
+bool qcow2_walk_any_fault(const Qcow2Walk *walk);
 
 /* Why the table at @offset could not be read, a positive errno value; 0 where it could. */
 int qcow2_walk_table_error(const Qcow2Walk *walk, uint64_t offset);

@@ -23,9 +23,6 @@ typedef struct Filler {
 #define FREE_ENTRIES   (UINT64_C(4) << 20) /* zeros of tables count too, and are not held */
 #define LOOKS_AN_ENTRY 4
 
-#define GROWING  3 /* a list that is moved to have more room takes so many times what is in it, at most */
-#define MALLOCED 2
-
 static bool take_entries(Filler *f, uint64_t n, GError **errp)
 {
     if (f->left < n) {
@@ -242,24 +239,4 @@ Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snap
     };
 
     return fill_all(&filler, m, snapshots, bitmaps, regions, errp) ? g_steal_pointer(&m) : NULL;
-}
-
-uint64_t qcow2_viscera_memory(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions)
-{
-    size_t n_spans;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(regions->l1_tables, &n_spans);
-    uint64_t tables = image->refcount_table.n, entries = 0;
-
-    for (size_t s = 0; s < n_spans; s++) {
-        for (uint64_t i = 0; spans[s].slots && i < spans[s].n; i++) {
-            tables += spans[s].slots[i] & QCOW2_OFFSET_MASK ? spans[s].weight : 0;
-        }
-    }
-    for (size_t i = 0; bitmaps->items && i < bitmaps->items->len; i++) {
-        entries += g_array_index(bitmaps->items, Qcow2Bitmap, i).table_size;
-    }
-    return tables * GROWING * sizeof(Qcow2Allocation) +
-           entries * (GROWING * sizeof(Qcow2BitmapTblEntry) + MALLOCED * sizeof(Qcow2Allocation)) +
-           snapshots->items->len * GROWING * sizeof(Qcow2L1Table);
 }

@@ -15,8 +15,4 @@
 Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions, GError **errp);
 
-/* How much memory that takes at most. */
-uint64_t qcow2_viscera_memory(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions);
-
 #endif

@@ -16,12 +16,8 @@ typedef struct RefcountBlock {
     uint64_t offset;
     int error; /* positive errno value: nothing is known of its counts */
     size_t n_pieces;
-    size_t first; /* piece that is loaded */
-    size_t end;   /* piece behind the last that is */
     Counters pieces[];
 } RefcountBlock;
-
-#define BLOCK_BYTES 192 /* what a block takes beside its pieces: itself, its places in lists, its sum when compared */
 
 struct Qcow2StoredCounts {
     unsigned order;      /* log2 of the bits of a count */
@@ -33,7 +29,6 @@ struct Qcow2StoredCounts {
     const Qcow2RefcountEntries *table; /* borrowed */
     bool any_unaligned;                /* a block is not where a cluster begins */
     uint64_t cluster_size;
-    Qcow2Window window; /* whose blocks are loaded */
 };
 
 /* What clusters without a block have. */
@@ -276,9 +271,8 @@ static bool load_block(void *opaque, size_t i, const uint8_t *bytes, int error)
     size_t counts = (size_t)1 << s->piece_bits;
 
     block->error = -error;
-    for (size_t k = block->first; bytes && !error && k < block->end; k++) {
-        if (!unpack_piece(&block->pieces[k], bytes + k * ((counts << s->order) / 8), s->order, counts) ||
-            !memory_budget_take(s->window.budget, counters_memory(&block->pieces[k], counts))) {
+    for (size_t k = 0; bytes && !error && k < block->n_pieces; k++) {
+        if (!unpack_piece(&block->pieces[k], bytes + k * ((counts << s->order) / 8), s->order, counts)) {
             return false;
         }
     }
@@ -290,36 +284,19 @@ static RefcountBlock *new_block(const Qcow2StoredCounts *s, uint64_t offset)
     size_t n_pieces = (size_t)1 << (s->block_bits - s->piece_bits);
     RefcountBlock *block = g_try_malloc0(sizeof(*block) + n_pieces * sizeof(Counters));
 
-    if (!block) {
-        return NULL;
-    }
-    block->offset = offset;
-    block->n_pieces = n_pieces;
-    block->first = n_pieces;
-    if (!memory_budget_take(s->window.budget, BLOCK_BYTES + n_pieces * sizeof(Counters))) {
-        free_block(block);
-        return NULL;
+    if (block) {
+        block->offset = offset;
+        block->n_pieces = n_pieces;
     }
     return block;
-}
-
-/* Has those pieces of @block loaded that are in the window where it is block @index of the table. */
-static void need_pieces(const Qcow2StoredCounts *s, RefcountBlock *block, size_t index)
-{
-    uint64_t first = MAX(s->window.first >> s->piece_bits, index * block->n_pieces);
-    uint64_t last = MIN((s->window.end - 1) >> s->piece_bits, index * block->n_pieces + (block->n_pieces - 1));
-
-    block->first = MIN(block->first, first & (block->n_pieces - 1));
-    block->end = MAX(block->end, (last & (block->n_pieces - 1)) + 1);
 }
 
 /* Finds the distinct blocks of @table; false when memory is short. */
 static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *table)
 {
     g_autoptr(GHashTable) by_offset = g_hash_table_new(hash_u64, g_int64_equal);
-    size_t end = MIN(table->n, ((s->window.end - 1) >> s->block_bits) + 1);
 
-    for (size_t i = s->window.first >> s->block_bits; i < end; i++) {
+    for (size_t i = 0; i < table->n; i++) {
         uint64_t offset = table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK;
         RefcountBlock *block;
 
@@ -336,7 +313,6 @@ static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *tab
             g_hash_table_insert(by_offset, &block->offset, block);
             g_ptr_array_add(s->distinct, block);
         }
-        need_pieces(s, block, i);
         s->blocks[i] = block;
     }
     return true;
@@ -376,17 +352,6 @@ static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t
     s->distinct->len = kept;
 }
 
-/* The same for blocks that are not loaded. */
-static bool any_entry_unaligned(const Qcow2StoredCounts *s)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < s->n && !any; i++) {
-        any = (s->table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK) % s->cluster_size;
-    }
-    return any;
-}
-
 static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const Qcow2CheckOptions *options)
 {
     void *states[BLOCK_MAX_WORKERS];
@@ -411,20 +376,10 @@ Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2Head
                                             const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
                                             GError **errp)
 {
-    static const Qcow2Window all = {.end = UINT64_MAX};
-
-    return qcow2_stored_counts_load_window(source, h, table, &all, options, errp);
-}
-
-Qcow2StoredCounts *qcow2_stored_counts_load_window(BlockSource *source, const Qcow2HeaderFields *h,
-                                                   const Qcow2RefcountEntries *table, const Qcow2Window *window,
-                                                   const Qcow2CheckOptions *options, GError **errp)
-{
     g_autoptr(Qcow2StoredCounts) s = g_new0(Qcow2StoredCounts, 1);
     g_autoptr(GPtrArray) unaligned = g_ptr_array_new();
     bool ok;
 
-    s->window = *window;
     s->order = h->refcount_order;
     s->block_bits = qcow2_refblock_bits(h);
     s->piece_bits = MIN(s->block_bits, COUNTERS_PER_PIECE_BITS);
@@ -436,7 +391,6 @@ Qcow2StoredCounts *qcow2_stored_counts_load_window(BlockSource *source, const Qc
     ok = (s->blocks || !s->n) && collect_blocks(s, table);
     g_ptr_array_sort(s->distinct, compare_blocks);
     set_unaligned_aside(s, unaligned, h->cluster_size);
-    s->any_unaligned = s->any_unaligned || (window->budget && any_entry_unaligned(s));
     ok = ok && load_blocks(s, source, options);
     g_ptr_array_extend_and_steal(s->distinct, g_steal_pointer(&unaligned));
     if (!ok) {

@@ -17,7 +17,6 @@
 
 #include "block/clusters/counters.h"
 #include "block/qcow2/format/header.h"
-#include "block/qcow2/check/window.h"
 #include "block/qcow2.h"
 
 #define QCOW2_REFTABLE_PIECE 512 /* entries of the table that are read, or not, together: as many as a page has */
@@ -62,13 +61,6 @@ Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2Head
                                             const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
                                             GError **errp);
 
-/*
- * The same for the clusters of @window only: of others nothing may be asked but qcow2_stored_counts_unaligned(). NULL,
- * too, where that takes more memory than the budget of the window has.
- */
-Qcow2StoredCounts *qcow2_stored_counts_load_window(BlockSource *source, const Qcow2HeaderFields *header,
-                                                   const Qcow2RefcountEntries *table, const Qcow2Window *window,
-                                                   const Qcow2CheckOptions *options, GError **errp);
 void qcow2_stored_counts_free(Qcow2StoredCounts *counts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2StoredCounts, qcow2_stored_counts_free)
 

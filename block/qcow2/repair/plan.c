@@ -338,7 +338,7 @@ static bool look_for_zeroed(Qcow2Repair *r, GError **errp)
     bool all_writable;
 
     if (!r->options->all || !qcow2_repair_wants(r, QCOW2_FINDING_PREALLOCATED_UNALIGNED) ||
-        !qcow2_walk_fault_bytes(r->check.walk)) {
+        !qcow2_walk_any_fault(r->check.walk)) {
         return true;
     }
     if (!qcow2_repair_find_zeroed(r, &all_writable, errp)) {

@@ -54,8 +54,7 @@ static Qcow2Repair *repair_of(BlockSource *overlay, const Qcow2Repair *before)
     r->overlay = overlay;
     /* nobody wants more of it than the edits */
     r->overlay_check = (Qcow2CheckOptions){.workers = before->options->check->workers,
-                                           .max_messages = MAX_MESSAGES,
-                                           .max_memory = before->options->check->max_memory};
+                                           .max_messages = MAX_MESSAGES};
     r->overlay_options = *before->options;
     r->overlay_options.check = &r->overlay_check;
     r->options = &r->overlay_options;

@@ -153,41 +153,6 @@ static void test_far_growing(void)
     g_assert_cmpuint(refmap_get(map, UINT64_C(1) << 54), ==, 0);
 }
 
-/* A window has the counts of its clusters only, in the middle of a piece too, and grows as a whole map does. */
-static void test_window(void)
-{
-    MemoryBudget budget = {.limit = UINT64_MAX};
-    g_autoptr(RefMap) map = refmap_new_window(200000, 10, 70000, &budget);
-
-    g_assert_true(refmap_add(map, 0, 200001, 1));
-    g_assert_true(refmap_add(map, 5, 5, 1));
-    g_assert_true(refmap_add(map, 70000, 5, 1));
-    g_assert_cmpuint(refmap_clusters(map), ==, 200001);
-    g_assert_cmpuint(refmap_get(map, 9), ==, 0);
-    g_assert_cmpuint(refmap_get(map, 10), ==, 1);
-    g_assert_cmpuint(refmap_get(map, 69999), ==, 1);
-    g_assert_cmpuint(refmap_get(map, 70000), ==, 0);
-    g_assert_cmpuint(refmap_pieces(map), ==, 3);
-}
-
-/* What a map takes is taken from its budget: once for counts of a byte, and again when they are widened. */
-static void test_budget(void)
-{
-    MemoryBudget budget = {.limit = 8192 + 100 + 4 * 32768};
-    g_autoptr(RefMap) map = refmap_new_window(32768, 0, UINT64_MAX, &budget);
-
-    for (uint64_t i = 0; i < 32768; i += 2) {
-        g_assert_true(refmap_add(map, i, 1, 1));
-    }
-    g_assert_cmpuint(budget.used, >=, 8192 + 32768);
-    g_assert_cmpuint(budget.used, <=, 8192 + 100 + 32768);
-    g_assert_true(refmap_add(map, 0, 1, 300));
-    g_assert_cmpuint(budget.used, >=, 8192 + 65536);
-    g_assert_false(memory_budget_exceeded(&budget));
-    g_assert_false(refmap_add(map, 0, 1, 70000));
-    g_assert_true(memory_budget_exceeded(&budget));
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -200,7 +165,5 @@ int main(int argc, char **argv)
     g_test_add_func("/refmap/sparse", test_sparse);
     g_test_add_func("/refmap/subtract", test_subtract);
     g_test_add_func("/refmap/far-growing", test_far_growing);
-    g_test_add_func("/refmap/window", test_window);
-    g_test_add_func("/refmap/budget", test_budget);
     return g_test_run();
 }
