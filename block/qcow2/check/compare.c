@@ -48,18 +48,18 @@ static uint64_t per_block(const Comparison *c)
     return UINT64_C(1) << qcow2_refblock_bits(c->header);
 }
 
-void qcow2_report_unaligned_block(const Qcow2HeaderFields *h, const Qcow2StoredCounts *stored, uint64_t cluster,
-                                  Qcow2Report *report)
+/* Names the block of @cluster if it is unaligned: the first such block only, as the stock tool does. */
+static void report_unaligned_block(Comparison *c, uint64_t cluster)
 {
     uint64_t index, offset;
 
-    if (!report->count_by_kind[QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] &&
-        qcow2_stored_counts_unaligned(stored, cluster, &index, &offset)) {
-        qcow2_report(report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
-                                             {offset, index},
-                                             .location = qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-                                                                        h->refcount_table_offset + index * 8, offset,
-                                                                        h->cluster_size)});
+    if (!c->report->count_by_kind[QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT] &&
+        qcow2_stored_counts_unaligned(c->stored, cluster, &index, &offset)) {
+        qcow2_report(c->report, &(Qcow2Finding){QCOW2_FINDING_REFCOUNT_BLOCK_CORRUPT,
+                                                {offset, index},
+                                                .location = qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+                                                                           c->header->refcount_table_offset + index * 8,
+                                                                           offset, c->header->cluster_size)});
     }
 }
 
@@ -82,7 +82,7 @@ static void report_unknown(Comparison *c, const Stretch *s)
         note_computed_use(c, s);
         return;
     }
-    qcow2_report_unaligned_block(c->header, c->stored, s->first, c->report);
+    report_unaligned_block(c, s->first);
     for (i = 0; i < s->n && !qcow2_report_full(c->report); i++) {
         qcow2_report(c->report,
                      &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,

@@ -11,13 +11,6 @@
 #include "block/clusters/refmap.h"
 
 /*
- * Says that the count of @cluster is in a block at an odd offset, if it is, and if nothing was said of that yet: of one
- * such block only. So does the stock tool, whenever it first asks for such a count.
- */
-void qcow2_report_unaligned_block(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored, uint64_t cluster,
-                                  Qcow2Report *report);
-
-/*
  * Reports every cluster of @computed whose stored count is different or unknown. Returns the cluster behind the last
  * one that is used by either, at least 1.
  */

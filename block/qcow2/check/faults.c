@@ -114,17 +114,6 @@ void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2Cop
     }
 }
 
-void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster)
-{
-    Qcow2TableFaults *f = need(faults, table);
-
-    if (!f->has_odd_count || index < f->odd_index) {
-        f->has_odd_count = true;
-        f->odd_index = index;
-        f->odd_cluster = cluster;
-    }
-}
-
 /* glib's sort is stable. */
 G_STATIC_ASSERT(offsetof(Qcow2L2Fault, index) == 0 && offsetof(Qcow2CopiedFault, index) == 0);
 
@@ -196,9 +185,6 @@ void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
             g_array_append_vals(have->faults, more->faults->data, more->faults->len);
             g_array_append_vals(have->copied, more->copied->data, more->copied->len);
             have->more_copied += more->more_copied;
-            if (more->has_odd_count) {
-                qcow2_faults_set_odd_count(to, *(uint64_t *)table, more->odd_index, more->odd_cluster);
-            }
             for (guint i = 0; more->more && i < more->more->len; i++) {
                 const Qcow2MoreFaults *m = &g_array_index(more->more, Qcow2MoreFaults, i);
 

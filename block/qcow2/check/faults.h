@@ -35,9 +35,6 @@ typedef struct Qcow2TableFaults {
     GArray *copied;       /* Qcow2CopiedFault, likewise, but for references from the active L1 table only */
     GArray *more;         /* Qcow2MoreFaults, one for each kind: those that are not among the faults; NULL = none */
     uint64_t more_copied; /* wrong COPIED flags, likewise */
-    bool has_odd_count;   /* there is an entry whose cluster has its count in a block at an odd offset */
-    uint32_t odd_index;   /* the first such entry */
-    uint64_t odd_cluster; /* and its cluster */
 } Qcow2TableFaults;
 
 typedef struct Qcow2Faults Qcow2Faults;
@@ -52,10 +49,6 @@ bool qcow2_faults_empty(const Qcow2Faults *faults);
 /* Adds a fault to the table at @table. Faults of one entry stay in the order in which they are added. */
 void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *fault);
 void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2CopiedFault *fault);
-
-/* Notes an entry of the table at @table, of which the first is kept, whose cluster has its count in a block at an odd
- * offset. */
-void qcow2_faults_set_odd_count(Qcow2Faults *faults, uint64_t table, uint32_t index, uint64_t cluster);
 
 /* Puts the faults of the table at @table into the order of its entries, when all are added. */
 void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table);

@@ -147,47 +147,6 @@ static void check_copied_extent(Qcow2TableCounter *c, const Qcow2TableRef *table
     }
 }
 
-/* The first of @n clusters from @first on whose count is in a block at an odd offset, as its distance; or @n. */
-static uint64_t find_odd_count(const Qcow2TableCounter *c, uint64_t first, uint64_t n)
-{
-    uint64_t per_block = UINT64_C(1) << qcow2_refblock_bits(c->header);
-    uint64_t index, offset, i = 0;
-
-    while (i < n && !qcow2_stored_counts_unaligned(c->stored, first + i, &index, &offset)) {
-        i += per_block - ((first + i) & (per_block - 1));
-    }
-    return MIN(i, n);
-}
-
-/* Notes the first entry, if any, at which the stock tool asks for a count that is in a block at an odd offset. */
-static void note_odd_count(Qcow2TableCounter *c, const Qcow2TableRef *table)
-{
-    const Qcow2L2Result *r = c->result;
-    uint64_t index = UINT64_MAX, cluster = 0;
-
-    for (size_t i = 0; i < r->n_runs; i++) {
-        uint64_t first = r->runs[i].offset >> c->header->cluster_bits;
-        uint64_t at = find_odd_count(c, first, r->runs[i].n);
-
-        if (at < r->runs[i].n && r->runs[i].index + at < index) {
-            index = r->runs[i].index + at;
-            cluster = first + at;
-        }
-    }
-    for (size_t i = 0; i < r->extents->len; i++) {
-        const Qcow2Extent *e = &g_array_index(r->extents, Qcow2Extent, i);
-        uint64_t first = e->offset >> c->header->cluster_bits;
-
-        if (!e->compressed && e->index < index && find_odd_count(c, first, 1) == 0) {
-            index = e->index;
-            cluster = first;
-        }
-    }
-    if (index != UINT64_MAX) {
-        qcow2_faults_set_odd_count(c->faults, table->offset, (uint32_t)index, cluster);
-    }
-}
-
 static void check_copied(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
 {
     const Qcow2L2Result *r = c->result;
@@ -203,9 +162,6 @@ static void check_copied(Qcow2TableCounter *c, const Qcow2TableRef *table, const
     }
     for (size_t i = 0; i < r->extents->len; i++) {
         check_copied_extent(c, table, bytes, &g_array_index(r->extents, Qcow2Extent, i));
-    }
-    if (qcow2_stored_counts_any_unaligned(c->stored) && !qcow2_has_data_file(c->header)) {
-        note_odd_count(c, table);
     }
 }
 

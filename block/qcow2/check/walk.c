@@ -8,7 +8,6 @@
 #include <errno.h>
 
 #include "block/io/prefetch.h"
-#include "block/qcow2/check/compare.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 #include "util/search.h"
@@ -700,19 +699,11 @@ static uint32_t report_copied_fault(Qcow2Walk *w, const TreeSlot *slot, const Qc
 static void report_copied_faults(Qcow2Walk *w, const TreeSlot *slot, const Qcow2TableFaults *f, Qcow2Report *report)
 {
     uint64_t hidden = f->more_copied;
-    bool odd_ahead = f->has_odd_count;
 
     for (guint i = 0; i < f->copied->len; i++) {
         const Qcow2CopiedFault *fault = &g_array_index(f->copied, Qcow2CopiedFault, i);
 
-        if (odd_ahead && fault->index > f->odd_index) {
-            qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
-            odd_ahead = false;
-        }
         hidden += fault->n - report_copied_fault(w, slot, fault, report);
-    }
-    if (odd_ahead) {
-        qcow2_report_unaligned_block(w->header, w->stored, f->odd_cluster, report);
     }
     qcow2_count_unreported(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
 }
@@ -723,11 +714,7 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
     const Qcow2TableFaults *f;
     uint64_t count;
 
-    if (!table) {
-        return;
-    }
-    if (!qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
-        qcow2_report_unaligned_block(w->header, w->stored, table >> w->header->cluster_bits, report);
+    if (!table || !qcow2_stored_count(w->stored, table >> w->header->cluster_bits, &count)) {
         return;
     }
     if ((count == 1) != !!(slot->value & QCOW2_OFLAG_COPIED)) {

@@ -27,7 +27,6 @@ struct Qcow2StoredCounts {
     RefcountBlock **blocks;            /* by index in the refcount table; NULL = no block, all counts are 0 */
     GPtrArray *distinct;               /* RefcountBlock, sorted by offset; owns them */
     const Qcow2RefcountEntries *table; /* borrowed */
-    bool any_unaligned;                /* a block is not where a cluster begins */
     uint64_t cluster_size;
 };
 
@@ -333,7 +332,7 @@ static BlockRange block_range(const void *opaque, size_t i)
     return (BlockRange){.offset = block->offset, .size = (UINT64_C(1) << s->block_bits << s->order) / 8};
 }
 
-/* Blocks at odd offsets are not read: nothing is known of their counts (spec check-behaviour 4.1). */
+/* Unaligned blocks are not read: nothing is known of their counts (spec check-behaviour 4.1). */
 static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t cluster_size)
 {
     size_t kept = 0;
@@ -343,7 +342,6 @@ static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t
 
         if (block->offset % cluster_size) {
             block->error = EIO;
-            s->any_unaligned = true;
             g_ptr_array_add(aside, block);
         } else {
             s->distinct->pdata[kept++] = block;
@@ -455,15 +453,10 @@ bool qcow2_stored_count(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *
     return true;
 }
 
-bool qcow2_stored_counts_any_unaligned(const Qcow2StoredCounts *s)
-{
-    return s->any_unaligned;
-}
-
 bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *index, uint64_t *offset)
 {
     *index = cluster >> s->block_bits;
-    *offset = s->any_unaligned && *index < s->n ? s->table->entries[*index] & QCOW2_REFTABLE_OFFSET_MASK : 0;
+    *offset = *index < s->n ? s->table->entries[*index] & QCOW2_REFTABLE_OFFSET_MASK : 0;
     return *offset % s->cluster_size;
 }
 

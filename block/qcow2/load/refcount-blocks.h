@@ -80,10 +80,7 @@ bool qcow2_stored_count(const Qcow2StoredCounts *counts, uint64_t cluster, uint6
 /* Why the counts around @cluster are unknown: a positive errno value. */
 int qcow2_stored_counts_error(const Qcow2StoredCounts *counts, uint64_t cluster);
 
-/* True where a block is at an odd offset. */
-bool qcow2_stored_counts_any_unaligned(const Qcow2StoredCounts *counts);
-
-/* True where they are unknown because their block is at an odd offset: its index in the table, and that offset. */
+/* Returns true if the counts around @cluster are unknown because their block is unaligned: block *index, at *offset. */
 bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *index,
                                    uint64_t *offset);
 
