@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "block/limits.h"
 #include "block/qcow2/check/check.h"
 #include "block/qcow2/check/compare.h"
 #include "block/qcow2/inspect/explain.h"
@@ -301,7 +302,7 @@ static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *opt
         return false;
     }
     if (options->findings || options->corruptions) {
-        c->collector = c->report.collector = qcow2_collector_new(QCOW2_MAX_FINDINGS, !options->findings);
+        c->collector = c->report.collector = qcow2_collector_new(LIMIT_FINDINGS, !options->findings);
     }
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
     return read_bitmaps(c, errp);

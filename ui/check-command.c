@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "block/limits.h"
 #include "block/memory-plan.h"
 #include "block/probe.h"
 #include "block/qcow2.h"
@@ -31,7 +32,6 @@
 #include "util/error-report.h"
 #include "util/sandbox.h"
 
-#define MAX_MESSAGES 1000000u /* of one image, unless the user wants all */
 
 /* Findings can be many, and stderr is not buffered of itself. */
 #define STDERR_BUFFER (64u << 10)
@@ -135,7 +135,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .roles = options->map,
                              .space = options->space && !options->quiet,
                              .messages = messages,
-                             .max_messages = options->all_messages ? 0 : MAX_MESSAGES,
+                             .max_messages = options->all_messages ? 0 : LIMIT_MESSAGES,
                              .detect_changes = command->shared,
                              .workers = options->workers,
                              .progress = command->progress->slot};

@@ -2,7 +2,7 @@
  * Where the guest's clusters lie in the file, as the L2 tables of the active disk and of the snapshots say: from host
  * to guest, for those who want to name the user of a cluster.
  *
- * Neighbouring clusters make one item. There are never more than MAPPINGS_MAX items: of a more fragmented image only
+ * Neighbouring clusters make one item. There are never more than LIMIT_MAPPINGS items: of a more fragmented image only
  * those are kept that have a guest cluster in them whose number is a multiple of @step. A table that several L1 tables
  * refer to is there once, for the active one if it is among them. What an external data file has is not there.
  *
@@ -14,8 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define MAPPINGS_MAX (UINT32_C(1) << 19)
 
 typedef enum MappingKind {
     MAPPING_DATA,       /* as many clusters of the guest, one behind the other */

@@ -7,15 +7,12 @@
 
 #include "config.h"
 #include "qapi/json-output.h"
+#include "block/limits.h"
 #include "qapi/qapi-visit.h"
 #include "ui/report/lists.h"
 #include "ui/report/page.h"
 #include "ui/report/roles.h"
 #include "ui/output/role-colours.h"
-
-#define MOST_RUNS     (UINT32_C(1) << 20)
-#define MOST_PLACES   (UINT32_C(5) << 18) /* a million L2 tables, and what else there is then */
-#define MOST_FINDINGS 10000u
 
 void report_ask(Qcow2CheckOptions *options)
 {
@@ -59,7 +56,7 @@ static ImageCheck bare_check(const ImageCheck *from)
     ImageCheck check = *from;
 
     check.viscera = NULL;
-    check.findings.len = MIN(check.findings.len, MOST_FINDINGS);
+    check.findings.len = MIN(check.findings.len, LIMIT_REPORT_FINDINGS);
     check.has_image_end_offset = true;
     check.has_corruptions = check.has_leaks = true;
     check.has_corruptions_fixed = check.has_leaks_fixed = true;
@@ -144,9 +141,9 @@ void report_write(FILE *out, const Qcow2CheckResult *result, int64_t when)
     ReportRoles roles;
 
     fputs((const char *)report_head, out);
-    roles = report_write_roles(out, result, MOST_RUNS);
+    roles = report_write_roles(out, result, LIMIT_REPORT_RUNS);
     report_write_mappings(out, &result->layout->mappings);
-    report_write_places(out, result->check->viscera, MOST_PLACES, &report.lists);
+    report_write_places(out, result->check->viscera, LIMIT_REPORT_PLACES, &report.lists);
     report.role_runs = (int64_t)roles.runs;
     report.role_step = (int64_t)roles.step;
     report.mappings = (int64_t)result->layout->mappings.n;

@@ -5,15 +5,10 @@
  */
 #include "block/qcow2/check/count.h"
 
+#include "block/limits.h"
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/load/refcount-blocks.h"
 #include "util/number.h"
-
-/*
- * Clusters; more of them take more memory than there is. No file system but for files full of holes has such a file,
- * and no structure but for an encryption header claims such a region.
- */
-#define MAX_REGION (UINT64_C(1) << 36)
 
 void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *h, uint64_t length)
 {
@@ -68,7 +63,7 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
     if (!qcow2_region_clusters(c, offset, size, &first, &n)) {
         return true;
     }
-    return n <= MAX_REGION && refmap_add(c->refs, first, n, weight);
+    return n <= LIMIT_REGION_CLUSTERS && refmap_add(c->refs, first, n, weight);
 }
 
 /* Remembers which counters of @piece, number @index, are too great, from counter @i on. */

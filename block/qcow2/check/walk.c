@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "block/io/prefetch.h"
+#include "block/limits.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 #include "util/search.h"
@@ -208,10 +209,14 @@ static void collect_tables(Qcow2Walk *w)
     take_pending(w, pending);
 }
 
-/* Leaves tables out of those that do not begin at a cluster, where too many lie over one another. */
+/*
+ * Skips unaligned tables where too many overlap. No guest reads through one, but the stock tool counts what is in it.
+ * So does this check, though not at each 512 bytes of the file: a byte is examined once for an aligned table, and
+ * LIMIT_UNALIGNED_L2 times for others. Those that are skipped are corruptions in any case, and a note has their number.
+ */
 static void find_skipped(Qcow2Walk *w)
 {
-    uint64_t looked_at[QCOW2_MAX_CROWDED]; /* the last of them that are not left out */
+    uint64_t looked_at[LIMIT_UNALIGNED_L2]; /* the last of them that are not left out */
     size_t n = 0;
 
     for (size_t i = 0; i < w->tables->len; i++) {
@@ -220,11 +225,11 @@ static void find_skipped(Qcow2Walk *w)
         if (table->offset % w->header->cluster_size == 0) {
             continue;
         }
-        if (n >= QCOW2_MAX_CROWDED && table->offset - looked_at[n % QCOW2_MAX_CROWDED] < w->header->cluster_size) {
+        if (n >= LIMIT_UNALIGNED_L2 && table->offset - looked_at[n % LIMIT_UNALIGNED_L2] < w->header->cluster_size) {
             table->skipped = 1;
             w->skipped++;
         } else {
-            looked_at[n++ % QCOW2_MAX_CROWDED] = table->offset;
+            looked_at[n++ % LIMIT_UNALIGNED_L2] = table->offset;
         }
     }
 }

@@ -25,14 +25,6 @@
 
 typedef struct Qcow2Walk Qcow2Walk;
 
-/*
- * No guest reads through an L2 table that does not begin at a cluster, but the stock tool counts what is in it. So are
- * they here, though not at each 512 bytes of the file: a byte is looked at once for a table that begins where it
- * should, and this many times for others. Those that are left out are corruptions in any case, and a note tells their
- * number.
- */
-#define QCOW2_MAX_CROWDED 8
-
 /* A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed. */
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
                           Qcow2Counting *counting, const Qcow2CheckOptions *options);

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/findings/collector.h"
 
+#include "block/limits.h"
+
 /* Records that the next fault may continue: several kinds of fault, or of trees, may take turns. */
 #define OPEN_RECORDS 8
 
@@ -131,7 +133,7 @@ void qcow2_collector_add_unlisted(Qcow2Collector *c, ImageCheckFindingKind kind,
 
 static uint64_t text_limit(const Qcow2Collector *c)
 {
-    return (uint64_t)c->limit * QCOW2_FINDING_TEXT;
+    return (uint64_t)c->limit * LIMIT_FINDING_TEXT;
 }
 
 /* The bytes that @text, which may be NULL, takes in JSON. */

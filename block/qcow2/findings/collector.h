@@ -21,9 +21,6 @@
 #include "block/qcow2/findings/kinds.h"
 #include "qapi/qapi-types.h"
 
-#define QCOW2_MAX_FINDINGS 100000
-#define QCOW2_FINDING_TEXT 256 /* bytes of message and names of snapshots for each record of the limit, on average */
-
 typedef struct Qcow2FindingRecord {
     ImageCheckFindingKind kind;
     bool fixed;
@@ -36,7 +33,7 @@ typedef struct Qcow2FindingRecord {
 
 typedef struct Qcow2Collector Qcow2Collector;
 
-/* Keeps at most @limit records, and QCOW2_FINDING_TEXT bytes of text for each; of what is no corruption none where
+/* Keeps at most @limit records, and LIMIT_FINDING_TEXT bytes of text for each; of what is no corruption none where
  * @only_corruptions. */
 Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions);
 void qcow2_collector_free(Qcow2Collector *collector);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block/limits.h"
 #include "block/qcow2/findings/collector.h"
 #include "util/text.h"
 
@@ -18,7 +19,6 @@
 #define NOTE       IMAGE_CHECK_SEVERITY_NOTE
 
 #define USUAL_LENGTH 240 /* of a message at most; longer ones cost more */
-#define LONG_MESSAGE 512 /* bytes for which a message counts as one more: names may be long, and be in each */
 
 /*
  * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
@@ -286,7 +286,7 @@ bool qcow2_report_full(const Qcow2Report *report)
     uint64_t most = report->max_messages;
 
     return most &&
-           ((report->written >= most && !report->collector) || report->examined / QCOW2_EXAMINED_PER_MESSAGE >= most);
+           ((report->written >= most && !report->collector) || report->examined / LIMIT_EXAMINED_PER_MESSAGE >= most);
 }
 
 /* @message is NULL, or the text of @finding. */
@@ -307,7 +307,7 @@ static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding, co
     } else if (report->messages) {
         bytes = write_message(report->messages, finding, repairing);
     }
-    report->written += bytes / LONG_MESSAGE;
+    report->written += bytes / LIMIT_MESSAGE_BYTES;
 }
 
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)

@@ -29,8 +29,6 @@ typedef struct Qcow2Finding {
 
 struct Qcow2Collector;
 
-#define QCOW2_EXAMINED_PER_MESSAGE 16
-
 typedef struct Qcow2Report {
     FILE *messages;                   /* NULL: none wanted */
     struct Qcow2Collector *collector; /* NULL: no list wanted; borrowed */
@@ -61,7 +59,7 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding);
 
 /*
  * True where findings are only counted from now on: there were as many messages as wanted, and no list is; or there
- * were QCOW2_EXAMINED_PER_MESSAGE looks for each message. Stays true.
+ * were LIMIT_EXAMINED_PER_MESSAGE references examined for each message. Stays true.
  */
 bool qcow2_report_full(const Qcow2Report *report);
 

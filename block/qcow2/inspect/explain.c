@@ -5,14 +5,13 @@
  */
 #include "block/qcow2/inspect/explain.h"
 
+#include "block/limits.h"
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/users.h"
 #include "util/number.h"
 #include "util/search.h"
 
-#define MAX_LOOKS      (UINT64_C(16) << 20) /* at users, for all findings: a hostile image has many of both */
-#define MAX_NAMED      (UINT64_C(1) << 18)  /* other users, for all findings */
-#define MAX_AT_CLUSTER (QCOW2_MAX_OTHER_USERS + 1)
+#define MAX_AT_CLUSTER (LIMIT_OTHER_USERS + 1)
 
 typedef struct Explainer {
     Qcow2Check *check;
@@ -156,7 +155,7 @@ static void append_each(const Explainer *e, const Qcow2User *u, const GArray *sh
     uint64_t table = table_of(e, u);
     uint64_t index = (u->entry_offset - table) / qcow2_l2_entry_size(e->header);
 
-    for (guint i = find_shared(shared, table); i < shared->len && all->len < 2 * QCOW2_MAX_USERS; i++) {
+    for (guint i = find_shared(shared, table); i < shared->len && all->len < 2 * LIMIT_USERS; i++) {
         const SharedTable *entry = &g_array_index(shared, SharedTable, i);
         Qcow2User each = *u;
 
@@ -276,7 +275,7 @@ static void name_other(Explainer *e, Qcow2FindingRecord *r, const Qcow2Location 
     if (!r->other_users) {
         r->other_users = g_array_new(FALSE, FALSE, sizeof(Qcow2Location));
     }
-    if (r->other_users->len < QCOW2_MAX_OTHER_USERS && e->named < MAX_NAMED) {
+    if (r->other_users->len < LIMIT_OTHER_USERS && e->named < LIMIT_ALL_OTHER_USERS) {
         g_array_append_vals(r->other_users, location, 1);
         e->named++;
     }
@@ -303,7 +302,7 @@ static void drop_users(const Explainer *e, Sweep *s)
 
 static void take_users(Explainer *e, Sweep *s)
 {
-    for (; s->next < e->users->len && e->examined < MAX_LOOKS; s->next++, e->examined++) {
+    for (; s->next < e->users->len && e->examined < LIMIT_USERS_EXAMINED; s->next++, e->examined++) {
         const Qcow2User *u = &g_array_index(e->users, Qcow2User, s->next);
 
         if (first_cluster(e, u) > s->at) {
@@ -323,7 +322,7 @@ static uint64_t same_users_end(const Explainer *e, const Sweep *s)
     for (guint i = 0; i < s->active->len; i++) {
         end = MIN(end, end_cluster(e, &g_array_index(s->active, Qcow2User, i)));
     }
-    if (s->next < e->users->len && e->examined < MAX_LOOKS) {
+    if (s->next < e->users->len && e->examined < LIMIT_USERS_EXAMINED) {
         end = MIN(end, first_cluster(e, &g_array_index(e->users, Qcow2User, s->next)));
     }
     return MAX(end, s->at + 1);
@@ -367,7 +366,7 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
     s.end = s.at + (r->location.cluster_size >> e->header->cluster_bits);
     s.next = find_first_user(e, s.at);
     while (s.at < s.end) {
-        bool last = to->len >= QCOW2_MAX_FINDINGS;
+        bool last = to->len >= LIMIT_FINDINGS;
         Qcow2FindingRecord part;
         uint64_t end;
 
@@ -402,7 +401,8 @@ static void name_others(Explainer *e, Qcow2FindingRecord *r)
     uint64_t first = r->location.cluster_offset >> e->header->cluster_bits;
     uint64_t end = ((r->location.cluster_offset + r->location.cluster_size - 1) >> e->header->cluster_bits) + 1;
 
-    for (guint i = find_first_user(e, first); i < e->users->len && e->examined < MAX_LOOKS; i++, e->examined++) {
+    for (guint i = find_first_user(e, first); i < e->users->len && e->examined < LIMIT_USERS_EXAMINED;
+         i++, e->examined++) {
         const Qcow2User *u = &g_array_index(e->users, Qcow2User, i);
 
         if (first_cluster(e, u) >= end) {

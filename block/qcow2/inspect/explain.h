@@ -10,8 +10,6 @@
 
 #include "block/qcow2/check/check.h"
 
-#define QCOW2_MAX_OTHER_USERS 64 /* named for one finding */
-
 /*
  * Adds to the findings collected by @check what a look back tells. Costs nothing where nothing asks for it. After
  * qcow2_check_report(), and before the counts are forgotten. False and @errp set when memory is short, or the source is

@@ -64,7 +64,7 @@ static bool add_users(Qcow2Check *c, uint64_t cluster, ImageCheckHostExplanation
         bool capped = qcow2_users_capped(users);
 
         qcow2_tell_trees_apart(c, &users);
-        answer->users_incomplete = capped || users->len >= 2 * QCOW2_MAX_USERS;
+        answer->users_incomplete = capped || users->len >= 2 * LIMIT_USERS;
     }
     for (guint i = 0; ok && i < users->len; i++) {
         ok = add_user(c, &g_array_index(users, Qcow2User, i), &answer->users, errp);

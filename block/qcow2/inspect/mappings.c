@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "block/io/prefetch.h"
+#include "block/limits.h"
 
 #define BATCH 1024u /* mappings that a thread collects before it hands them over */
 
@@ -93,7 +94,7 @@ static bool make_room(Qcow2MappingCollector *c)
     if (wanted <= c->capacity) {
         return true;
     }
-    wanted = MIN(MAX(wanted, c->capacity * 2), MAPPINGS_MAX + BATCH);
+    wanted = MIN(MAX(wanted, c->capacity * 2), LIMIT_MAPPINGS + BATCH);
     items = realloc(c->mappings.items, wanted * sizeof(*items));
     if (items) {
         c->mappings.items = items;
@@ -119,7 +120,7 @@ static bool hand_over(Batch *b)
             mappings->items[mappings->n++] = b->items[i];
         }
     }
-    while (mappings->n > MAPPINGS_MAX) {
+    while (mappings->n > LIMIT_MAPPINGS) {
         thin_out(c->header, mappings);
     }
     b->step = mappings->step;

@@ -37,15 +37,15 @@ static int compare_users(const void *a, const void *b)
 static void sort_and_cap(GArray *users)
 {
     g_array_sort(users, compare_users);
-    if (users->len > QCOW2_MAX_USERS) {
-        g_array_set_size(users, QCOW2_MAX_USERS);
+    if (users->len > LIMIT_USERS) {
+        g_array_set_size(users, LIMIT_USERS);
     }
 }
 
 static void add_user(GArray *users, const Qcow2User *user)
 {
     g_array_append_val(users, *user);
-    if (users->len >= 2 * QCOW2_MAX_USERS) {
+    if (users->len >= 2 * LIMIT_USERS) {
         sort_and_cap(users);
     }
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "block/clusters/ranges.h"
+#include "block/limits.h"
 #include "block/qcow2/check/check.h"
 
 typedef struct Qcow2User {
@@ -31,13 +32,10 @@ typedef struct Qcow2User {
     uint64_t weight; /* trees that have the entry */
 } Qcow2User;
 
-/* A cluster may be used a million times: so many users are found at most, those with the lowest offsets. */
-#define QCOW2_MAX_USERS 65536
-
-/* True where @users, as found, need not be all. */
+/* Returns true if @users, as found, may not be all: a cluster may have a million of them. */
 static inline bool qcow2_users_capped(const GArray *users)
 {
-    return users->len >= QCOW2_MAX_USERS;
+    return users->len >= LIMIT_USERS;
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "block/limits.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
@@ -19,9 +20,6 @@ typedef struct Filler {
     uint64_t cluster_size;
     uint64_t left; /* entries that may still be looked at */
 } Filler;
-
-#define FREE_ENTRIES   (UINT64_C(4) << 20) /* zeros of tables count too, and are not held */
-#define LOOKS_AN_ENTRY 4
 
 static bool take_entries(Filler *f, uint64_t n, GError **errp)
 {
@@ -235,7 +233,7 @@ Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snap
     Filler filler = {
         .image = image,
         .cluster_size = image->header.cluster_size,
-        .left = FREE_ENTRIES + LOOKS_AN_ENTRY * held,
+        .left = LIMIT_FREE_ENTRIES + LIMIT_LOOKS_PER_ENTRY * held,
     };
 
     return fill_all(&filler, m, snapshots, bitmaps, regions, errp) ? g_steal_pointer(&m) : NULL;

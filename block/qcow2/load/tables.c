@@ -8,11 +8,11 @@
 #include <errno.h>
 
 #include "block/io/prefetch.h"
+#include "block/limits.h"
 #include "util/number.h"
 
 #define SPAN_BYTES  (UINT64_C(1) << 20) /* the longest span: it is read at once, and takes no memory when all zeros */
 #define PIECE_BYTES UINT64_C(4096)      /* what is read alone, where a span could not be; disks lose no less */
-#define MAX_FAILED  1024                /* such pieces: a disk that has lost them all is not asked for each */
 
 /* Where one or more tables begin or end. */
 typedef struct Edge {
@@ -138,7 +138,7 @@ static bool split_span(GArray *spans, const Qcow2TableSpan *span, BlockSource *s
     uint64_t end = span->offset + span->n * 8;
     Qcow2TableSpan piece = *span;
 
-    for (; piece.offset < end && *failed < MAX_FAILED; piece.offset += piece.n * 8) {
+    for (; piece.offset < end && *failed < LIMIT_FAILED_READS; piece.offset += piece.n * 8) {
         piece.n = (MIN(end, (piece.offset | (PIECE_BYTES - 1)) + 1) - piece.offset) / 8;
         if (!load_piece(&piece, source)) {
             return false;

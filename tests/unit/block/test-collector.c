@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "block/limits.h"
 #include "block/qcow2/findings/collector.h"
 
 #define CLUSTER UINT64_C(0x10000)
@@ -45,7 +46,7 @@ static void expect_records(Qcow2Collector *c, guint n)
 /* A million leaks in a row are one record, with the message of the first. */
 static void test_row(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     for (uint64_t i = 5; i < 1000005; i++) {
         add(c, leak(i, 1));
@@ -60,7 +61,7 @@ static void test_row(void)
 /* A gap ends a record. */
 static void test_gap(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     add(c, leak(5, 1));
     add(c, leak(7, 1));
@@ -73,7 +74,7 @@ static void test_gap(void)
 /* Clusters that differ in their counts are different findings. */
 static void test_other_refcount(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     add(c, leak(5, 1));
     add(c, leak(6, 2));
@@ -86,7 +87,7 @@ static void test_other_refcount(void)
 /* Faults of two kinds that take turns, entry by entry, are two records all the same. */
 static void test_taking_turns(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     for (uint64_t i = 0; i < 1000; i++) {
         add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, i, 100 + i));
@@ -102,7 +103,7 @@ static void test_taking_turns(void)
 /* Two rows of clusters that are far from each other, and are met in turns. */
 static void test_interleaved_rows(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     for (uint64_t i = 0; i < 1000; i++) {
         add(c, leak(i, 1));
@@ -114,7 +115,7 @@ static void test_interleaved_rows(void)
 /* Clusters that follow one another, but not on the guest's disk, are two findings, and so are those the other way. */
 static void test_guest_gap(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100));
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 5, 101));
@@ -125,7 +126,7 @@ static void test_guest_gap(void)
 /* The same fault in the trees of two snapshots is two findings, each of which names its own. */
 static void test_snapshots(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
     Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100);
 
     f.location.snapshot = "one";
@@ -139,7 +140,7 @@ static void test_snapshots(void)
 /* A table that an L1 table names twice for the same place has its faults twice: one finding that counts as two. */
 static void test_repeated(void)
 {
-    g_autoptr(Qcow2Collector) c = qcow2_collector_new(QCOW2_MAX_FINDINGS, false);
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
 
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));

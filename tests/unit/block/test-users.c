@@ -233,11 +233,11 @@ static void test_capped(void)
         begin(&f, bytes, AT(CLUSTERS + L1_CLUSTERS), workers);
         find(&f, &tables, 1);
         g_assert_true(qcow2_users_capped(f.users));
-        g_assert_cmpuint(f.users->len, ==, QCOW2_MAX_USERS);
+        g_assert_cmpuint(f.users->len, ==, LIMIT_USERS);
         expect(&f, 0, IMAGE_CHECK_STRUCTURE_L2, AT(L2_A), CLUSTER, AT(CLUSTERS) + 8 * 99);
         expect(&f, ENTRIES / 100, IMAGE_CHECK_STRUCTURE_L2, AT(L2_B), CLUSTER, AT(CLUSTERS));
-        expect(&f, QCOW2_MAX_USERS - 1, IMAGE_CHECK_STRUCTURE_L2, AT(L2_B), CLUSTER,
-               user_at(&f, QCOW2_MAX_USERS - 2)->entry_offset + 8);
+        expect(&f, LIMIT_USERS - 1, IMAGE_CHECK_STRUCTURE_L2, AT(L2_B), CLUSTER,
+               user_at(&f, LIMIT_USERS - 2)->entry_offset + 8);
     }
 }
 
