@@ -11,8 +11,6 @@
 /* The largest single request that BlockSourceOps.read_at promises to take, bytes. */
 #define MAX_REQUEST (1u << 30)
 
-G_DEFINE_QUARK(block - error - quark, block_error)
-
 static void account(BlockSource *source, size_t bytes)
 {
     __atomic_fetch_add(&source->bytes_read, bytes, __ATOMIC_RELAXED);

@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "block/error.h"
+
 typedef struct BlockSource BlockSource;
 typedef struct BlockReader BlockReader;
 
@@ -226,9 +228,5 @@ void block_source_follow(BlockSource *source);
 
 void block_source_close(BlockSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockSource, block_source_close)
-
-/* The error domain of everything under block/; codes are errno values. */
-#define BLOCK_ERROR (block_error_quark())
-GQuark block_error_quark(void);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/check/faults.h"
 
+#include "block/qcow2/findings/kinds.h"
 #include "util/number.h"
 
 struct Qcow2Faults {

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
+#include "block/error.h"
 #include "block/qcow2/format/format.h"
-#include "block/source.h"
 #include "util/number.h"
 #include "util/text.h"
 

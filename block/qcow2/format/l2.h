@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/qcow2/findings/kinds.h"
 #include "block/qcow2/format/header.h"
+#include "qapi/qapi-types.h"
 
 typedef struct Qcow2Run {
     uint64_t offset; /* host offset of the first cluster, cluster aligned */

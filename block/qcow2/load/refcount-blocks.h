@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "block/clusters/counters.h"
-#include "block/qcow2/format/header.h"
+#include "block/qcow2/format/refcounts.h"
 #include "block/qcow2.h"
 
 #define QCOW2_REFTABLE_PIECE 512 /* entries of the table that are read, or not, together: as many as a page has */
@@ -41,18 +41,6 @@ static inline bool qcow2_refcount_entry_unread(const Qcow2RefcountEntries *table
 {
     return table->error && i < table->n && table->unread[i / QCOW2_REFTABLE_PIECE];
 }
-
-/* The greatest count that fits the width of @header's counts. */
-uint64_t qcow2_refcount_max(const Qcow2HeaderFields *header);
-
-/* log2 of the number of counts in a block. */
-unsigned qcow2_refblock_bits(const Qcow2HeaderFields *header);
-
-/* Unpacks the @n counts from index @first on of the refcount block at @block. */
-void qcow2_unpack_refcounts(const uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t *counts);
-
-/* Sets the @n counts from index @first on of the refcount block at @block to @count, which fits the width. */
-void qcow2_pack_refcounts(uint8_t *block, unsigned refcount_order, size_t first, size_t n, uint64_t count);
 
 typedef struct Qcow2StoredCounts Qcow2StoredCounts;
 
