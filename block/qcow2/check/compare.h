@@ -6,7 +6,7 @@
 #ifndef BLOCK_QCOW2_CHECK_COMPARE_H
 #define BLOCK_QCOW2_CHECK_COMPARE_H
 
-#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/findings/report.h"
 #include "block/qcow2/load/refcount-blocks.h"
 #include "block/clusters/refmap.h"
 

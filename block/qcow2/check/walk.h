@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "block/qcow2/check/count.h"
-#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/findings/report.h"
 #include "block/qcow2/load/refcount-blocks.h"
 #include "block/qcow2/check/table-count.h"
 #include "block/qcow2/load/tables.h"

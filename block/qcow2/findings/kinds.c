@@ -5,11 +5,8 @@
  */
 #include "block/qcow2/findings/kinds.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-#include "block/limits.h"
-#include "block/qcow2/findings/collector.h"
 #include "util/text.h"
 
 /* so that a row of the table is mostly its text */
@@ -233,8 +230,7 @@ static void sink_init(Sink *to, FILE *file)
     to->used = 0;
 }
 
-/* Returns the number of bytes. */
-static uint64_t write_message(FILE *file, const Qcow2Finding *finding, bool repairing)
+uint64_t qcow2_finding_write(const Qcow2Finding *finding, bool repairing, FILE *file)
 {
     Sink to;
 
@@ -261,114 +257,4 @@ char *qcow2_finding_message(const Qcow2Finding *finding)
 ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
 {
     return finding_table[kind].severity;
-}
-
-static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
-{
-    report->count_by_kind[kind] += n;
-    switch (finding_table[kind].severity) {
-    case CORRUPTION:
-        report->corruptions += n;
-        break;
-    case LEAK:
-        report->leaks += n;
-        break;
-    case ERROR:
-        report->check_errors += n;
-        break;
-    default:
-        break;
-    }
-}
-
-bool qcow2_report_full(const Qcow2Report *report)
-{
-    uint64_t most = report->max_messages;
-
-    return most &&
-           ((report->written >= most && !report->collector) || report->examined / LIMIT_EXAMINED_PER_MESSAGE >= most);
-}
-
-/* @message is NULL, or the text of @finding. */
-static void write_if_wanted(Qcow2Report *report, const Qcow2Finding *finding, const char *message)
-{
-    bool repairing = report->repairing & QCOW2_FINDING_BIT(finding->kind);
-    uint64_t bytes = 0;
-
-    if (report->max_messages && report->written >= report->max_messages) {
-        report->left_out[finding->kind]++;
-        return;
-    }
-    report->written++;
-    if (report->messages && message && !repairing) {
-        bytes = strlen(message);
-        fwrite_unlocked(message, 1, bytes, report->messages);
-        putc_unlocked('\n', report->messages);
-    } else if (report->messages) {
-        bytes = write_message(report->messages, finding, repairing);
-    }
-    report->written += bytes / LIMIT_MESSAGE_BYTES;
-}
-
-void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
-{
-    const char *message = NULL;
-
-    if (qcow2_report_full(report)) {
-        qcow2_count_unreported(report, finding->kind, 1);
-        return;
-    }
-    report->examined++;
-    count(report, finding->kind, 1);
-    if (report->collector) {
-        message = qcow2_collector_add(report->collector, finding);
-    }
-    write_if_wanted(report, finding, message);
-}
-
-void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
-{
-    count(report, kind, n);
-    report->left_out[kind] += n;
-    if (report->collector) {
-        qcow2_collector_add_unlisted(report->collector, kind, n);
-    }
-}
-
-void qcow2_report_summary(const Qcow2Report *report)
-{
-    const char *before = "Messages left out, which --all-messages shows: ";
-
-    for (size_t i = 0; report->messages && i < G_N_ELEMENTS(report->left_out); i++) {
-        if (report->left_out[i]) {
-            fprintf(report->messages, "%s%" PRIu64 " %s", before, report->left_out[i], ImageCheckFindingKind_str(i));
-            before = ", ";
-        }
-    }
-    if (*before == ',') {
-        putc('\n', report->messages);
-    }
-}
-
-void qcow2_report_discarded(Qcow2Report *report, const Qcow2Finding *finding, uint64_t n, const char *format, ...)
-{
-    va_list args;
-
-    report->corruptions += n;
-    report->count_by_kind[finding->kind] += n;
-    if (report->collector) {
-        qcow2_collector_add(report->collector, finding);
-    }
-    if (report->messages) {
-        va_start(args, format);
-        vfprintf(report->messages, format, args);
-        va_end(args);
-    }
-}
-
-void qcow2_report_failure(Qcow2Report *report, int error)
-{
-    if (!report->failure) {
-        report->failure = error;
-    }
 }

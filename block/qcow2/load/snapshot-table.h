@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/findings/report.h"
 #include "block/qcow2/format/header.h"
 #include "block/source.h"
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "block/qcow2/findings/kinds.h"
+#include "block/qcow2/findings/report.h"
 
 typedef struct Messages {
     Qcow2Report report;
