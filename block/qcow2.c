@@ -259,13 +259,20 @@ static bool read_bitmaps(Qcow2Check *c, GError **errp)
     return true;
 }
 
+static BlockReadOptions read_options(const Qcow2Check *c)
+{
+    return (BlockReadOptions){.workers = c->options->workers, .progress = c->options->progress};
+}
+
 static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GError **errp)
 {
     const Qcow2HeaderFields *h = &c->image->header;
+    BlockReadOptions read = read_options(c);
 
     qcow2_check_enter_phase(c, CHECK_PHASE_TABLES);
     qcow2_counting_init(&c->counting, h, c->image->source->length);
-    c->walk = qcow2_walk_new(c->image->source, c->regions.l1_tables, c->stored, &c->counting, c->options);
+    c->walk = qcow2_walk_new(c->image->source, c->regions.l1_tables, c->stored, &c->counting, &read,
+                             c->options->max_messages);
     if (!qcow2_regions_count(&c->regions, &c->counting, errp) || !qcow2_walk_count(c->walk, visitor, errp)) {
         return false;
     }
@@ -283,11 +290,19 @@ static bool load_stored_counts(Qcow2Check *c, GError **errp)
 {
     Qcow2Image *image = c->image;
     uint64_t failed = image->source->failed_reads;
+    BlockReadOptions read = read_options(c);
 
     qcow2_check_enter_phase(c, CHECK_PHASE_REFCOUNTS);
-    c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, c->options, errp);
+    c->stored = qcow2_stored_counts_load(image->source, &image->header, &image->refcount_table, &read, errp);
     c->unread_blocks = image->source->failed_reads - failed;
     return c->stored != NULL;
+}
+
+static bool list_regions(Qcow2Check *c, GError **errp)
+{
+    BlockReadOptions read = read_options(c);
+
+    return qcow2_regions_init(&c->regions, c->image, &c->snapshots, &c->bitmaps, &read, errp);
 }
 
 /* Reads what is read before anything is counted. */
@@ -311,8 +326,7 @@ static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *opt
 bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
                        const Qcow2TableVisitor *visitor, GError **errp)
 {
-    return begin(c, image, options, errp) && load_stored_counts(c, errp) &&
-           qcow2_regions_init(&c->regions, image, &c->snapshots, &c->bitmaps, options, errp) &&
+    return begin(c, image, options, errp) && load_stored_counts(c, errp) && list_regions(c, errp) &&
            count_references(c, visitor, errp) && qcow2_check_source_there(c, errp);
 }
 

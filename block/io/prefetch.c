@@ -74,8 +74,8 @@ static bool range_absent(Shared *s, const BlockRange *range)
 
 static void count_done(const Shared *s, uint64_t bytes)
 {
-    if (s->prefetch->progress) {
-        __atomic_fetch_add(&s->prefetch->progress->bytes_done, bytes, __ATOMIC_RELAXED);
+    if (s->prefetch->options.progress) {
+        __atomic_fetch_add(&s->prefetch->options.progress->bytes_done, bytes, __ATOMIC_RELAXED);
     }
 }
 
@@ -260,18 +260,19 @@ bool block_prefetch(const BlockPrefetch *p)
         .prefetch = p,
         .largest = largest,
         /* each has at least one request in flight */
-        .workers = CLAMP(bytes / WORKER_BYTES, 1, MIN(p->workers, MAX(1, memory_plan()->in_flight / largest))),
+        .workers = CLAMP(bytes / WORKER_BYTES, 1,
+                         MIN(block_read_workers(&p->options), MAX(1, memory_plan()->in_flight / largest))),
     };
     GThread *threads[BLOCK_MAX_WORKERS] = {0};
     Worker *workers = g_new0(Worker, shared.workers);
 
-    if (p->progress) {
-        __atomic_fetch_add(&p->progress->bytes_known, bytes, __ATOMIC_RELAXED);
+    if (p->options.progress) {
+        __atomic_fetch_add(&p->options.progress->bytes_known, bytes, __ATOMIC_RELAXED);
     }
     pthread_mutex_init(&shared.lock, NULL);
     for (unsigned i = 0; i < shared.workers; i++) {
         workers[i].shared = &shared;
-        workers[i].state = p->states[i];
+        workers[i].state = (char *)p->states + i * p->state_size;
         /* the calling thread is the first worker; where no thread can be started, it is the only one */
         threads[i] = i ? g_thread_try_new("check", work, &workers[i], NULL) : NULL;
     }

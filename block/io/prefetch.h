@@ -16,6 +16,18 @@
 
 #define BLOCK_MAX_WORKERS 16
 
+/* How much is read at once, and who is told. */
+typedef struct BlockReadOptions {
+    unsigned workers; /* threads, taken as 1 .. BLOCK_MAX_WORKERS; fewer are started where there is little to do */
+    CheckProgress *progress; /* bytes_known and bytes_done are counted up; NULL: nobody is told */
+} BlockReadOptions;
+
+/* The most threads that @options stand for: there are states for so many. */
+static inline unsigned block_read_workers(const BlockReadOptions *options)
+{
+    return CLAMP(options->workers, 1, BLOCK_MAX_WORKERS);
+}
+
 typedef struct BlockRange {
     uint64_t offset;
     uint32_t size; /* bytes, 1 .. 2^21 */
@@ -23,20 +35,20 @@ typedef struct BlockRange {
 
 typedef struct BlockPrefetch {
     BlockSource *source;
-    CheckProgress *progress; /* bytes_known and bytes_done are counted up; NULL: nobody looks */
-    unsigned workers;        /* 1 .. BLOCK_MAX_WORKERS; fewer are started where there is little to do */
+    BlockReadOptions options;
 
     size_t n; /* ranges */
     BlockRange (*range)(const void *opaque, size_t i);
     const void *opaque;
 
     /*
-     * Examines range @i. @error is 0 or a negative errno value; else @bytes are there, or NULL for zeros that were
-     * not read. Called by several
-     * threads at once, but by one only with the same element of @states. False ends everything: memory is short.
+     * Examines range @i. @error is 0 or a negative errno value; without one @bytes are there, or NULL for zeros that
+     * were not read. Called by several threads at once, by each with its own element of @states. False ends everything:
+     * memory is short.
      */
     bool (*examine)(void *state, size_t i, const uint8_t *bytes, int error);
-    void **states; /* one for each worker */
+    void *states;      /* an array of one for each worker */
+    size_t state_size; /* bytes of one; 0: all workers share *states */
 } BlockPrefetch;
 
 /* Reads and examines all ranges, or those up to the loss of the source. False when memory is short. */

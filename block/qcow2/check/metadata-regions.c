@@ -218,7 +218,7 @@ static void add_all(Qcow2Regions *s, const Qcow2Snapshots *snapshots, const Qcow
 }
 
 bool qcow2_regions_init(Qcow2Regions *s, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                        const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp)
+                        const Qcow2BitmapDirectory *bitmaps, const BlockReadOptions *options, GError **errp)
 {
     *s = (Qcow2Regions){
         .image = image,

@@ -35,7 +35,7 @@ typedef struct Qcow2Regions {
 
 /* Lists the steps for @image and reads the tables. All that is passed is borrowed. False when memory is short. */
 bool qcow2_regions_init(Qcow2Regions *regions, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
-                        const Qcow2BitmapDirectory *bitmaps, const Qcow2CheckOptions *options, GError **errp);
+                        const Qcow2BitmapDirectory *bitmaps, const BlockReadOptions *options, GError **errp);
 void qcow2_regions_clear(Qcow2Regions *regions);
 
 /*

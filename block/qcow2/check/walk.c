@@ -27,7 +27,8 @@ struct Qcow2Walk {
     const Qcow2Tables *l1_tables;
     const Qcow2StoredCounts *stored;
     Qcow2Counting *counting;
-    const Qcow2CheckOptions *options;
+    BlockReadOptions options;
+    uint64_t max_faults;              /* that are kept in full; 0: any number */
     const Qcow2TableVisitor *visitor; /* of the pass under way; NULL = none */
 
     GArray *tables;      /* Qcow2TableRef, sorted by offset */
@@ -42,7 +43,7 @@ struct Qcow2Walk {
 };
 
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
-                          Qcow2Counting *counting, const Qcow2CheckOptions *options)
+                          Qcow2Counting *counting, const BlockReadOptions *options, uint64_t max_faults)
 {
     Qcow2Walk *w = g_new(Qcow2Walk, 1);
 
@@ -52,10 +53,11 @@ Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, con
         .l1_tables = l1_tables,
         .stored = stored,
         .counting = counting,
-        .options = options,
+        .options = *options,
+        .max_faults = max_faults,
         .tables = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef)),
         .faults = qcow2_faults_new(NULL),
-        .room = options->max_messages,
+        .room = max_faults,
         .hidden = g_array_new(FALSE, TRUE, sizeof(int64_t)),
         .reportable = g_array_new(FALSE, FALSE, sizeof(ReportableSlot)),
     };
@@ -310,17 +312,16 @@ static void finish_worker(Qcow2Walk *w, const WalkWorker *worker)
 static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const uint8_t *, int), GError **errp)
 {
     WalkWorker workers[BLOCK_MAX_WORKERS] = {0};
-    void *states[BLOCK_MAX_WORKERS];
-    unsigned n = CLAMP(w->options->workers, 1, BLOCK_MAX_WORKERS);
+    unsigned n = block_read_workers(&w->options);
     BlockPrefetch prefetch = {
         .source = w->source,
-        .progress = w->options->progress,
-        .workers = n,
+        .options = w->options,
         .n = w->tables->len,
         .range = table_range,
         .opaque = w,
         .examine = examine,
-        .states = states,
+        .states = workers,
+        .state_size = sizeof(workers[0]),
     };
     bool ok = true;
 
@@ -328,9 +329,8 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
         workers[i] = (WalkWorker){
             .walk = w,
             .visitor_state = w->visitor ? w->visitor->states[i] : NULL,
-            .counter = qcow2_table_counter_new(w->stored, w->counting, w->options->max_messages ? &w->room : NULL),
+            .counter = qcow2_table_counter_new(w->stored, w->counting, w->max_faults ? &w->room : NULL),
         };
-        states[i] = &workers[i];
         ok = ok && workers[i].counter;
     }
     ok = ok && block_prefetch(&prefetch);

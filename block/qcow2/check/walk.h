@@ -21,19 +21,21 @@
 #include "block/qcow2/load/refcount-blocks.h"
 #include "block/qcow2/check/table-count.h"
 #include "block/qcow2/load/tables.h"
-#include "block/qcow2.h"
 
 typedef struct Qcow2Walk Qcow2Walk;
 
-/* A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed. */
+/*
+ * A walk over the L1 tables @l1_tables, which are loaded. All that is passed is borrowed, but for @options, which are
+ * copied. At most @max_faults faults of entries (0: any number) are kept in full; of others only the number is known.
+ */
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
-                          Qcow2Counting *counting, const Qcow2CheckOptions *options);
+                          Qcow2Counting *counting, const BlockReadOptions *options, uint64_t max_faults);
 void qcow2_walk_free(Qcow2Walk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
 
 /*
  * Who wants to see the tables too, each once, as they are decoded. Called by several threads at once, but by one only
- * with the same element of @states, of which there is one for each of options->workers. Tables that could not be read,
+ * with the same element of @states, of which there are BLOCK_MAX_WORKERS. Tables that could not be read,
  * or are known to be zeros without reading, are not shown. False ends everything: memory is short.
  */
 typedef struct Qcow2TableVisitor {

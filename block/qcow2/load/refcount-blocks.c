@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "block/io/prefetch.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
@@ -211,28 +210,23 @@ static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t
     s->distinct->len = kept;
 }
 
-static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const Qcow2CheckOptions *options)
+static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const BlockReadOptions *options)
 {
-    void *states[BLOCK_MAX_WORKERS];
     BlockPrefetch prefetch = {
         .source = source,
-        .progress = options->progress,
-        .workers = CLAMP(options->workers, 1, BLOCK_MAX_WORKERS),
+        .options = *options,
         .n = s->distinct->len,
         .range = block_range,
         .opaque = s,
         .examine = load_block,
-        .states = states,
+        .states = s, /* each block is its own: workers share nothing that they write */
     };
 
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        states[i] = s; /* each block is its own: workers share nothing that they write */
-    }
     return block_prefetch(&prefetch);
 }
 
 Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *h,
-                                            const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
+                                            const Qcow2RefcountEntries *table, const BlockReadOptions *options,
                                             GError **errp)
 {
     g_autoptr(Qcow2StoredCounts) s = g_new0(Qcow2StoredCounts, 1);

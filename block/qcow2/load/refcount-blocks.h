@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 #include "block/clusters/counters.h"
+#include "block/io/prefetch.h"
 #include "block/qcow2/format/refcounts.h"
-#include "block/qcow2.h"
 
 #define QCOW2_REFTABLE_PIECE 512 /* entries of the table that are read, or not, together: as many as a page has */
 
@@ -46,7 +46,7 @@ typedef struct Qcow2StoredCounts Qcow2StoredCounts;
 
 /* Reads all blocks of @table. NULL and @errp set when memory is short; a block that cannot be read is remembered. */
 Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2HeaderFields *header,
-                                            const Qcow2RefcountEntries *table, const Qcow2CheckOptions *options,
+                                            const Qcow2RefcountEntries *table, const BlockReadOptions *options,
                                             GError **errp);
 
 void qcow2_stored_counts_free(Qcow2StoredCounts *counts);

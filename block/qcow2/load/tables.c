@@ -7,7 +7,6 @@
 
 #include <errno.h>
 
-#include "block/io/prefetch.h"
 #include "block/limits.h"
 #include "util/number.h"
 
@@ -191,17 +190,15 @@ static bool any_failed(const Qcow2Tables *t)
     return false;
 }
 
-bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const Qcow2CheckOptions *options, GError **errp)
+bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const BlockReadOptions *options, GError **errp)
 {
-    void *states[BLOCK_MAX_WORKERS];
     BlockPrefetch prefetch = {
         .source = source,
-        .progress = options->progress,
-        .workers = CLAMP(options->workers, 1, BLOCK_MAX_WORKERS),
+        .options = *options,
         .range = span_range,
         .opaque = t,
         .examine = load_span,
-        .states = states,
+        .states = t, /* each span is its own: workers share nothing that they write */
     };
     uint64_t end;
 
@@ -210,9 +207,6 @@ bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const Qcow2CheckOpti
     }
     make_spans(t, end);
     prefetch.n = t->spans->len;
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        states[i] = t; /* each span is its own: workers share nothing that they write */
-    }
     if (!block_prefetch(&prefetch) || (any_failed(t) && !narrow_failures(t, source))) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the tables");
         return false;

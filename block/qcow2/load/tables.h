@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/qcow2.h"
+#include "block/io/prefetch.h"
 
 typedef struct Qcow2TableSpan {
     uint64_t offset; /* of the first slot in the file, bytes; a multiple of 8 */
@@ -36,7 +36,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Tables, qcow2_tables_free)
 void qcow2_tables_add(Qcow2Tables *tables, uint64_t offset, uint64_t entries, bool active);
 
 /* Reads all tables that were added. Once. False and @errp set when memory is short; errors of reading are per span. */
-bool qcow2_tables_load(Qcow2Tables *tables, BlockSource *source, const Qcow2CheckOptions *options, GError **errp);
+bool qcow2_tables_load(Qcow2Tables *tables, BlockSource *source, const BlockReadOptions *options, GError **errp);
 
 /* The spans, sorted by offset, not overlapping. */
 const Qcow2TableSpan *qcow2_tables_spans(const Qcow2Tables *tables, size_t *n);

@@ -289,15 +289,14 @@ static bool copy_refcounts(Qcow2Copy *copy)
     const Qcow2RefcountEntries *table = &image->refcount_table;
     g_autoptr(GArray) blocks = distinct_blocks(table);
     BlockCopy state = {.copy = copy, .blocks = blocks};
-    void *states[BLOCK_MAX_WORKERS] = {&state};
     BlockPrefetch prefetch = {
         .source = image->source,
-        .workers = 1, /* there is nothing to compute */
+        .options = {.workers = 1}, /* there is nothing to compute */
         .n = blocks->len,
         .range = block_range,
         .opaque = &state,
         .examine = copy_block,
-        .states = states,
+        .states = &state,
     };
 
     return copy_refcount_table(copy) && block_prefetch(&prefetch);

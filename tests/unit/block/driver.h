@@ -11,7 +11,7 @@
 #include "block/qcow2/load/tables.h"
 #include "block/qcow2.h"
 
-static const Qcow2CheckOptions one_thread = {.workers = 1};
+static const BlockReadOptions one_thread = {.workers = 1};
 
 static inline Qcow2StoredCounts *load_counts(BlockSource *source, const Qcow2HeaderFields *header,
                                              const Qcow2RefcountEntries *table)

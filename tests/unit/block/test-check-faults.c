@@ -37,7 +37,7 @@ static void check(Image *image, uint64_t bad, uint64_t bad_size)
 {
     FaultySource source = faulty_source(image->bytes, AT(CLUSTERS), bad, bad_size);
     FILE *messages = open_memstream(&image->text, &image->size);
-    Qcow2CheckOptions options = one_thread;
+    Qcow2CheckOptions options = {.workers = 1};
     g_autoptr(GError) error = NULL;
     g_autoptr(Qcow2Image) opened = qcow2_open(&source.base, messages, &error);
 

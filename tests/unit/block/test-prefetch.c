@@ -148,16 +148,14 @@ static bool examine(void *state, size_t i, const uint8_t *bytes, int error)
 
 static bool run(Seen *seen, size_t n, CheckProgress *progress, Scrambled *source)
 {
-    void *states[WORKERS] = {seen, seen, seen};
     BlockPrefetch prefetch = {
         .source = &source->base,
-        .progress = progress,
-        .workers = WORKERS,
+        .options = {.workers = WORKERS, .progress = progress},
         .n = n,
         .range = range_at,
         .opaque = seen,
         .examine = examine,
-        .states = states,
+        .states = seen,
     };
 
     *source = (Scrambled){.base = {.ops = &scrambled_ops, .length = LENGTH}};
