@@ -14,6 +14,7 @@
 #ifndef BLOCK_QCOW2_CHECK_CHECK_H
 #define BLOCK_QCOW2_CHECK_CHECK_H
 
+#include "block/qcow2-check.h"
 #include "block/qcow2/load/bitmap-directory.h"
 #include "block/qcow2/findings/collector.h"
 #include "block/qcow2/load/image.h"
@@ -49,24 +50,16 @@ bool qcow2_check_report(Qcow2Check *check, GError **errp);
 /* The first part of it: all but wrong counts and COPIED flags. */
 bool qcow2_check_report_structures(Qcow2Check *check, GError **errp);
 
-/* Of this again the first part: all but the refcount blocks. */
-void qcow2_check_report_regions(Qcow2Check *check);
-
 /* The second: wrong counts. Sets @check->used_end. */
 void qcow2_check_report_counts(Qcow2Check *check, Qcow2Report *report);
-
-/* The findings so far, where they are wanted. Once. */
-bool qcow2_check_take_findings(Qcow2Check *check, ImageCheckFindingList *findings, GError **errp);
-
-/* What was found, once it is reported. @check has no counts any more when this returns. */
-bool qcow2_check_make_result(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
 
 /* Frees the counts, which may be large, when nothing asks for them any more. */
 void qcow2_check_forget_counts(Qcow2Check *check);
 
-void qcow2_check_enter_phase(const Qcow2Check *check, CheckPhase phase);
-
-/* False and @errp set where the server that has the image is lost. */
+/*
+ * False and @errp set where the server that has the image is lost: what was not read must not look like what was read
+ * and found wrong.
+ */
 bool qcow2_check_source_there(const Qcow2Check *check, GError **errp);
 
 void qcow2_check_clear(Qcow2Check *check);

@@ -6,9 +6,9 @@
 #ifndef BLOCK_QCOW2_LOAD_IMAGE_H
 #define BLOCK_QCOW2_LOAD_IMAGE_H
 
+#include "block/qcow2-image.h"
 #include "block/qcow2/format/header.h"
 #include "block/qcow2/load/refcount-blocks.h"
-#include "block/qcow2.h"
 
 struct Qcow2Image {
     BlockSource *source;     /* borrowed */

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/result.h"
 #include "util/number.h"
 
 /* ---- applying ---- */

@@ -1,0 +1,108 @@
+/*
+ * The result of a check.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/result.h"
+
+#include <stddef.h>
+
+#include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/explain.h"
+#include "block/qcow2/inspect/viscera.h"
+#include "util/number.h"
+
+ImageCheck *qcow2_check_verdict(const Qcow2Check *c)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    Qcow2Statistics statistics = qcow2_walk_statistics(c->walk);
+    ImageCheck *check = g_new0(ImageCheck, 1);
+
+    check->check_errors = c->report.check_errors;
+    check->image_end_offset = c->used_end << h->cluster_bits;
+    check->corruptions = c->report.corruptions;
+    check->leaks = c->report.leaks;
+    check->total_clusters = DIV_ROUND_UP(h->size / QCOW2_SECTOR_SIZE * QCOW2_SECTOR_SIZE, h->cluster_size);
+    check->allocated_clusters = statistics.allocated;
+    check->fragmented_clusters = statistics.fragmented;
+    check->compressed_clusters = statistics.compressed;
+    return check;
+}
+
+/* A word of the header, @field bytes into the file. */
+static Qcow2Location header_word(uint64_t field)
+{
+    return qcow2_location(IMAGE_CHECK_STRUCTURE_HEADER, field, 0, 0);
+}
+
+static void add_note(Qcow2Check *c, GPtrArray *notes, const Qcow2Finding *note)
+{
+    g_ptr_array_add(notes, qcow2_finding_message(note));
+    if (c->collector) {
+        qcow2_collector_add(c->collector, note);
+    }
+}
+
+/* What is to be said of the state of the image. It is not among the messages, which are the stock tool's. */
+char **qcow2_check_notes(Qcow2Check *c, bool changed)
+{
+    g_autoptr(GPtrArray) notes = g_ptr_array_new();
+    const Qcow2Image *image = c->image;
+    Qcow2Location features = header_word(offsetof(Qcow2DiskHeader, incompatible_features));
+
+    if (image->header.incompatible_features & QCOW2_INCOMPAT_DIRTY) {
+        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_DIRTY, .location = features});
+    }
+    if (image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT) {
+        add_note(c, notes, &(Qcow2Finding){QCOW2_FINDING_CORRUPT_BIT, .location = features});
+    }
+    if (image->extensions.stale_bitmaps) {
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_STALE_BITMAPS,
+                                 .location = header_word(offsetof(Qcow2DiskHeader, autoclear_features))});
+    }
+    if (changed) {
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_CHANGED_DURING_CHECK,
+                                 .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, 0, 0)});
+    }
+    if (qcow2_walk_skipped(c->walk)) {
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_L2_TABLES_CROWDED,
+                                 {qcow2_walk_skipped(c->walk)},
+                                 .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
+    }
+    g_ptr_array_add(notes, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
+}
+
+bool qcow2_check_take_findings(Qcow2Check *c, ImageCheckFindingList *findings, GError **errp)
+{
+    return !c->collector || (qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, findings, errp));
+}
+
+/* The verdict stands without the viscera, where they are refused. */
+bool qcow2_check_add_viscera(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    g_autoptr(GError) error = NULL;
+
+    /* they may be large, and the counts are: not both at once */
+    qcow2_check_forget_counts(c);
+    result->check->viscera = qcow2_viscera(c->image, &c->snapshots, &c->bitmaps, &c->regions, &error);
+    if (error && !g_error_matches(error, BLOCK_ERROR, E2BIG)) {
+        g_propagate_error(errp, g_steal_pointer(&error));
+        return false;
+    }
+    if (error && c->options->messages) {
+        fprintf(c->options->messages, "%s\n", error->message);
+    }
+    return true;
+}
+
+bool qcow2_check_make_result(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    result->check = qcow2_check_verdict(c);
+    result->failure = c->report.failure;
+    result->notes = qcow2_check_notes(c, false);
+    return !c->options->viscera || qcow2_check_add_viscera(c, result, errp);
+}

@@ -1,0 +1,31 @@
+/*
+ * The result of a check: its verdict, its notes and, where they are wanted, the list of findings and the viscera.
+ *
+ * All of it after qcow2_check_report(). Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_RESULT_H
+#define BLOCK_QCOW2_INSPECT_RESULT_H
+
+#include "block/qcow2/check/check.h"
+
+/* The counts of the check; the caller frees them. */
+ImageCheck *qcow2_check_verdict(const Qcow2Check *check);
+
+/* Notes on the state of the image, NULL-terminated; the caller frees them. They are added to the findings, too. */
+char **qcow2_check_notes(Qcow2Check *check, bool changed);
+
+/* Moves the findings so far into @findings, which is clear, where they are wanted. Once. False: memory is short. */
+bool qcow2_check_take_findings(Qcow2Check *check, ImageCheckFindingList *findings, GError **errp);
+
+/*
+ * Adds the viscera to @result, which has a verdict, or a message where they are refused for their number. @check has no
+ * counts any more when this returns. False and @errp set when memory is short.
+ */
+bool qcow2_check_add_viscera(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
+
+/* Fills @result with verdict, notes and wanted viscera. @check has no counts any more when this returns. */
+bool qcow2_check_make_result(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
+
+#endif

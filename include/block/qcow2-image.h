@@ -1,0 +1,32 @@
+/*
+ * A qcow2 image, opened for a check.
+ *
+ * An image is opened in the tolerant way of a check (spec check-behaviour 2.2): backing file and external data file are
+ * not opened, no key is asked for, and damage that leaves the header readable is no obstacle.
+ *
+ * Not thread safe: one image belongs to one thread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_IMAGE_H
+#define BLOCK_QCOW2_IMAGE_H
+
+#include <stdio.h>
+
+#include "block/source.h"
+
+typedef struct Qcow2Image Qcow2Image;
+
+/*
+ * Reads and validates the header of @source, which the image only borrows: it must outlive the image. NULL and
+ * @errp set when the header cannot be accepted; the message is the stock tool's text (spec check-behaviour
+ * 2.2 and 2.3). @warn, which may be NULL, gets the texts that are no errors, each complete with its line ends.
+ */
+Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp);
+void qcow2_close(Qcow2Image *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
+
+/* True where the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
+bool qcow2_probe(const void *bytes, size_t size);
+
+#endif
