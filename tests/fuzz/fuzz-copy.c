@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "block/qcow2.h"
 #include "block/qcow2/metadump/copy.h"
 #include "fuzz.h"
 #include "output.h"

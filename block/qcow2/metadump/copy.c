@@ -9,67 +9,10 @@
 #include <string.h>
 
 #include "block/io/prefetch.h"
-#include "block/qcow2/metadump/private.h"
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/plausible.h"
+#include "block/qcow2/metadump/names.h"
 #include "util/number.h"
-
-#define HOLE_SIZE 4096 /* bytes, the usual unit of holes in files: smaller ones are not worth an own write */
-
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-static bool write_locked(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes, size_t size)
-{
-    const Qcow2CopySink *sink = copy->sink;
-    bool ok;
-
-    g_mutex_lock(&copy->lock);
-    copy->over_header |= offset < copy->check->image->header.cluster_size;
-    ok = !copy->error && sink->write(sink->opaque, offset, bytes, size, &copy->error);
-    g_mutex_unlock(&copy->lock);
-    return ok;
-}
-
-/* The first n <= @size bytes that are all zeros or all to be written, by whole units of holes. */
-static size_t stretch(uint64_t offset, const uint8_t *bytes, size_t size, bool *zeros)
-{
-    size_t n = MIN(size, HOLE_SIZE - offset % HOLE_SIZE);
-
-    *zeros = is_zero(bytes, n);
-    while (n < size && is_zero(bytes + n, MIN(size - n, HOLE_SIZE)) == *zeros) {
-        n += MIN(size - n, HOLE_SIZE);
-    }
-    return n;
-}
-
-bool qcow2_copy_bytes(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes, size_t size)
-{
-    uint64_t length = copy->check->image->source->length;
-    size_t left = offset < length ? MIN(size, length - offset) : 0;
-
-    while (left) {
-        bool zeros;
-        size_t n = stretch(offset, bytes, left, &zeros);
-
-        if (!zeros && !write_locked(copy, offset, bytes, n)) {
-            return false;
-        }
-        offset += n;
-        bytes += n;
-        left -= n;
-    }
-    return true;
-}
-
-void qcow2_copy_omit(Qcow2Copy *copy, ImageCheckStructure structure, uint64_t offset, uint64_t size, const char *why)
-{
-    g_mutex_lock(&copy->lock);
-    copy->sink->omitted(copy->sink->opaque, structure, offset, size, why);
-    g_mutex_unlock(&copy->lock);
-}
 
 /* ---- L2 tables: while they are counted ---- */
 
@@ -141,10 +84,12 @@ static const EntryKind bitmap_entries = {IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, QCO
 static const EntryKind refcount_entries = {IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, QCOW2_REFTABLE_RESERVED,
                                            QCOW2_REFTABLE_OFFSET_MASK};
 
+#define ENTRIES_AT_ONCE 512
+
 static bool copy_entries(Qcow2Copy *copy, const EntryKind *kind, uint64_t offset, const uint64_t *entries, uint64_t n)
 {
     const Qcow2Image *image = copy->check->image;
-    uint64_t stored[HOLE_SIZE / 8];
+    uint64_t stored[ENTRIES_AT_ONCE];
     bool has_implausible = false;
 
     if (!qcow2_plausible_table(entries, n, kind->reserved, kind->offset_mask, &image->header, image->source->length)) {

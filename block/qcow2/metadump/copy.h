@@ -15,18 +15,8 @@
 #ifndef BLOCK_QCOW2_METADUMP_COPY_H
 #define BLOCK_QCOW2_METADUMP_COPY_H
 
-#include "block/qcow2.h"
-
-/* Where a copy goes. */
-typedef struct Qcow2CopySink {
-    /* Puts @size bytes (1 .. 2^21) at @offset; later ones replace earlier ones. False and @errp set on failure. */
-    bool (*write)(void *opaque, uint64_t offset, const void *bytes, size_t size, GError **errp);
-
-    /* Says what is not copied, though it is metadata: @size bytes at @offset, for the reason @why. */
-    void (*omitted)(void *opaque, ImageCheckStructure structure, uint64_t offset, uint64_t size, const char *why);
-
-    void *opaque;
-} Qcow2CopySink;
+#include "block/qcow2-check.h"
+#include "block/qcow2/metadump/sink.h"
 
 /*
  * Copies the metadata of @image. With @scramble_names, backing and data file names, names of snapshots and bitmaps, and

@@ -3,11 +3,12 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "block/qcow2/metadump/names.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "block/qcow2/metadump/private.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 

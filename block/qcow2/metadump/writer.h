@@ -1,15 +1,16 @@
 /*
- * What the two halves of copying metadata share: block/qcow2/metadump/copy.c has the tables,
- * block/qcow2/metadump/names.c what has names in it.
+ * Writing the copy of metadata: bytes to the sink, without what is zeros, and what is omitted.
+ *
+ * Any number of threads may write at once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef BLOCK_QCOW2_METADUMP_PRIVATE_H
-#define BLOCK_QCOW2_METADUMP_PRIVATE_H
+#ifndef BLOCK_QCOW2_METADUMP_WRITER_H
+#define BLOCK_QCOW2_METADUMP_WRITER_H
 
 #include "block/qcow2/check/check.h"
-#include "block/qcow2/metadump/copy.h"
 #include "block/qcow2/metadump/scramble.h"
+#include "block/qcow2/metadump/sink.h"
 
 typedef struct Qcow2Copy {
     Qcow2Check *check;
@@ -26,9 +27,5 @@ void qcow2_copy_omit(Qcow2Copy *copy, ImageCheckStructure structure, uint64_t of
 
 #define QCOW2_COPY_IMPLAUSIBLE "what lies there does not look like it, and may be data of the guest"
 #define QCOW2_COPY_ALIEN       "some entries in there do not look like any, and may be data of the guest"
-
-bool qcow2_copy_header(Qcow2Copy *copy);
-bool qcow2_copy_snapshot_table(Qcow2Copy *copy);
-bool qcow2_copy_bitmap_directory(Qcow2Copy *copy);
 
 #endif
