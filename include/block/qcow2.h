@@ -15,7 +15,7 @@
 
 /*
  * Checks @image. What cannot be read or trusted is counted as an error and passed over, and the rest is still
- * checked: the result is never absent but for lack of memory, which returns false and sets @errp.
+ * checked. False and @errp set, and @result empty, when memory is short or @options->reported refuses.
  */
 bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2CheckResult *result, GError **errp);
 void qcow2_check_result_clear(Qcow2CheckResult *result);

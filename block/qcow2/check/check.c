@@ -63,7 +63,7 @@ static BlockReadOptions read_options(const Qcow2Check *c)
     return (BlockReadOptions){.workers = c->options->workers, .progress = c->options->progress};
 }
 
-static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GError **errp)
+static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *const *visitors, GError **errp)
 {
     const Qcow2HeaderFields *h = &c->image->header;
     BlockReadOptions read = read_options(c);
@@ -72,7 +72,7 @@ static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *visitor, GE
     qcow2_counting_init(&c->counting, h, c->image->source->length);
     c->walk = qcow2_walk_new(c->image->source, c->regions.l1_tables, c->stored, &c->counting, &read,
                              c->options->max_messages);
-    if (!qcow2_regions_count(&c->regions, &c->counting, errp) || !qcow2_walk_count(c->walk, visitor, errp)) {
+    if (!qcow2_regions_count(&c->regions, &c->counting, errp) || !qcow2_walk_count(c->walk, visitors, errp)) {
         return false;
     }
     qcow2_counting_finish(&c->counting);
@@ -126,10 +126,10 @@ static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *opt
 }
 
 bool qcow2_check_count(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *options,
-                       const Qcow2TableVisitor *visitor, GError **errp)
+                       const Qcow2TableVisitor *const *visitors, GError **errp)
 {
     return begin(c, image, options, errp) && load_stored_counts(c, errp) && list_regions(c, errp) &&
-           count_references(c, visitor, errp) && qcow2_check_source_there(c, errp);
+           count_references(c, visitors, errp) && qcow2_check_source_there(c, errp);
 }
 
 static void report_unread_header(Qcow2Check *c)

@@ -38,11 +38,12 @@ typedef struct Qcow2Check {
 } Qcow2Check;
 
 /*
- * Reads and counts all that @image refers to; @visitor, which may be NULL, sees the L2 tables on the way. @check is
- * cleared in any case by qcow2_check_clear(). False and @errp set when memory is short, or the source is lost.
+ * Reads and counts all that @image refers to; @visitors, as for qcow2_walk_count(), see the L2 tables on the way.
+ * @check is cleared in any case by qcow2_check_clear(). False and @errp set when memory is short, or the source is
+ * lost.
  */
 bool qcow2_check_count(Qcow2Check *check, Qcow2Image *image, const Qcow2CheckOptions *options,
-                       const Qcow2TableVisitor *visitor, GError **errp);
+                       const Qcow2TableVisitor *const *visitors, GError **errp);
 
 /* Reports all faults. The refcount blocks are counted here, after everything else. */
 bool qcow2_check_report(Qcow2Check *check, GError **errp);

@@ -28,8 +28,8 @@ struct Qcow2Walk {
     const Qcow2StoredCounts *stored;
     Qcow2Counting *counting;
     BlockReadOptions options;
-    uint64_t max_faults;              /* that are kept in full; 0: any number */
-    const Qcow2TableVisitor *visitor; /* of the pass under way; NULL = none */
+    uint64_t max_faults;                      /* that are kept in full; 0: any number */
+    const Qcow2TableVisitor *const *visitors; /* of the pass under way, ending with NULL; NULL = none */
 
     GArray *tables;      /* Qcow2TableRef, sorted by offset */
     Qcow2Faults *faults; /* of all tables */
@@ -241,7 +241,7 @@ static void find_skipped(Qcow2Walk *w)
 /* One of the threads that decode tables. */
 typedef struct WalkWorker {
     const Qcow2Walk *walk;
-    void *visitor_state;
+    unsigned number; /* of its states with the visitors */
     Qcow2TableCounter *counter;
 } WalkWorker;
 
@@ -256,9 +256,13 @@ static BlockRange table_range(const void *opaque, size_t i)
 
 static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, const uint8_t *bytes)
 {
-    const Qcow2TableVisitor *visitor = worker->walk->visitor;
+    const Qcow2TableVisitor *const *v = worker->walk->visitors;
+    bool ok = true;
 
-    return !visitor || visitor->visit(worker->visitor_state, table, bytes, worker->counter->result);
+    for (; ok && v && *v; v++) {
+        ok = (*v)->visit((*v)->states[worker->number], table, bytes, worker->counter->result);
+    }
+    return ok;
 }
 
 static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
@@ -328,7 +332,7 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
     for (unsigned i = 0; i < n; i++) {
         workers[i] = (WalkWorker){
             .walk = w,
-            .visitor_state = w->visitor ? w->visitor->states[i] : NULL,
+            .number = i,
             .counter = qcow2_table_counter_new(w->stored, w->counting, w->max_faults ? &w->room : NULL),
         };
         ok = ok && workers[i].counter;
@@ -349,15 +353,15 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
     return ok;
 }
 
-bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **errp)
+bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *const *visitors, GError **errp)
 {
     bool ok;
 
     collect_tables(w);
     find_skipped(w);
-    w->visitor = visitor;
+    w->visitors = visitors;
     ok = for_each_table(w, count_table, errp);
-    w->visitor = NULL;
+    w->visitors = NULL;
     return ok;
 }
 
@@ -365,9 +369,9 @@ bool qcow2_walk_visit(Qcow2Walk *w, const Qcow2TableVisitor *visitor, GError **e
 {
     bool ok;
 
-    w->visitor = visitor;
+    w->visitors = (const Qcow2TableVisitor *[]){visitor, NULL};
     ok = for_each_table(w, visit_table, errp);
-    w->visitor = NULL;
+    w->visitors = NULL;
     return ok;
 }
 

@@ -34,9 +34,9 @@ void qcow2_walk_free(Qcow2Walk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
 
 /*
- * Who wants to see the tables too, each once, as they are decoded. Called by several threads at once, but by one only
- * with the same element of @states, of which there are BLOCK_MAX_WORKERS. Tables that could not be read,
- * or are known to be zeros without reading, are not shown. False ends everything: memory is short.
+ * An observer of the walk: it sees each table once, as it is decoded. Called by several threads at once, by each with
+ * its own element of @states, of which there are BLOCK_MAX_WORKERS. Tables that could not be read, or are known to be
+ * zeros without reading, are not shown. False ends everything: memory is short.
  */
 typedef struct Qcow2TableVisitor {
     bool (*visit)(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents);
@@ -44,10 +44,10 @@ typedef struct Qcow2TableVisitor {
 } Qcow2TableVisitor;
 
 /*
- * Counts all L2 tables and what they refer to, and shows them to @visitor, which may be NULL. False and @errp set when
- * memory is short.
+ * Counts all L2 tables and what they refer to, and shows them to @visitors, which ends with NULL, or is NULL where
+ * there are none. False and @errp set when memory is short.
  */
-bool qcow2_walk_count(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError **errp);
+bool qcow2_walk_count(Qcow2Walk *walk, const Qcow2TableVisitor *const *visitors, GError **errp);
 
 /* Reads and shows all tables once more: for what can be asked only when everything is counted. */
 bool qcow2_walk_visit(Qcow2Walk *walk, const Qcow2TableVisitor *visitor, GError **errp);

@@ -25,13 +25,11 @@ typedef struct TableFill {
 
 typedef struct DiagnosticsWorker {
     const Qcow2Diagnostics *diagnostics;
-    unsigned number;
     GArray *fills; /* TableFill */
 } DiagnosticsWorker;
 
 struct Qcow2Diagnostics {
     const Qcow2HeaderFields *header;
-    const Qcow2TableVisitor *next;
     Qcow2TableVisitor visitor;
     DiagnosticsWorker workers[BLOCK_MAX_WORKERS];
     void *states[BLOCK_MAX_WORKERS];
@@ -52,24 +50,21 @@ static uint32_t used_entries(const Qcow2L2Result *contents)
 static bool note_fill(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     DiagnosticsWorker *w = state;
-    const Qcow2TableVisitor *next = w->diagnostics->next;
     TableFill fill = {.offset = table->offset, .used = used_entries(contents)};
 
     fill.empty = !fill.used && !bytes[0] && memcmp(bytes, bytes + 1, w->diagnostics->header->cluster_size - 1) == 0;
     g_array_append_val(w->fills, fill);
-    return !next || next->visit(next->states[w->number], table, bytes, contents);
+    return true;
 }
 
-Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image, const Qcow2TableVisitor *next)
+Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image)
 {
     Qcow2Diagnostics *h = g_new0(Qcow2Diagnostics, 1);
 
     h->header = &image->header;
-    h->next = next;
     h->visitor = (Qcow2TableVisitor){.visit = note_fill, .states = h->states};
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        h->workers[i] =
-            (DiagnosticsWorker){.diagnostics = h, .number = i, .fills = g_array_new(FALSE, FALSE, sizeof(TableFill))};
+        h->workers[i] = (DiagnosticsWorker){.diagnostics = h, .fills = g_array_new(FALSE, FALSE, sizeof(TableFill))};
         h->states[i] = &h->workers[i];
     }
     return h;

@@ -14,11 +14,8 @@
 
 typedef struct Qcow2Diagnostics Qcow2Diagnostics;
 
-/*
- * For a check of @image that is to begin. @next, which may be NULL, is another visitor that wants to see the tables.
- * Both are borrowed.
- */
-Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image, const Qcow2TableVisitor *next);
+/* For a check of @image, which is borrowed, that is to begin. */
+Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image);
 void qcow2_diagnostics_free(Qcow2Diagnostics *diagnostics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Diagnostics, qcow2_diagnostics_free)
 

@@ -14,7 +14,6 @@
 
 typedef struct Batch {
     Qcow2MappingCollector *of;
-    void *next_state;
     uint64_t step; /* what it was lately */
     size_t n;
     Mapping items[BATCH];
@@ -23,7 +22,6 @@ typedef struct Batch {
 struct Qcow2MappingCollector {
     const Qcow2HeaderFields *header;
     const Qcow2Regions *regions;
-    const Qcow2TableVisitor *next; /* or NULL */
     unsigned n;
     Batch *batches; /* one of each thread */
     void *states[BLOCK_MAX_WORKERS];
@@ -195,19 +193,17 @@ static bool collect_table(Batch *b, const Qcow2TableRef *ref, const Qcow2L2Resul
 static bool visit(void *state, const Qcow2TableRef *ref, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Batch *b = state;
-    const Qcow2TableVisitor *next = b->of->next;
 
-    return (!next || next->visit(b->next_state, ref, bytes, contents)) && collect_table(b, ref, contents);
+    return collect_table(b, ref, contents);
 }
 
 Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Regions *regions,
-                                                   unsigned workers, const Qcow2TableVisitor *next)
+                                                   unsigned workers)
 {
     Qcow2MappingCollector *c = g_new0(Qcow2MappingCollector, 1);
 
     c->header = header;
     c->regions = regions;
-    c->next = next;
     c->n = CLAMP(workers, 1, BLOCK_MAX_WORKERS);
     c->visitor = (Qcow2TableVisitor){.visit = visit, .states = c->states};
     c->mappings.step = 1;
@@ -215,7 +211,6 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
     c->batches = g_new(Batch, c->n);
     for (unsigned i = 0; i < c->n; i++) {
         c->batches[i].of = c;
-        c->batches[i].next_state = next ? next->states[i] : NULL;
         c->batches[i].step = 1;
         c->batches[i].n = 0;
         c->states[i] = &c->batches[i];

@@ -1,8 +1,6 @@
 /*
  * Collects mappings (include/block/mappings.h) while the L2 tables are counted: a visitor of the walk.
  *
- * A walk has one visitor, so the collector lets another one see the tables too.
- *
  * Threads collect some, and hand them over; when there are too many all is thinned out. What is left in the end does
  * not depend on the number of threads.
  *
@@ -17,11 +15,10 @@
 typedef struct Qcow2MappingCollector Qcow2MappingCollector;
 
 /*
- * For @workers threads. @steps may be filled later, but before the first table is seen. @next, which may be NULL, sees
- * all tables too. All is borrowed.
+ * For @workers threads. @regions may be filled later, but before the first table is seen. All is borrowed.
  */
 Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Regions *regions,
-                                                   unsigned workers, const Qcow2TableVisitor *next);
+                                                   unsigned workers);
 void qcow2_mapping_collector_free(Qcow2MappingCollector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2MappingCollector, qcow2_mapping_collector_free)
 

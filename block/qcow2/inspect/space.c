@@ -22,7 +22,6 @@ typedef struct TableEnds {
 /* What a thread has. */
 typedef struct SpaceWorker {
     Qcow2Space *space;
-    void *roles_state;
     GArray *ends; /* TableEnds */
     uint64_t runs;
     uint64_t clusters; /* guest clusters in them */
@@ -77,7 +76,7 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
         count_runs(w, contents, &ends);
         g_array_append_val(w->ends, ends);
     }
-    return qcow2_roles_visitor(w->space->roles)->visit(w->roles_state, table, bytes, contents);
+    return true;
 }
 
 Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSource *source, bool threads)
@@ -91,7 +90,6 @@ Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSou
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
         s->workers[i] = (SpaceWorker){
             .space = s,
-            .roles_state = qcow2_roles_visitor(roles)->states[i],
             .ends = g_array_new(FALSE, FALSE, sizeof(TableEnds)),
         };
         s->states[i] = &s->workers[i];

@@ -17,7 +17,8 @@
 typedef struct Qcow2Space Qcow2Space;
 
 /*
- * For a check that is to begin with @check, of the image in @source. Borrows all, and shows @roles the tables too. With
+ * For a check that is to begin with @check, of the image in @source; @roles are those of the same check. Borrows all.
+ * With
  * @threads the holes are looked for by one that begins now.
  */
 Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSource *source, bool threads);

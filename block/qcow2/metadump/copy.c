@@ -289,7 +289,8 @@ bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bo
         states[i] = &copy;
     }
     g_mutex_init(&copy.lock);
-    ok = qcow2_check_count(&check, image, options, &visitor, errp) && copy_all(&copy);
+    ok = qcow2_check_count(&check, image, options, (const Qcow2TableVisitor *[]){&visitor, NULL}, errp) &&
+         copy_all(&copy);
     g_mutex_clear(&copy.lock);
     if (copy.error) {
         g_clear_error(errp); /* a sink that fails ends the walk, which then blames memory */

@@ -36,7 +36,7 @@ static inline void counted_image_count(CountedImage *c, const Qcow2TableVisitor 
 {
     g_autoptr(GError) error = NULL;
 
-    qcow2_check_count(&c->check, c->image, &c->options, visitor, &error);
+    qcow2_check_count(&c->check, c->image, &c->options, (const Qcow2TableVisitor *[]){visitor, NULL}, &error);
     g_assert_no_error(error);
     qcow2_check_report(&c->check, &error);
     g_assert_no_error(error);

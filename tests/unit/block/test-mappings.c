@@ -21,13 +21,13 @@ static void fixture_clear(Fixture *f)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Fixture, fixture_clear)
 
-static void collect(Fixture *f, const uint8_t *bytes, const Qcow2TableVisitor *next, unsigned workers)
+static void collect(Fixture *f, const uint8_t *bytes, unsigned workers)
 {
     g_autoptr(Qcow2MappingCollector) collector = NULL;
     g_autoptr(GError) error = NULL;
 
     counted_image_open(&f->counted, bytes, AT(CLUSTERS), workers);
-    collector = qcow2_mapping_collector_new(&f->counted.image->header, &f->counted.check.regions, workers, next);
+    collector = qcow2_mapping_collector_new(&f->counted.image->header, &f->counted.check.regions, workers);
     counted_image_count(&f->counted, qcow2_mapping_collector_visitor(collector));
     g_assert_true(qcow2_mapping_collector_finish(collector, &f->mappings, &error));
     g_assert_no_error(error);
@@ -56,7 +56,7 @@ static void test_trees(void)
     put_be64(bytes + AT(L2_B), 0);
     /* guest cluster 8192 + 3 is compressed, and lies in the ends of two clusters */
     put_be64(bytes + AT(L2_B) + 8 * 3, UINT64_C(1) << 62 | UINT64_C(1) << 54 | (AT(LEAK) - 512));
-    collect(&f, bytes, NULL, 1);
+    collect(&f, bytes, 1);
     expect(&f, 0, L2_A, 0, 1, 0, MAPPING_L2);
     expect(&f, 1, L2_B, 8192, 1, 0, MAPPING_L2);
     expect(&f, 2, DATA_A, 0, 2, 0, MAPPING_DATA);
@@ -65,25 +65,6 @@ static void test_trees(void)
     expect(&f, 5, BITMAP_DATA, 8195, 2, 0, MAPPING_COMPRESSED);
     g_assert_cmpuint(f.mappings.n, ==, 6);
     g_assert_cmpuint(f.mappings.step, ==, 1);
-}
-
-static bool count_visit(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
-{
-    g_atomic_int_inc((gint *)state);
-    return true;
-}
-
-/* Another visitor sees each table as it would without the collector. */
-static void test_next_visitor(void)
-{
-    g_autofree uint8_t *bytes = small_image_new();
-    g_auto(Fixture) f = {0};
-    gint seen = 0;
-    void *states[] = {&seen, &seen};
-    Qcow2TableVisitor next = {.visit = count_visit, .states = states};
-
-    collect(&f, bytes, &next, 2);
-    g_assert_cmpint(seen, ==, 3);
 }
 
 /* A collector that is shown @n tables by hand, each full of single clusters that lie apart. */
@@ -110,7 +91,7 @@ static void test_thinning(void)
     Qcow2HeaderFields h = {.cluster_bits = 16, .cluster_size = CLUSTER, .l2_bits = 13};
     Qcow2Tree tree = {.offset = AT(ACTIVE_L1), .entries = TABLES, .snapshot = QCOW2_TREE_ACTIVE};
     Qcow2Regions regions = {.trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree))};
-    g_autoptr(Qcow2MappingCollector) collector = qcow2_mapping_collector_new(&h, &regions, 2, NULL);
+    g_autoptr(Qcow2MappingCollector) collector = qcow2_mapping_collector_new(&h, &regions, 2);
     Mappings mappings;
     size_t tables = 0;
 
@@ -178,7 +159,6 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/mappings/trees", test_trees);
-    g_test_add_func("/mappings/next-visitor", test_next_visitor);
     g_test_add_func("/mappings/thinning", test_thinning);
     g_test_add_func("/mappings/sort", test_sort);
     return g_test_run();
