@@ -1,9 +1,8 @@
 /*
- * The clear visitor frees what a value owns: strings, optional objects, lists. The value itself stays, and what
- * it held is gone.
+ * The clear visitor: frees the members that a value owns (strings, optional objects, lists), but not the value itself.
  *
- * Generated code uses it for qapi_clear_X() and qapi_free_X(), which are what you want to call. It cannot fail.
- * There is one for all threads, which nobody frees.
+ * Generated code uses it for qapi_clear_X() and qapi_free_X(), which are the functions to call. It cannot fail. One
+ * visitor serves all threads and is never freed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,13 +1,13 @@
 /*
- * JSON input: fills values from JSON text that somebody gave us.
+ * JSON input: fills values from untrusted JSON text.
  *
- * The text is parsed by json-glib, behind a scanner of ours that refuses what json-glib would crash on or
- * quietly change: deep nesting, whole numbers of more than 64 bits, comments, NUL in strings. Where an object has
- * a key twice, the last one counts. As the stock tool has it, strings may stand in single quotes too.
+ * json-glib parses the text, behind a scanner that refuses input on which json-glib would crash or which it would
+ * silently change: deep nesting, whole numbers of more than 64 bits, comments, NUL in strings. If an object has a key
+ * twice, the last one counts. Strings may be in single quotes, like those of the stock tool.
  *
- * A visitor checks everything against the schema: a member that is missing, unknown, of the wrong type or out of
- * range is an error whose text names it with its path, as in "Invalid parameter type for 'file.filename',
- * expected: string". Texts are the stock tool's where it has one.
+ * A visitor validates everything against the schema. A missing or unknown member, or one of the wrong type or out of
+ * range, is an error that names the member with its path: "Invalid parameter type for 'file.filename', expected:
+ * string". Texts are those of the stock tool, as far as it has them.
  *
  * Not thread safe: a tree and its visitors belong to one thread.
  *
@@ -20,20 +20,20 @@
 
 #include "qapi/visitor.h"
 
-/* Objects and lists of JSON text may be nested so deep. */
+/* The maximum depth of nested objects and lists in JSON text. */
 #define QAPI_JSON_MAX_DEPTH 64
 
 /*
  * Parses @text. The caller frees the tree with json_node_unref(). A whole number that does not fit into int64_t is
- * kept as a string of its digits, since json-glib has no other place for it; visitors know that.
+ * kept as a string of its digits, since json-glib has no type for it; visitors accept that.
  */
 JsonNode *qapi_json_parse(const char *text, GError **errp);
 
-/* A visitor that fills values from @root, which may be NULL and which it borrows: the tree must outlive it. */
+/* Returns a visitor that fills values from @root, which it borrows: the tree must outlive it. @root may be NULL. */
 Visitor *json_input_visitor_new(JsonNode *root);
 
 /*
- * The same for the tree of an option string, or of JSON that follows its habits: scalars may be strings. `on`,
+ * The same for the tree of an option string, or of JSON in its style: scalars may be strings. `on`,
  * `yes`, `true`, `y` and their opposites are booleans; sizes may have a suffix (64k, 1.5G) or be hexadecimal.
  */
 Visitor *keyval_input_visitor_new(JsonNode *root);

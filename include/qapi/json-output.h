@@ -1,12 +1,12 @@
 /*
- * JSON output: writes the values it is led through as JSON text, straight to a file or a string.
+ * JSON output: writes the visited values as JSON text, directly to a file or a string.
  *
- * Pretty output is laid out as the stock tool does it: four spaces for each level, a member or item on a line of
- * its own. Compact output is a single line. The text is pure ASCII; strings are taken as UTF-8, and each
- * malformed sequence in them becomes U+FFFD (spec check-behaviour 6.2). No newline follows the last character.
+ * Pretty output has the layout of the stock tool: four spaces for each level, a member or item on a line of its own.
+ * Compact output is a single line. The text is pure ASCII; strings are read as UTF-8, and each malformed sequence in
+ * them becomes U+FFFD (spec check-behaviour 6.2). No newline follows the last character.
  *
- * Nothing is kept but a buffer of fixed size, so output may be of any length. Writing errors are remembered, and
- * visit_complete() reports the first; nothing is complete before it returned true.
+ * The visitor keeps a buffer of fixed size and nothing else, so output may have any length. It keeps the first write
+ * error, and visit_complete() reports it; the output is complete only after that has returned true.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,8 +21,8 @@
 Visitor *json_output_visitor_new(FILE *file, bool pretty);
 
 /*
- * For a <script> element of an HTML page that has it as data: on one line, '<', '>' and '&' in strings escaped, so that
- * nothing in them ends the element; and integers beyond 2^53 as strings of decimal digits, since JavaScript would round
+ * For the data of a <script> element in an HTML page: one line, in which '<', '>' and '&' in strings are escaped, so
+ * that no string ends the element, and integers beyond 2^53 are strings of decimal digits, as JavaScript would round
  * them.
  */
 Visitor *json_output_visitor_new_html(FILE *file);

@@ -1,9 +1,9 @@
 /*
- * What generated types are made of: enum tables, lists that grow, kinds of JSON values.
+ * The parts of generated types: enum tables, growing lists, kinds of JSON values.
  *
- * A list of a type X is an XList: { X *items; size_t len; size_t capacity; }, its items side by side. An empty
- * list is all zero. qapi_append_X() gives a new item at the end, all zero, or NULL when memory is short; items
- * move when the list grows, so a pointer to one is good until the next is appended.
+ * A list of a type X is an XList: { X *items; size_t len; size_t capacity; }, with adjacent items. An empty list is
+ * all zero. qapi_append_X() returns a new item at the end, all zero, or NULL when memory is short. Items move when the
+ * list grows, so a pointer to one is valid until the next is appended.
  *
  * Thread safe: nothing here has state.
  *
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How a value looks in JSON. An alternate says with it which branch it holds. */
+/* The kind of a value in JSON. In an alternate it selects the branch. */
 typedef enum QapiKind {
     QAPI_KIND_NONE, /* no value */
     QAPI_KIND_NULL,
@@ -36,7 +36,7 @@ typedef struct QapiEnumLookup {
 /* The name of @value, which must be one of the type. */
 const char *qapi_enum_name(const QapiEnumLookup *lookup, int value);
 
-/* The value that @name names, or -1. */
+/* The value with the name @name, or -1. */
 int qapi_enum_parse(const QapiEnumLookup *lookup, const char *name);
 
 /*
@@ -50,13 +50,13 @@ void *qapi_list_grow(void *items, size_t *capacity, size_t size);
 GQuark qapi_error_quark(void);
 
 typedef enum QapiError {
-    QAPI_ERROR_SYNTAX, /* text that is no JSON, no option string */
-    QAPI_ERROR_VALUE,  /* a member that is missing, unknown, of the wrong type or out of range */
+    QAPI_ERROR_SYNTAX, /* malformed JSON or option string */
+    QAPI_ERROR_VALUE,  /* a missing or unknown member, or one of the wrong type or out of range */
     QAPI_ERROR_MEMORY, /* memory is short */
     QAPI_ERROR_OUTPUT, /* output could not be written */
 } QapiError;
 
-/* Sets @errp to QAPI_ERROR_MEMORY. Always false, so that a caller can return it. */
+/* Sets @errp to QAPI_ERROR_MEMORY, and returns false for the caller to return. */
 bool qapi_set_out_of_memory(GError **errp);
 
 #endif

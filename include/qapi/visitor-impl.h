@@ -1,8 +1,8 @@
 /*
- * The inside of a visitor, for those who write one.
+ * The implementation side of visitors, for the author of one.
  *
- * A visitor is a structure that begins with a Visitor, whose operations are called by the functions of
- * qapi/visitor.h. Operations that may be NULL do nothing then.
+ * A visitor is a structure that begins with a Visitor. The functions of qapi/visitor.h call its operations. An
+ * operation that is NULL does nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +12,7 @@
 #include "qapi/visitor.h"
 
 typedef struct VisitorOps {
-    bool clearing; /* what visit_is_clearing() says */
+    bool clearing; /* the result of visit_is_clearing() */
 
     bool (*start_struct)(Visitor *v, const char *name, GError **errp);            /* may be NULL */
     bool (*check_struct)(Visitor *v, GError **errp);                              /* may be NULL */
@@ -23,7 +23,7 @@ typedef struct VisitorOps {
                             GError **errp);                        /* may be NULL */
     void (*optional)(Visitor *v, const char *name, bool *present); /* may be NULL */
 
-    /* Scalars. Input keeps to @min .. @max, which others may ignore. */
+    /* Scalars. Input enforces @min .. @max; other visitors may ignore them. */
     bool (*type_str)(Visitor *v, const char *name, char **obj, GError **errp);
     bool (*type_bool)(Visitor *v, const char *name, bool *obj, GError **errp);
     bool (*type_number)(Visitor *v, const char *name, double *obj, GError **errp);

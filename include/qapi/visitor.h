@@ -1,25 +1,23 @@
 /*
- * Visitors: one walk over the values of a schema type, many things to do on the way.
+ * Visitors: one walk over a value of a schema type, with different actions on the way.
  *
- * The generator writes a function visit_type_X() for each type X of the schema. It leads a Visitor through a
- * value of that type, member by member in schema order. What happens is up to the visitor:
+ * The generator writes a function visit_type_X() for each type X of the schema. It passes a Visitor through a value of
+ * that type, member by member in schema order. The visitor decides on the action:
  *
  *   an output visitor reads the value and writes it somewhere (qapi/json-output.h);
  *   an input visitor fills the value, which must be all zero before (qapi/json-input.h);
- *   the clear visitor frees what the value owns (qapi/clear-visitor.h).
+ *   the clear visitor frees the members that the value owns (qapi/clear-visitor.h).
  *
- * @name is the name of the member in the object that is being visited, NULL for an item of a list and for the
- * value at the root. Values hold other values as the schema has them: a required member lies in its owner, an
- * optional one is a pointer where its type is a struct, union, alternate or string (NULL: absent), and has a
- * flag has_NAME beside it otherwise.
+ * @name is the name of the member in its object; NULL for an item of a list and for the value at the root. A required
+ * member lies in its owner. An optional one of a struct, union, alternate or string type is a pointer (NULL: absent);
+ * one of another type has a flag has_NAME beside it.
  *
- * Errors: false is returned and @errp set. Only input visitors fail half way; the value is then partly filled
- * and must be cleared like any other. An output visitor remembers that writing failed, and visit_complete()
- * reports it. The functions from visit_start_struct() on are for generated code and for hand-written walks that
- * have no type in the schema.
+ * Errors: functions return false and set @errp. Only input visitors fail half-way; the value is then partly filled, and
+ * must be cleared like any other. An output visitor keeps a write error, and visit_complete() reports it. The functions
+ * from visit_start_struct() on are for generated code, and for hand-written walks over values without a schema type.
  *
- * Not thread safe: one visitor belongs to one thread. A value that output visitors alone are shown is not written to, so
- * several may be shown it at once.
+ * Not thread safe: one visitor belongs to one thread. Output visitors do not write to a value, so several threads may
+ * visit it with one each.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -35,36 +33,36 @@
 
 typedef struct Visitor Visitor;
 
-/* Ends the visit: flushes what was written and says whether all of it arrived. To be called once, last. */
+/* Ends the visit: flushes the output, and returns true if all of it was written. Call once, last. */
 bool visit_complete(Visitor *v, GError **errp);
 
-/* Frees @v; NULL is fine. Output that visit_complete() has not flushed is lost. */
+/* Frees @v, which may be NULL. Output that visit_complete() has not flushed is lost. */
 void visit_free(Visitor *v);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Visitor, visit_free)
 
-/* An object: start, its members, check (has the input members that were not visited?), end. */
+/* An object: start, its members, check (fails if the input has unvisited members), end. */
 bool visit_start_struct(Visitor *v, const char *name, GError **errp);
 bool visit_check_struct(Visitor *v, GError **errp);
 void visit_end_struct(Visitor *v);
 
-/* A list: start, *@len items (input sets it) visited without a name, end. */
+/* A list: start, *@len items visited without a name, end. Input sets *@len. */
 bool visit_start_list(Visitor *v, const char *name, size_t *len, GError **errp);
 void visit_end_list(Visitor *v);
 
 /*
- * An alternate called @type: input sets *@kind to one of the kinds in the bit set @accepted, which tells what
- * to visit next under the same name.
+ * An alternate called @type: input sets *@kind to one of the kinds in the bit set @accepted. The branch of that kind is
+ * visited next, under the same name.
  */
 bool visit_start_alternate(Visitor *v, const char *name, const char *type, unsigned accepted, QapiKind *kind,
                            GError **errp);
 
-/* Whether the optional member @name is there. Input sets *@present; it is returned in any case. */
+/* Return *@present: whether the optional member @name is there. Input sets it first. */
 bool visit_optional(Visitor *v, const char *name, bool *present);
 
 /* An optional string, NULL when absent. */
 bool visit_optional_str(Visitor *v, const char *name, char **obj, GError **errp);
 
-/* True where the visit frees the value, so that whoever holds a pointer to it lets go of that too. */
+/* Return true if the visit frees the value: its owner must then drop its pointer. */
 bool visit_is_clearing(const Visitor *v);
 
 /* An enum; *@obj is an index into @lookup. */
@@ -73,7 +71,7 @@ bool visit_enum(Visitor *v, const char *name, int *obj, const QapiEnumLookup *lo
 /* null */
 bool visit_null(Visitor *v, const char *name, GError **errp);
 
-/* The built-in types of the schema language. Numbers that do not fit their type are an error, never cut. */
+/* The built-in types of the schema language. A number that does not fit its type is an error. */
 bool visit_type_str(Visitor *v, const char *name, char **obj, GError **errp);
 bool visit_type_bool(Visitor *v, const char *name, bool *obj, GError **errp);
 bool visit_type_number(Visitor *v, const char *name, double *obj, GError **errp);
