@@ -1,12 +1,12 @@
 /*
- * Writing an undo file: all bytes that a repair is about to overwrite, so that it can be taken back.
+ * Writing an undo file: all bytes that a repair is about to overwrite, for a rollback.
  *
- * Made in this order: create, save every range (and the length, if it changes) that will be written, seal. Only then
- * may the repair write. Saved bytes go straight to the file, a buffer apart. An undo file that is not sealed when it
- * is freed is of no use, and removed.
+ * The order: create, save every range that will be written (and the length, if it changes), seal. Only then may the
+ * repair write. Saved bytes go to the file directly, except for a buffer. Freeing an undo file that is not sealed
+ * removes it.
  *
  * The image must stay open as long as the undo file, and unchanged until that is sealed. Not thread safe. After an
- * error all that can be done is to free it. Messages name the undo file.
+ * error, free the undo file. Messages name it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,30 +19,29 @@
 
 typedef struct UndoFile UndoFile;
 
-/* Makes the file at @path, where there must be none. */
+/* Creates the file at @path, which must not exist. */
 UndoFile *undo_file_create(const char *path, BlockSource *image, GError **errp);
 
-/* The same on a source that can be written, which is empty, and is only borrowed. @name is for messages. */
+/* The same on a writable and empty source, which is borrowed. @name is for messages. */
 UndoFile *undo_file_new(BlockSource *file, const char *name, BlockSource *image, GError **errp);
 
 /*
- * Saves what is in [@offset, @offset + @size) of the image; @size is not 0. @new_bytes is what the repair writes there,
- * by which a rollback can tell that nobody has used the image since; NULL where that is not known beforehand. A range
- * may lie behind the end of the image, where there is nothing to save, and may be saved more than once, with different
- * new bytes.
+ * Saves [@offset, @offset + @size) of the image; @size is not 0. @new_bytes are the bytes that the repair writes there,
+ * by which a rollback verifies that the image was not used since; NULL if they are not known beforehand. A range may
+ * lie behind the end of the image, with nothing to save. It may be saved several times, with different new bytes.
  */
 bool undo_file_save(UndoFile *undo, uint64_t offset, const void *new_bytes, size_t size, GError **errp);
 
-/* The repair will change the length of the image; what is cut off is saved. */
+/* Records that the repair will change the length of the image, and saves the bytes that it will cut off. */
 bool undo_file_length(UndoFile *undo, uint64_t new_length, GError **errp);
 
 /*
- * The repair flushes between the ranges that were saved before and those that will be: a rollback does too, so that
- * it passes through the same states as the repair, backwards.
+ * Records that the repair flushes between the ranges saved before and after this call. A rollback flushes there too, so
+ * that the image passes through the same states backwards.
  */
 bool undo_file_barrier(UndoFile *undo, GError **errp);
 
-/* Completes the file. When this returns true, it is on disk, its name too. */
+/* Completes the file. After true, the file and its name are on disk. */
 bool undo_file_seal(UndoFile *undo, GError **errp);
 
 void undo_file_free(UndoFile *undo);

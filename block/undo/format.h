@@ -1,11 +1,11 @@
 /*
- * The undo file at a glance; docs/interop/undo-file.rst has it in words.
+ * The undo file at a glance; docs/interop/undo-file.rst describes it.
  *
  *     header | record | record | ... | end record
  *
- * All numbers are big-endian. Each record ends with a SHA-256 over the one before it, its own head and its payload;
- * the first record has that of the header before it. So nothing can be cut off, changed, left out or exchanged
- * without being seen.
+ * All numbers are big-endian. Each record ends with a SHA-256 over the digest before it, its own head and its payload;
+ * the digest before the first record is that of the header. This chain detects records that are cut off, changed, left
+ * out or exchanged.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,12 +15,11 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define UNDO_MAGIC       "\x89QCUNDO\n"
-#define UNDO_VERSION     1
-#define UNDO_DIGEST_SIZE 32
-#define UNDO_IDENTITY_SIZE                                                                                             \
-    4096u                /* so many bytes from the start of the image tell which one it is, or all if it is shorter */
-#define UNDO_SECTOR 512u /* what a disk writes wholly or not at all, bytes */
+#define UNDO_MAGIC         "\x89QCUNDO\n"
+#define UNDO_VERSION       1
+#define UNDO_DIGEST_SIZE   32
+#define UNDO_IDENTITY_SIZE 4096u /* bytes from the start of the image that identify it; all of a shorter one */
+#define UNDO_SECTOR        512u  /* bytes that a disk writes as a whole or not at all */
 
 typedef struct UndoHeader {
     char magic[8];
@@ -36,10 +35,10 @@ typedef enum UndoRecordType {
     UNDO_RECORD_RANGE = 1,   /* [offset, offset + size) of the image */
     UNDO_RECORD_LENGTH = 2,  /* offset: the length of the image after the repair */
     UNDO_RECORD_BARRIER = 3, /* the repair flushes here */
-    UNDO_RECORD_END = 4,     /* offset: how many records there are before this one */
+    UNDO_RECORD_END = 4,     /* offset: number of records before this one */
 } UndoRecordType;
 
-/* Of a range: the bytes that will be there are known, and follow the old ones. */
+/* Of a range: the new bytes are known, and follow the old ones. */
 #define UNDO_FLAG_NEW 1u
 
 /*

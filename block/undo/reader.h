@@ -1,8 +1,8 @@
 /*
- * Reading an undo file (block/undo/format.h): all of it is checked before anything of it is believed.
+ * Reading an undo file (block/undo/format.h): the whole file is verified before any of it is used.
  *
- * An undo file may come from anywhere. What it claims is held against its length before it is looked at, and memory
- * is taken for records that are there only: what they say is read through a buffer.
+ * An undo file is hostile input. Its sizes are compared with its length first. Memory is allocated for records that
+ * exist, not for claimed ones; payloads are read through a buffer.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,7 +14,7 @@
 #include "block/source.h"
 #include "block/undo/format.h"
 
-/* A range of the image that the repair was to overwrite. Offsets and sizes are bytes. */
+/* A range of the image that the repair overwrites. Offsets and sizes are bytes. */
 typedef struct UndoRange {
     uint64_t offset;
     uint64_t size;
@@ -27,11 +27,11 @@ typedef struct UndoRange {
 typedef struct UndoContents {
     uint64_t old_length; /* of the image */
     uint64_t new_length;
-    uint8_t identity[UNDO_DIGEST_SIZE]; /* of the first bytes of the image as it was */
-    GArray *ranges;                     /* of UndoRange, in the order in which they were saved */
+    uint8_t identity[UNDO_DIGEST_SIZE]; /* of the first bytes of the image before the repair */
+    GArray *ranges;                     /* UndoRange, in the order in which they were saved */
 } UndoContents;
 
-/* Fills @contents, to be cleared in any case, from @file. False and @errp set where it is not whole and sound. */
+/* Fills @contents from @file. False and @errp set if it is incomplete or damaged. Clear @contents in any case. */
 bool undo_contents_read(UndoContents *contents, BlockSource *file, GError **errp);
 void undo_contents_clear(UndoContents *contents);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UndoContents, undo_contents_clear)

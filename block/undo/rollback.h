@@ -1,13 +1,13 @@
 /*
- * Taking a repair back with its undo file.
+ * Rolling a repair back with its undo file.
  *
- * First everything is verified, and nothing is written unless all is well: that the undo file is whole; that the image
- * is the one it was made for; and that each range is as it was before the repair or as the repair left it, or, where
- * one of them was interrupted, a mix of both by sectors. An image that was used since the repair is thus refused if
- * anything that was repaired, or its length, has changed; changes elsewhere are not seen.
+ * First everything is verified: the undo file is complete; the image is the one of the undo file; and each range has
+ * the bytes from before the repair or those of the repair, or, after an interruption, a mix of both by sectors.
+ * Otherwise nothing is written. So an image that was used since the repair is refused if a repaired range, or its
+ * length, has changed; changes elsewhere are not detected.
  *
- * Then the old bytes are put back, in reverse order, with a flush where the repair had one, and the length last. A
- * rollback that was interrupted is simply done again.
+ * Then the old bytes are put back, in reverse order, with a flush at each flush of the repair, and the length last.
+ * After an interruption, do the rollback again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,7 +19,7 @@
 
 #include "block/undo/reader.h"
 
-/* One that is possible. The sources belong to the caller. */
+/* A verified rollback. The sources belong to the caller. */
 typedef struct UndoRollback {
     BlockSource *file;
     BlockSource *image;
@@ -32,22 +32,22 @@ typedef struct UndoRollback {
 BlockSource *undo_rollback_open(const char *path, GError **errp);
 
 /*
- * Fills @rollback, to be cleared in any case, where @image can be made what it was before the repair that wrote the
- * undo file @file; @name is for messages. Writes nothing. False and @errp set when anything is wrong.
+ * Verifies that @image can be restored from the undo file @file, and fills @rollback; @name is for messages. Writes
+ * nothing. False and @errp set if it cannot. Clear @rollback in any case.
  */
 bool undo_rollback_verify(UndoRollback *rollback, BlockSource *file, const char *name, BlockSource *image,
                           GError **errp);
 
-/* Tells @say what will be done, or with @dry_run, what would be. */
+/* Prints to @say what will be done, or with @dry_run, what would be done. */
 void undo_rollback_announce(const UndoRollback *rollback, bool dry_run, FILE *say);
 
-/* Does it, the image being open for writing. Where that fails half-way, it can be done again, from the beginning. */
+/* Applies it; the image must be open for writing. After a failure half-way, verify and apply it again. */
 bool undo_rollback_apply(const UndoRollback *rollback, GError **errp);
 
 void undo_rollback_clear(UndoRollback *rollback);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UndoRollback, undo_rollback_clear)
 
-/* All of that. @say may be NULL. */
+/* Verifies, announces and applies. @say may be NULL. */
 bool undo_rollback_from(BlockSource *file, const char *name, BlockSource *image, FILE *say, GError **errp);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Whether an image is one that a repair, or its rollback, may have left, complete or not.
+ * Verifying that an image is the result of a repair or of its rollback, complete or interrupted.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,16 +8,16 @@
 
 #include "block/undo/reader.h"
 
-/* Bytes of the image that are not what they were before the repair. */
+/* Bytes of the image that differ from those before the repair. */
 typedef struct UndoDifference {
     uint64_t offset;
     uint64_t size;
 } UndoDifference;
 
 /*
- * Holds @image against @contents of @file: its identity, its length, and each range. Appends what differs from before
- * the repair to @differences, an array of UndoDifference, in the order of the file and merged. False and @errp set
- * where the image is not the one, or was changed by something else.
+ * Compares @image with @contents of @file: its identity, its length, and each range. Appends the differences to the
+ * image before the repair to @differences, an array of UndoDifference, in the order of the file and merged. False and
+ * @errp set if it is another image, or was changed by another program.
  */
 bool undo_verify(const UndoContents *contents, BlockSource *file, BlockSource *image, GArray *differences,
                  GError **errp);
