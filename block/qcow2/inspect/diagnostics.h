@@ -1,9 +1,9 @@
 /*
- * Hints: what a check alone cannot call wrong, but who looks for lost data wants to know. They are notes among the
- * findings, and count nothing.
+ * Diagnostics: notes on suspicious states that a check alone cannot call wrong, for people who search for lost data.
+ * They are findings that count nothing.
  *
- * Looking for them is bounded: in the clusters that are read (qcow2/inspect/lost-tables.h), and in the questions to the
- * file system.
+ * The search is bounded: in the clusters that it reads (qcow2/inspect/lost-tables.h), and in the queries to the file
+ * system.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,7 +14,7 @@
 
 typedef struct Qcow2Diagnostics Qcow2Diagnostics;
 
-/* For a check of @image, which is borrowed, that is to begin. */
+/* For a check of @image, before it begins. @image is borrowed. */
 Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image);
 void qcow2_diagnostics_free(Qcow2Diagnostics *diagnostics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Diagnostics, qcow2_diagnostics_free)
@@ -22,7 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Diagnostics, qcow2_diagnostics_free)
 /* The visitor for qcow2_check_count(). */
 const Qcow2TableVisitor *qcow2_diagnostics_visitor(const Qcow2Diagnostics *diagnostics);
 
-/* Adds the hints to the findings that @check has collected. After qcow2_check_report(). */
+/* Adds the diagnostics to the findings that @check has collected. After qcow2_check_report(). */
 void qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *check);
 
 #endif

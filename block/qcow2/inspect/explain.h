@@ -1,7 +1,7 @@
 /*
- * Who is concerned by a finding: a look back at the image, once all faults are known, for those that can be told only
- * so. A wrong reference count is divided among the users of the clusters, which tells the range of the guest's disk;
- * clusters with several users name them all.
+ * Explaining findings: a second pass over the image, when all faults are known, finds the users of the clusters with
+ * wrong counts. A wrong reference count is divided among the users of the clusters, which gives the range of the
+ * guest's disk. Clusters with several users name them all.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,15 +11,15 @@
 #include "block/qcow2/check/check.h"
 
 /*
- * Adds to the findings collected by @check what a look back tells. Costs nothing where nothing asks for it. After
+ * Adds users and ranges to the findings collected by @check. Free if no finding requires them. Call after
  * qcow2_check_report(), and before the counts are forgotten. False and @errp set when memory is short, or the source is
  * lost.
  */
 bool qcow2_explain_findings(Qcow2Check *check, GError **errp);
 
 /*
- * Replaces those of *users, as qcow2_find_users() has found them, that stand for several trees by one for each, as far
- * as there are not too many.
+ * Replaces each of *users, as found by qcow2_find_users(), that belongs to several trees by one for each tree, up to a
+ * limit.
  */
 void qcow2_tell_trees_apart(Qcow2Check *check, GArray **users);
 

@@ -1,8 +1,8 @@
 /*
- * What is at an offset: of the file, or of the guest's disk (qapi/explain.json).
+ * Looking up an offset: of the file, or of the guest's disk (qapi/explain.json).
  *
- * For a counted and reported image, whose counts are not yet forgotten. An offset that does not exist, and a snapshot
- * that there is not, are errors with the code ENOENT. Memory that is short is ENOMEM. Not thread safe.
+ * For a counted and reported image, before its counts are forgotten. Errors: ENOENT for an offset or a snapshot that
+ * does not exist, ENOMEM when memory is short. Not thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,11 +12,11 @@
 #include "block/cluster-roles.h"
 #include "block/qcow2/check/check.h"
 
-/* What is at @offset of the file; @findings are those of the check. */
+/* Describes @offset of the file; @findings are those of the check. */
 ImageCheckHostExplanation *qcow2_lookup_host(Qcow2Check *check, uint64_t offset, const ClusterRoles *roles,
                                              const ImageCheckFindingList *findings, GError **errp);
 
-/* The way to @offset of the guest's disk in the tree of the snapshot with the name or ID @snapshot; NULL: active. */
+/* Describes the way to @offset of the guest's disk in the tree of the snapshot (name or ID); NULL: active. */
 ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t offset, const char *snapshot,
                                                GError **errp);
 

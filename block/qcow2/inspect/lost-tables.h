@@ -1,6 +1,6 @@
 /*
- * Leaked clusters that look like tables: an L2 table whose L1 entry is gone leaks itself and all that it maps, and a
- * refcount block that is missing in the refcount table leaks itself.
+ * Leaked clusters with the form of tables: an L2 table without its L1 entry leaks itself and all that it maps, and a
+ * refcount block that the refcount table lacks leaks itself.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,8 +10,8 @@
 #include "block/qcow2/check/check.h"
 
 /*
- * Reads some of the leaked clusters, those that are likely to be tables first, and adds a note to the findings of
- * @check for each that looks like one. At most 512 clusters and 64 MiB are read. After qcow2_check_report().
+ * Reads some of the leaked clusters, the likely tables first, and adds a note to the findings of @check for each that
+ * has the form of one. At most 512 clusters and 64 MiB are read. After qcow2_check_report().
  */
 void qcow2_find_lost_tables(Qcow2Check *check);
 

@@ -1,8 +1,8 @@
 /*
  * Collects mappings (include/block/mappings.h) while the L2 tables are counted: a visitor of the walk.
  *
- * Threads collect some, and hand them over; when there are too many all is thinned out. What is left in the end does
- * not depend on the number of threads.
+ * Threads collect mappings, and hand them over; above a limit they are thinned out. The result does not depend on the
+ * number of threads.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,17 +15,17 @@
 typedef struct Qcow2MappingCollector Qcow2MappingCollector;
 
 /*
- * For @workers threads. @regions may be filled later, but before the first table is seen. All is borrowed.
+ * For @workers threads. @regions may be filled later, but before the first table is visited. All is borrowed.
  */
 Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Regions *regions,
                                                    unsigned workers);
 void qcow2_mapping_collector_free(Qcow2MappingCollector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2MappingCollector, qcow2_mapping_collector_free)
 
-/* The collector as a visitor, good as long as it is. */
+/* The collector as a visitor, valid as long as the collector. */
 const Qcow2TableVisitor *qcow2_mapping_collector_visitor(const Qcow2MappingCollector *collector);
 
-/* What all threads have collected. The collector is empty then. False and @errp set when memory is short. */
+/* Moves the mappings of all threads to @mappings. False and @errp set when memory is short. */
 bool qcow2_mapping_collector_finish(Qcow2MappingCollector *collector, Mappings *mappings, GError **errp);
 
 #endif

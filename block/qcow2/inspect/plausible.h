@@ -1,9 +1,9 @@
 /*
- * Whether bytes look like the structure that an image says they are.
+ * Testing whether bytes are plausible as the structure that an image claims.
  *
- * A pointer in a broken image may lead anywhere, into the guest's data too. What does not look like a table is not to
- * be shown to others as one. A table with a few damaged entries is still a table; but where it goes on over what is no
- * part of it, as with a damaged length, single entries show that they never were any: they are alien.
+ * A pointer in a broken image may lead anywhere, also into the guest's data, which must not be passed on as a table. A
+ * table with a few damaged entries is still a table. But if it reaches into other data, as with a damaged length,
+ * single entries are implausible: no program has written them.
  *
  * Pure, no I/O.
  *
@@ -20,24 +20,25 @@
 #include "block/clusters/refmap.h"
 
 /*
- * True unless most, and not only a few, of the @n entries at @entries (host byte order) that are not 0 have bits of
- * @reserved set, or an offset (the bits of @offset_mask) that is not cluster aligned or lies beyond @length bytes.
+ * Return false if most, and more than a few, of the @n entries at @entries (host byte order) that are not 0 have bits
+ * of
+ * @reserved set, or an offset (the bits of @offset_mask) that is not cluster aligned or is above @length bytes.
  */
 bool qcow2_plausible_table(const uint64_t *entries, size_t n, uint64_t reserved, uint64_t offset_mask,
                            const Qcow2HeaderFields *header, uint64_t length);
 
-/* True where @entry has so many bits of @reserved set that no accident of a few bits has made it. */
+/* Return true if @entry has more bits of @reserved set than a damage of a few bits explains. */
 bool qcow2_implausible_entry(uint64_t entry, uint64_t reserved);
 
 /* The same for an L2 entry. */
 bool qcow2_implausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *header, uint64_t length);
 
-/* As qcow2_plausible_table(), for the L2 table of one cluster at @table, as it is stored. */
+/* As qcow2_plausible_table(), for the bytes @table of an L2 table. */
 bool qcow2_plausible_l2_table(const uint8_t *table, const Qcow2HeaderFields *header, uint64_t length);
 
 /*
- * As qcow2_plausible_table(), for a refcount block, whose first count is that of cluster @first: the counts of most
- * clusters that have one or are used are what @computed says, or small.
+ * As qcow2_plausible_table(), for a refcount block, whose first count is that of cluster @first: most clusters with a
+ * stored or computed count have the count of @computed, or a small one.
  */
 bool qcow2_plausible_refcount_block(const uint8_t *block, const Qcow2HeaderFields *header, uint64_t first,
                                     const RefMap *computed);

@@ -1,9 +1,9 @@
 /*
  * Roles of the clusters of a qcow2 image (include/block/cluster-roles.h), found in the first pass over its tables.
  *
- * What is counted and is neither metadata, which is known without looking at L2 tables, nor compressed, is data. So
- * what the first pass has to remember is which clusters have compressed data, and, in an image with snapshots, who owns
- * a cluster: one snapshot, several, or the active disk as well. An image that has neither costs the pass nothing.
+ * A counted cluster that is neither metadata, which is known without L2 tables, nor compressed, is data. So the first
+ * pass records only the clusters with compressed data and, in an image with snapshots, the owner of a cluster: one
+ * snapshot, several, or the active disk. An image with neither costs nothing.
  *
  * Not thread safe; the visitor is called by several threads.
  *
@@ -17,7 +17,7 @@
 
 typedef struct Qcow2Roles Qcow2Roles;
 
-/* For a check of @image that is to begin with @check. Both are borrowed. */
+/* For a check of @image with @check, before it begins. Both are borrowed. */
 Qcow2Roles *qcow2_roles_new(const Qcow2Check *check, const Qcow2Image *image);
 void qcow2_roles_free(Qcow2Roles *roles);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Roles, qcow2_roles_free)
@@ -29,8 +29,8 @@ const Qcow2TableVisitor *qcow2_roles_visitor(const Qcow2Roles *roles);
 ClusterRoles *qcow2_roles_finish(Qcow2Roles *roles, GError **errp);
 
 /*
- * For each snapshot, by its index in the snapshot table, the number of clusters that only it uses: what deleting it
- * would free. After qcow2_roles_finish(). @clusters has an element for each snapshot, all of them 0.
+ * Sets for each snapshot, by its index in the snapshot table, the number of clusters that only it uses, which deleting
+ * it would free. After qcow2_roles_finish(). @clusters has an element for each snapshot, all of them 0.
  */
 void qcow2_roles_exclusive(const Qcow2Roles *roles, uint64_t *clusters, size_t n);
 

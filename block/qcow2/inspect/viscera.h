@@ -1,5 +1,5 @@
 /*
- * The viscera: where every piece of metadata lies, as the schema describes it (qapi/block-core.json).
+ * The viscera: the places of all metadata, in the types of the schema (qapi/block-core.json).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 
 /*
  * The viscera of @image; the caller frees them. NULL and @errp set when memory is short, or with BLOCK_ERROR and E2BIG
- * when tables lie over one another so often that showing them would take more than the file can account for.
+ * when so many tables overlap that the result would be out of proportion to the file.
  */
 Qcow2Metadata *qcow2_viscera(const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                              const Qcow2BitmapDirectory *bitmaps, const Qcow2Regions *regions, GError **errp);
