@@ -1,12 +1,12 @@
 /*
- * Copying the metadata of an image, and nothing of what the guest has written.
+ * Copying the metadata of an image without the guest's data.
  *
- * What is copied is what a check reads: header and extensions, refcount table and blocks, L1 and L2 tables, snapshot
- * table, bitmap directory and tables. It goes to the same offsets, so that a check of the copy says what a check of the
- * image says. Data clusters, compressed or not, bits of bitmaps and LUKS headers are never read.
+ * The copy has what a check reads: header and extensions, refcount table and blocks, L1 and L2 tables, snapshot table,
+ * bitmap directory and tables, at the same offsets, so that a check of the copy gives the result of the image. Data
+ * clusters, compressed or not, bits of bitmaps and LUKS headers are never read.
  *
- * A pointer in a broken image may lead into the guest's data. What does not look like what it should be
- * (block/qcow2/inspect/plausible.h) is not copied, and the sink is told; so it is of what cannot be read.
+ * A pointer in a broken image may lead into the guest's data. Implausible structures (block/qcow2/inspect/plausible.h)
+ * are not copied, and neither are unreadable ones; the sink gets a report of each.
  *
  * Not thread safe; the sink is called by one thread at a time.
  *
@@ -20,8 +20,8 @@
 
 /*
  * Copies the metadata of @image. With @scramble_names, backing and data file names, names of snapshots and bitmaps, and
- * what is in records that this program does not know, become unreadable. @options says how many threads read. False and
- * @errp set when the sink fails or memory is short.
+ * the content of unknown records become unreadable. @options has the number of threads. False and @errp set when the
+ * sink fails or memory is short.
  */
 bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bool scramble_names,
                          const Qcow2CopySink *sink, GError **errp);

@@ -1,6 +1,5 @@
 /*
- * Names made unreadable, of the same length: where the same name stands twice, so does what replaces it; different
- * names stay different.
+ * Replacing names by unreadable ones of the same length: equal names stay equal, different names stay different.
  *
  * Not thread safe.
  *
@@ -14,12 +13,12 @@
 
 typedef struct Qcow2Scrambler Qcow2Scrambler;
 
-/* With random choices: the same name becomes another one with each scrambler. */
+/* Each scrambler makes its own random choices. */
 Qcow2Scrambler *qcow2_scrambler_new(void);
 void qcow2_scrambler_free(Qcow2Scrambler *scrambler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Scrambler, qcow2_scrambler_free)
 
-/* Replaces the name of @size bytes at @name, which may be any bytes, by lower-case letters. */
+/* Replaces the @size bytes at @name, which may have any value, by lower-case letters. */
 void qcow2_scramble(Qcow2Scrambler *scrambler, void *name, size_t size);
 
 #endif

@@ -16,12 +16,12 @@ typedef struct Qcow2Copy {
     Qcow2Check *check;
     const Qcow2CopySink *sink;
     Qcow2Scrambler *scrambler; /* NULL: names stay */
-    GMutex lock;               /* over the sink and all below */
+    GMutex lock;               /* of the sink and of all members below */
     GError *error;             /* the first one */
-    bool over_header;          /* something was copied to where the header is */
+    bool over_header;          /* something was copied over the header */
 } Qcow2Copy;
 
-/* Writes what of the bytes is below the end of the image, and is not zeros. False on failure, which is remembered. */
+/* Writes the bytes below the end of the image that are not zeros. False on failure, which sets @error. */
 bool qcow2_copy_bytes(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes, size_t size);
 void qcow2_copy_omit(Qcow2Copy *copy, ImageCheckStructure structure, uint64_t offset, uint64_t size, const char *why);
 
