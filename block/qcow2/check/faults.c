@@ -10,7 +10,7 @@
 
 struct Qcow2Faults {
     GHashTable *by_table; /* offset of the table to Qcow2TableFaults */
-    uint64_t *room;       /* atomic; NULL = any number */
+    uint64_t *quota;      /* atomic; NULL: any number */
 };
 
 static void free_table_faults(gpointer opaque)
@@ -23,12 +23,12 @@ static void free_table_faults(gpointer opaque)
     g_free(f);
 }
 
-Qcow2Faults *qcow2_faults_new(uint64_t *room)
+Qcow2Faults *qcow2_faults_new(uint64_t *quota)
 {
     Qcow2Faults *faults = g_new0(Qcow2Faults, 1);
 
     faults->by_table = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, free_table_faults);
-    faults->room = room;
+    faults->quota = quota;
     return faults;
 }
 
@@ -64,12 +64,13 @@ static Qcow2TableFaults *need(Qcow2Faults *faults, uint64_t table)
     return f;
 }
 
-static bool has_room(Qcow2Faults *faults)
+/* Takes one from the quota; false where it is used up. */
+static bool take_quota(Qcow2Faults *faults)
 {
-    uint64_t left = faults->room ? __atomic_load_n(faults->room, __ATOMIC_RELAXED) : 1;
+    uint64_t left = faults->quota ? __atomic_load_n(faults->quota, __ATOMIC_RELAXED) : 1;
 
-    while (faults->room && left &&
-           !__atomic_compare_exchange_n(faults->room, &left, left - 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    while (faults->quota && left &&
+           !__atomic_compare_exchange_n(faults->quota, &left, left - 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         continue;
     }
     return left;
@@ -97,7 +98,7 @@ void qcow2_faults_add(Qcow2Faults *faults, uint64_t table, const Qcow2L2Fault *f
 {
     Qcow2TableFaults *f = need(faults, table);
 
-    if (has_room(faults)) {
+    if (fault->kind == QCOW2_FINDING_L2_UNREADABLE || take_quota(faults)) {
         g_array_append_vals(f->faults, fault, 1);
     } else {
         add_more(f, fault->kind, 1);
@@ -108,7 +109,7 @@ void qcow2_faults_add_copied(Qcow2Faults *faults, uint64_t table, const Qcow2Cop
 {
     Qcow2TableFaults *f = need(faults, table);
 
-    if (has_room(faults)) {
+    if (take_quota(faults)) {
         g_array_append_vals(f->copied, fault, 1);
     } else {
         f->more_copied += fault->n;
@@ -148,6 +149,57 @@ void qcow2_faults_sort(Qcow2Faults *faults, uint64_t table)
     }
 }
 
+static void make_numbers(Qcow2TableFaults *f)
+{
+    GArray *kept = g_array_new(FALSE, FALSE, sizeof(Qcow2L2Fault));
+
+    for (guint i = 0; i < f->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
+            g_array_append_vals(kept, fault, 1);
+        } else {
+            add_more(f, fault->kind, 1);
+        }
+    }
+    for (guint i = 0; i < f->copied->len; i++) {
+        f->more_copied += g_array_index(f->copied, Qcow2CopiedFault, i).n;
+    }
+    /* arrays that become shorter give nothing back */
+    g_array_free(f->faults, TRUE);
+    g_array_free(f->copied, TRUE);
+    f->faults = kept;
+    f->copied = g_array_new(FALSE, FALSE, sizeof(Qcow2CopiedFault));
+}
+
+void qcow2_faults_make_numbers(Qcow2Faults *faults)
+{
+    GHashTableIter iter;
+    gpointer f;
+
+    g_hash_table_iter_init(&iter, faults->by_table);
+    while (g_hash_table_iter_next(&iter, NULL, &f)) {
+        make_numbers(f);
+    }
+}
+
+size_t qcow2_faults_replace(Qcow2Faults *faults, uint64_t table, Qcow2Faults *by)
+{
+    Qcow2TableFaults *old = g_hash_table_lookup(faults->by_table, &table);
+    uint64_t forgotten = old ? old->forgotten : 0;
+    gpointer key, opaque;
+    Qcow2TableFaults *found = NULL;
+
+    g_hash_table_remove(faults->by_table, &table);
+    if (g_hash_table_steal_extended(by->by_table, &table, &key, &opaque)) {
+        found = opaque;
+        g_hash_table_insert(faults->by_table, key, found);
+        qcow2_faults_forget(faults, table, forgotten);
+    }
+    g_hash_table_remove_all(by->by_table);
+    return found ? found->faults->len + found->copied->len : 0;
+}
+
 void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds)
 {
     Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
@@ -162,6 +214,7 @@ void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds)
     }
     if (f) {
         g_array_set_size(f->faults, kept);
+        f->forgotten |= kinds;
     }
     for (guint i = 0; f && f->more && i < f->more->len; i++) {
         Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);

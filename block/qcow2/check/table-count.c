@@ -8,7 +8,7 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
-Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *room)
+Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *quota)
 {
     Qcow2TableCounter *c = g_new(Qcow2TableCounter, 1);
 
@@ -18,7 +18,7 @@ Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow
         .counting = counting,
         .writer = refmap_writer_new(counting->refs),
         .result = qcow2_l2_result_new(counting->header),
-        .faults = qcow2_faults_new(room),
+        .faults = qcow2_faults_new(quota),
     };
     if (!c->result) {
         g_clear_pointer(&c, qcow2_table_counter_free);
@@ -44,19 +44,25 @@ static void add_region_fault(Qcow2TableCounter *c, uint64_t table, uint32_t inde
     qcow2_faults_add(c->faults, table, &fault);
 }
 
+/* Keeps that the clusters of @run behind its first @inside ones are behind the end of the file. */
+static void add_run_beyond_end(Qcow2TableCounter *c, const Qcow2TableRef *table, const Qcow2Run *run, uint32_t inside)
+{
+    for (uint32_t k = inside; k < run->n; k++) {
+        add_region_fault(c, table->offset, run->index + k, QCOW2_FINDING_REGION_BEYOND_END,
+                         run->offset + ((uint64_t)k << c->header->cluster_bits), c->header->cluster_size);
+    }
+}
+
 static bool count_runs(Qcow2TableCounter *c, const Qcow2TableRef *table)
 {
     for (size_t i = 0; i < c->result->n_runs; i++) {
         const Qcow2Run *run = &c->result->runs[i];
-        uint32_t inside = qcow2_clusters_inside(c->counting, run->offset, run->n);
+        uint32_t inside = (uint32_t)qcow2_clusters_inside(c->counting, run->offset, run->n);
 
         if (inside && !refmap_writer_add(c->writer, run->offset >> c->header->cluster_bits, inside, table->weight)) {
             return false;
         }
-        for (uint32_t k = inside; k < run->n; k++) {
-            add_region_fault(c, table->offset, run->index + k, QCOW2_FINDING_REGION_BEYOND_END,
-                             run->offset + ((uint64_t)k << c->header->cluster_bits), c->header->cluster_size);
-        }
+        add_run_beyond_end(c, table, run, inside);
     }
     return true;
 }
@@ -165,12 +171,17 @@ static void check_copied(Qcow2TableCounter *c, const Qcow2TableRef *table, const
     }
 }
 
-bool qcow2_count_table(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+static void add_decoder_faults(Qcow2TableCounter *c, const Qcow2TableRef *table)
 {
-    qcow2_l2_decode(c->header, bytes, c->result);
     for (size_t i = 0; i < c->result->faults->len; i++) {
         qcow2_faults_add(c->faults, table->offset, &g_array_index(c->result->faults, Qcow2L2Fault, i));
     }
+}
+
+bool qcow2_count_table(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    qcow2_l2_decode(c->header, bytes, c->result);
+    add_decoder_faults(c, table);
     if (!qcow2_has_data_file(c->header) && (!count_runs(c, table) || !count_extents(c, table))) {
         return false;
     }
@@ -192,11 +203,11 @@ static void add_overflow_faults(Qcow2TableCounter *c, const Qcow2TableRef *table
     }
 }
 
-void qcow2_find_table_overflows(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+/* Of the table that is decoded. */
+static void find_overflows(Qcow2TableCounter *c, const Qcow2TableRef *table)
 {
     const Qcow2L2Result *r = c->result;
 
-    qcow2_l2_decode(c->header, bytes, c->result);
     for (size_t i = 0; i < r->n_runs; i++) {
         const Qcow2Run *run = &r->runs[i];
 
@@ -209,6 +220,47 @@ void qcow2_find_table_overflows(Qcow2TableCounter *c, const Qcow2TableRef *table
         const Qcow2Extent *e = &g_array_index(r->extents, Qcow2Extent, i);
 
         add_overflow_faults(c, table, e->index, e->offset, e->length);
+    }
+}
+
+void qcow2_find_table_overflows(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    qcow2_l2_decode(c->header, bytes, c->result);
+    find_overflows(c, table);
+    qcow2_faults_sort(c->faults, table->offset);
+}
+
+/* What of the table that is decoded lies behind the end of the file. */
+static void find_beyond_end(Qcow2TableCounter *c, const Qcow2TableRef *table)
+{
+    const Qcow2L2Result *r = c->result;
+
+    for (size_t i = 0; i < r->n_runs; i++) {
+        const Qcow2Run *run = &r->runs[i];
+
+        add_run_beyond_end(c, table, run, (uint32_t)qcow2_clusters_inside(c->counting, run->offset, run->n));
+    }
+    for (size_t i = 0; i < r->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(r->extents, Qcow2Extent, i);
+
+        if (qcow2_region_beyond_end(c->counting, e->offset, e->length)) {
+            add_region_fault(c, table->offset, e->index, QCOW2_FINDING_REGION_BEYOND_END, e->offset, e->length);
+        }
+    }
+}
+
+void qcow2_find_table_faults(Qcow2TableCounter *c, const Qcow2TableRef *table, const uint8_t *bytes)
+{
+    qcow2_l2_decode(c->header, bytes, c->result);
+    add_decoder_faults(c, table);
+    if (!qcow2_has_data_file(c->header)) {
+        find_beyond_end(c, table);
+    }
+    if (table->active) {
+        check_copied(c, table, bytes);
+    }
+    if (c->counting->overflowed && !qcow2_has_data_file(c->header)) {
+        find_overflows(c, table);
     }
     qcow2_faults_sort(c->faults, table->offset);
 }

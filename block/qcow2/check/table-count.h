@@ -41,8 +41,8 @@ typedef struct Qcow2TableCounter {
     Qcow2Statistics statistics;
 } Qcow2TableCounter;
 
-/* NULL when memory is short. @room: qcow2_faults_new(). */
-Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *room);
+/* NULL when memory is short. @quota: qcow2_faults_new(). */
+Qcow2TableCounter *qcow2_table_counter_new(const Qcow2StoredCounts *stored, Qcow2Counting *counting, uint64_t *quota);
 void qcow2_table_counter_free(Qcow2TableCounter *counter);
 
 /* Counts what the table with @bytes refers to, and keeps what is wrong with it. False when memory is short. */
@@ -50,5 +50,8 @@ bool qcow2_count_table(Qcow2TableCounter *counter, const Qcow2TableRef *table, c
 
 /* Keeps which entries refer to clusters that have more references than can be stored. After qcow2_counting_finish(). */
 void qcow2_find_table_overflows(Qcow2TableCounter *counter, const Qcow2TableRef *table, const uint8_t *bytes);
+
+/* Keeps all that is wrong with the table, and counts nothing: what both functions above keep. */
+void qcow2_find_table_faults(Qcow2TableCounter *counter, const Qcow2TableRef *table, const uint8_t *bytes);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/check/walk.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "block/io/prefetch.h"
@@ -33,13 +34,18 @@ struct Qcow2Walk {
 
     GArray *tables;      /* Qcow2TableRef, sorted by offset */
     Qcow2Faults *faults; /* of all tables */
-    uint64_t room;       /* for faults that are kept in full */
+    uint64_t quota;      /* of faults that are kept in full */
 
     GArray *reportable; /* ReportableSlot, sorted by offset */
     GArray *hidden;     /* int64_t for each noisy slot and one more: by how much more often this one is to be counted,
                            without a message, than the one before; empty = no slot at all */
     Qcow2Statistics statistics;
     uint64_t skipped; /* tables that are not looked at */
+
+    /* Tables that are decoded again: */
+    Qcow2TableCounter *again; /* NULL: none was yet */
+    uint8_t *again_bytes;
+    uint64_t kept_again; /* faults of theirs that are kept */
 };
 
 Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, const Qcow2StoredCounts *stored,
@@ -57,7 +63,7 @@ Qcow2Walk *qcow2_walk_new(BlockSource *source, const Qcow2Tables *l1_tables, con
         .max_faults = max_faults,
         .tables = g_array_new(FALSE, FALSE, sizeof(Qcow2TableRef)),
         .faults = qcow2_faults_new(NULL),
-        .room = max_faults,
+        .quota = max_faults,
         .hidden = g_array_new(FALSE, TRUE, sizeof(int64_t)),
         .reportable = g_array_new(FALSE, FALSE, sizeof(ReportableSlot)),
     };
@@ -69,6 +75,8 @@ void qcow2_walk_free(Qcow2Walk *w)
     if (w) {
         g_array_free(w->tables, TRUE);
         qcow2_faults_free(w->faults);
+        qcow2_table_counter_free(w->again);
+        g_free(w->again_bytes);
         g_array_free(w->reportable, TRUE);
         g_array_free(w->hidden, TRUE);
         g_free(w);
@@ -333,7 +341,7 @@ static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const u
         workers[i] = (WalkWorker){
             .walk = w,
             .number = i,
-            .counter = qcow2_table_counter_new(w->stored, w->counting, w->max_faults ? &w->room : NULL),
+            .counter = qcow2_table_counter_new(w->stored, w->counting, w->max_faults ? &w->quota : NULL),
         };
         ok = ok && workers[i].counter;
     }
@@ -426,8 +434,53 @@ bool qcow2_walk_finish(Qcow2Walk *w, GError **errp)
     if (w->counting->overflowed && !qcow2_has_data_file(w->header) && !for_each_table(w, find_overflows, errp)) {
         return false;
     }
+    if (w->max_faults && w->quota == 0) {
+        /* which faults the threads have kept in full is chance, and must not show */
+        qcow2_faults_make_numbers(w->faults);
+    }
     collect_reportable_slots(w);
     return true;
+}
+
+/* False when memory is short. */
+static bool ready_to_decode_again(Qcow2Walk *w)
+{
+    if (!w->again_bytes) {
+        w->again_bytes = g_try_malloc(w->header->cluster_size);
+    }
+    if (!w->again) {
+        w->again = qcow2_table_counter_new(w->stored, w->counting, NULL);
+    }
+    return w->again_bytes && w->again;
+}
+
+/* Finds all faults of the table at @offset once more. Where that fails their numbers are still known. */
+static void decode_again(Qcow2Walk *w, uint64_t offset)
+{
+    size_t i = ARRAY_FIRST_NOT_BELOW(w->tables, Qcow2TableRef, offset, offset);
+
+    assert(i < w->tables->len && table_at(w->tables, i)->offset == offset);
+    if (w->kept_again >= w->max_faults) {
+        qcow2_faults_make_numbers(w->faults);
+        w->kept_again = 0;
+    }
+    if (ready_to_decode_again(w) &&
+        block_source_read(w->source, w->again_bytes, w->header->cluster_size, offset) == 0) {
+        qcow2_find_table_faults(w->again, table_at(w->tables, i), w->again_bytes);
+        w->kept_again += qcow2_faults_replace(w->faults, offset, w->again->faults);
+    }
+}
+
+/* The faults of the table at @offset for @report, in full if they may still be reported; NULL where there are none. */
+static const Qcow2TableFaults *faults_for_report(Qcow2Walk *w, uint64_t offset, const Qcow2Report *report)
+{
+    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, offset);
+
+    if (f && qcow2_faults_incomplete(f) && !qcow2_report_full(report)) {
+        decode_again(w, offset);
+        f = qcow2_faults_of(w->faults, offset);
+    }
+    return f;
 }
 
 /* A L1 entry that is looked at: where it is, and in which tree. */
@@ -526,7 +579,7 @@ static void count_more_faults(const Qcow2TableFaults *f, uint64_t weight, Qcow2R
 static void report_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *report)
 {
     uint64_t table = slot->location.cluster_offset;
-    const Qcow2TableFaults *f = qcow2_faults_of(w->faults, table);
+    const Qcow2TableFaults *f = faults_for_report(w, table, report);
 
     report->examined++;
     if (slot->value & QCOW2_L1_RESERVED) {
@@ -729,7 +782,7 @@ static void report_copied_slot(Qcow2Walk *w, const TreeSlot *slot, Qcow2Report *
     if ((count == 1) != !!(slot->value & QCOW2_OFLAG_COPIED)) {
         report_l1_copied(slot, count, report);
     }
-    f = qcow2_faults_of(w->faults, table);
+    f = faults_for_report(w, table, report);
     if (f) {
         report_copied_faults(w, slot, f, report);
     }

@@ -18,9 +18,9 @@ typedef struct Result {
     char *messages;
 } Result;
 
-static Result check(const uint8_t *bytes, uint64_t max_messages, bool findings, unsigned workers)
+static Result check_bytes(const uint8_t *bytes, size_t length, uint64_t max_messages, bool findings, unsigned workers)
 {
-    g_autoptr(BlockSource) source = block_source_new_memory(bytes, AT(CLUSTERS));
+    g_autoptr(BlockSource) source = block_source_new_memory(bytes, length);
     g_autoptr(GError) error = NULL;
     g_autoptr(Qcow2Image) image = qcow2_open(source, NULL, &error);
     Qcow2CheckResult result;
@@ -43,6 +43,11 @@ static Result check(const uint8_t *bytes, uint64_t max_messages, bool findings, 
     }
     qcow2_check_result_clear(&result);
     return found;
+}
+
+static Result check(const uint8_t *bytes, uint64_t max_messages, bool findings, unsigned workers)
+{
+    return check_bytes(bytes, AT(CLUSTERS), max_messages, findings, workers);
 }
 
 /* True where the lines of @some, up to @end, are among those of @all, in the same order. */
@@ -100,9 +105,64 @@ static void test_same_counts(void)
     }
 }
 
+#define TABLES   272                   /* of 64 KiB: enough work for 16 threads */
+#define LARGE(n) ((uint64_t)(n) << 16) /* where cluster n of this image is */
+#define FIRST    4 /* cluster of the first of them; before them header, refcount table, refcount block, L1 table */
+
+/*
+ * Every 50th entry of each table has a reserved bit, points behind the end of the file, and is flagged as not shared,
+ * which the counts do not say: three faults.
+ */
+static uint8_t *image_of_faulty_tables(void)
+{
+    uint8_t *bytes = g_malloc0(LARGE(FIRST + TABLES));
+
+    put_header(bytes, 16);
+    put_be64(bytes + AT_SIZE, (uint64_t)TABLES << 29);
+    put_be32(bytes + AT_L1_SIZE, TABLES);
+    put_be64(bytes + LARGE(1), LARGE(2));
+    for (unsigned i = 0; i < FIRST + TABLES; i++) {
+        put_be16(bytes + LARGE(2) + 2 * i, 1);
+    }
+    for (uint64_t t = 0; t < TABLES; t++) {
+        put_be64(bytes + LARGE(3) + 8 * t, UINT64_C(1) << 63 | LARGE(FIRST + t));
+        for (uint64_t i = 0; i < 8192; i += 50) {
+            put_be64(bytes + LARGE(FIRST + t) + 8 * i,
+                     UINT64_C(1) << 63 | UINT64_C(1) << 56 | LARGE(100000 + t * 8192 + i));
+        }
+    }
+    return bytes;
+}
+
+/* Where there are more faults than messages, the messages are the first ones, whichever thread found what first. */
+static void test_same_messages(void)
+{
+    static const unsigned workers[] = {1, 2, 8, 16};
+    static const uint64_t limits[] = {1000, 100000};
+    g_autofree uint8_t *bytes = image_of_faulty_tables();
+    Result all = check_bytes(bytes, LARGE(FIRST + TABLES), 0, false, 1);
+
+    g_assert_cmpuint(all.counts[0], ==, 3 * 164 * TABLES);
+    for (size_t k = 0; k < G_N_ELEMENTS(limits); k++) {
+        for (unsigned i = 0; i < 3 * G_N_ELEMENTS(workers); i++) {
+            Result limited =
+                check_bytes(bytes, LARGE(FIRST + TABLES), limits[k], false, workers[i % G_N_ELEMENTS(workers)]);
+            char *left_out = strstr(limited.messages, "Messages left out");
+
+            compare(&all, &limited);
+            g_assert_nonnull(left_out);
+            *left_out = 0;
+            g_assert_true(g_str_has_prefix(all.messages, limited.messages));
+            free(limited.messages);
+        }
+    }
+    free(all.messages);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/limit/same-counts", test_same_counts);
+    g_test_add_func("/limit/same-messages", test_same_messages);
     return g_test_run();
 }
