@@ -15,6 +15,7 @@
 
 void qcow2_check_forget_counts(Qcow2Check *c)
 {
+    g_clear_pointer(&c->trees, qcow2_tree_report_free);
     g_clear_pointer(&c->walk, qcow2_walk_free);
     g_clear_pointer(&c->stored, qcow2_stored_counts_free);
     qcow2_counting_clear(&c->counting);
@@ -76,7 +77,11 @@ static bool count_references(Qcow2Check *c, const Qcow2TableVisitor *const *visi
         return false;
     }
     qcow2_counting_finish(&c->counting);
-    return qcow2_walk_finish(c->walk, errp);
+    if (!qcow2_walk_finish(c->walk, errp)) {
+        return false;
+    }
+    c->trees = qcow2_tree_report_new(c->walk, c->regions.l1_tables, c->stored, &c->counting);
+    return true;
 }
 
 bool qcow2_check_source_there(const Qcow2Check *c, GError **errp)
@@ -150,7 +155,7 @@ static void report_unread_header(Qcow2Check *c)
 bool qcow2_check_report_structures(Qcow2Check *c, GError **errp)
 {
     enter_phase(c, CHECK_PHASE_COMPARING);
-    qcow2_regions_report(&c->regions, &c->counting, c->walk, &c->report);
+    qcow2_regions_report(&c->regions, &c->counting, c->trees, &c->report);
     report_unread_header(c);
     return qcow2_count_refcount_blocks(&c->image->refcount_table, &c->counting, &c->report, errp);
 }
@@ -168,7 +173,7 @@ bool qcow2_check_report(Qcow2Check *c, GError **errp)
         return false;
     }
     qcow2_check_report_counts(c, &c->report);
-    qcow2_walk_report_copied(c->walk, h->l1_table_offset, h->l1_size, &c->report);
+    qcow2_tree_report_copied(c->trees, h->l1_table_offset, h->l1_size, &c->report);
     qcow2_report_summary(&c->report);
     return true;
 }

@@ -31,6 +31,7 @@ typedef struct Qcow2Check {
     Qcow2Counting counting;
     Qcow2StoredCounts *stored;
     Qcow2Walk *walk;
+    Qcow2TreeReport *trees;
     Qcow2Collector *collector; /* NULL: no list of findings wanted */
     Qcow2Report report;
     uint64_t unread_blocks; /* reads of refcount blocks that failed */

@@ -25,12 +25,6 @@ typedef struct Region {
     Qcow2Finding fault; /* for all kinds it has the place: the word that refers to the region, and the region */
 } Region;
 
-typedef struct BadSlot {
-    uint64_t offset; /* of the entry in the file */
-    uint64_t value;
-    int64_t hidden; /* by how much more often it is to be counted, without a message, than the one before */
-} BadSlot;
-
 /* ---- listing ---- */
 
 /* The region of @size bytes at @offset, to which the header refers @field bytes into the file. */
@@ -225,7 +219,6 @@ bool qcow2_regions_init(Qcow2Regions *s, const Qcow2Image *image, const Qcow2Sna
         .items = g_array_new(FALSE, FALSE, sizeof(Region)),
         .l1_tables = qcow2_tables_new(),
         .bitmap_tables = qcow2_tables_new(),
-        .bad_bitmap_slots = g_array_new(FALSE, FALSE, sizeof(BadSlot)),
         .trees = g_array_new(FALSE, FALSE, sizeof(Qcow2Tree)),
     };
     add_all(s, snapshots, bitmaps);
@@ -239,7 +232,7 @@ void qcow2_regions_clear(Qcow2Regions *s)
     g_clear_pointer(&s->items, g_array_unref);
     g_clear_pointer(&s->l1_tables, qcow2_tables_free);
     g_clear_pointer(&s->bitmap_tables, qcow2_tables_free);
-    g_clear_pointer(&s->bad_bitmap_slots, g_array_unref);
+    qcow2_slots_clear(&s->bad_bitmap_slots);
     g_clear_pointer(&s->trees, g_array_unref);
 }
 
@@ -291,7 +284,6 @@ bool qcow2_regions_count(Qcow2Regions *s, Qcow2Counting *c, GError **errp)
 
 static void collect_bad_bitmap_slots(Qcow2Regions *s, Qcow2Counting *c)
 {
-    static const BadSlot end = {.offset = UINT64_MAX};
     size_t n_spans;
     const Qcow2TableSpan *spans = qcow2_tables_spans(s->bitmap_tables, &n_spans);
 
@@ -299,23 +291,16 @@ static void collect_bad_bitmap_slots(Qcow2Regions *s, Qcow2Counting *c)
         for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
             uint64_t value = spans[k].slots[i];
             uint64_t offset = value & QCOW2_OFFSET_MASK;
-            BadSlot bad = {.offset = spans[k].offset + i * 8, .value = value};
 
             if (qcow2_bitmap_table_entry_fault(value, c->header) ||
                 (offset && qcow2_region_reportable(c, offset, c->header->cluster_size))) {
-                g_array_append_val(s->bad_bitmap_slots, bad);
+                qcow2_slots_add(&s->bad_bitmap_slots, spans[k].offset + i * 8, value);
             }
         }
     }
-    g_array_append_val(s->bad_bitmap_slots, end);
 }
 
-static BadSlot *bad_slot(const Qcow2Regions *s, guint i)
-{
-    return &g_array_index(s->bad_bitmap_slots, BadSlot, i);
-}
-
-static void report_bitmap_slot(Qcow2Counting *c, const Region *step, const BadSlot *slot, Qcow2Report *report)
+static void report_bitmap_slot(Qcow2Counting *c, const Region *step, const Qcow2Slot *slot, Qcow2Report *report)
 {
     const char *fault = qcow2_bitmap_table_entry_fault(slot->value, c->header);
     uint64_t index = (slot->offset - step->fault.location.cluster_offset) / 8;
@@ -329,12 +314,6 @@ static void report_bitmap_slot(Qcow2Counting *c, const Region *step, const BadSl
     } else {
         qcow2_report_region(c, &location, report);
     }
-}
-
-/* The index of the first bad bitmap slot at or behind @offset of the file. */
-static guint find_bad_slot(const Qcow2Regions *s, uint64_t offset)
-{
-    return ARRAY_FIRST_NOT_BELOW(s->bad_bitmap_slots, BadSlot, offset, offset);
 }
 
 /* Reports that @n bytes of the table of @step, from byte @first on, cannot be read. */
@@ -356,7 +335,7 @@ static void report_bitmap(Qcow2Regions *s, Qcow2Counting *c, const Region *step,
     uint64_t offset = step->fault.location.cluster_offset, size = step->fault.location.cluster_size;
     uint64_t first = 0, n;
     int error;
-    guint i, last;
+    size_t i, last;
 
     qcow2_report_region(c, &step->fault.location, report);
     if (!can_be_read(offset, size)) {
@@ -367,35 +346,34 @@ static void report_bitmap(Qcow2Regions *s, Qcow2Counting *c, const Region *step,
         report_unread_bitmap_table(step, first * 8, n * 8, error, report);
         first += n;
     }
-    last = find_bad_slot(s, offset + size);
-    for (i = find_bad_slot(s, offset); i < last && !qcow2_report_full(report); i++) {
-        report_bitmap_slot(c, step, bad_slot(s, i), report);
+    last = qcow2_slots_find(&s->bad_bitmap_slots, offset + size);
+    for (i = qcow2_slots_find(&s->bad_bitmap_slots, offset); i < last && !qcow2_report_full(report); i++) {
+        report_bitmap_slot(c, step, qcow2_slot(&s->bad_bitmap_slots, i), report);
     }
-    if (i < last) {
-        bad_slot(s, i)->hidden++;
-        bad_slot(s, last)->hidden--;
+    qcow2_slots_leave_out(&s->bad_bitmap_slots, i, last);
+}
+
+typedef struct UnreportedBitmaps {
+    const Qcow2Counting *counting;
+    Qcow2Report *report;
+} UnreportedBitmaps;
+
+static void count_bitmap_slot_unreported(void *opaque, uint64_t value, uint64_t tables)
+{
+    UnreportedBitmaps *u = opaque;
+    const Qcow2HeaderFields *h = u->counting->header;
+
+    if (qcow2_bitmap_table_entry_fault(value, h)) {
+        qcow2_count_unreported(u->report, QCOW2_FINDING_BITMAP_TABLE_ENTRY, tables);
+    } else if (qcow2_region_beyond_end(u->counting, value & QCOW2_OFFSET_MASK, h->cluster_size)) {
+        qcow2_count_unreported(u->report, QCOW2_FINDING_REGION_BEYOND_END, tables);
     }
 }
 
-/* Counts what of the bitmaps found no room in the report: each slot is looked at once, however many tables have it. */
-static void count_unreported_bitmap_slots(Qcow2Regions *s, Qcow2Counting *c, Qcow2Report *report)
+void qcow2_regions_report(Qcow2Regions *s, Qcow2Counting *c, Qcow2TreeReport *trees, Qcow2Report *report)
 {
-    int64_t weight = 0;
+    UnreportedBitmaps unreported = {.counting = c, .report = report};
 
-    for (guint i = 0; i < s->bad_bitmap_slots->len; i++) {
-        const BadSlot *slot = bad_slot(s, i);
-
-        weight += slot->hidden;
-        if (qcow2_bitmap_table_entry_fault(slot->value, c->header)) {
-            qcow2_count_unreported(report, QCOW2_FINDING_BITMAP_TABLE_ENTRY, weight);
-        } else if (qcow2_region_beyond_end(c, slot->value & QCOW2_OFFSET_MASK, c->header->cluster_size)) {
-            qcow2_count_unreported(report, QCOW2_FINDING_REGION_BEYOND_END, weight);
-        }
-    }
-}
-
-void qcow2_regions_report(Qcow2Regions *s, Qcow2Counting *c, Qcow2Walk *walk, Qcow2Report *report)
-{
     collect_bad_bitmap_slots(s, c);
     for (size_t i = 0; i < s->items->len; i++) {
         const Region *step = &g_array_index(s->items, Region, i);
@@ -405,7 +383,7 @@ void qcow2_regions_report(Qcow2Regions *s, Qcow2Counting *c, Qcow2Walk *walk, Qc
             qcow2_report_region(c, &step->fault.location, report);
             break;
         case STEP_TREE:
-            qcow2_walk_report_tree(walk, &step->fault.location, report);
+            qcow2_tree_report(trees, &step->fault.location, report);
             break;
         case STEP_BITMAP:
             report_bitmap(s, c, step, report);
@@ -415,7 +393,7 @@ void qcow2_regions_report(Qcow2Regions *s, Qcow2Counting *c, Qcow2Walk *walk, Qc
             break;
         }
     }
-    qcow2_walk_count_unreported(walk, report);
-    count_unreported_bitmap_slots(s, c, report);
+    qcow2_tree_report_count_unreported(trees, report);
+    qcow2_slots_count_unreported(&s->bad_bitmap_slots, count_bitmap_slot_unreported, &unreported);
     qcow2_report_overflows(c, report);
 }

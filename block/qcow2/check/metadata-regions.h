@@ -11,7 +11,8 @@
 #include "block/qcow2/load/image.h"
 #include "block/qcow2/load/snapshot-table.h"
 #include "block/qcow2/load/tables.h"
-#include "block/qcow2/check/walk.h"
+#include "block/qcow2/check/slot-list.h"
+#include "block/qcow2/check/tree-report.h"
 
 /* An L1 table. */
 typedef struct Qcow2Tree {
@@ -25,12 +26,12 @@ typedef struct Qcow2Tree {
 
 typedef struct Qcow2Regions {
     const Qcow2Image *image;
-    GArray *items;              /* the steps */
-    Qcow2Tables *l1_tables;     /* all L1 tables that can be followed */
-    Qcow2Tables *bitmap_tables; /* likewise bitmap tables */
-    GArray *bad_bitmap_slots;   /* bitmap table entries with something to report, and one more at the end */
-    GArray *trees;              /* Qcow2Tree, sorted by offset: the L1 tables that can be followed */
-    const Qcow2Tree *active;    /* that of the active table; NULL where it cannot be followed */
+    GArray *items;               /* the steps */
+    Qcow2Tables *l1_tables;      /* all L1 tables that can be followed */
+    Qcow2Tables *bitmap_tables;  /* likewise bitmap tables */
+    Qcow2Slots bad_bitmap_slots; /* bitmap table entries with something to report */
+    GArray *trees;               /* Qcow2Tree, sorted by offset: the L1 tables that can be followed */
+    const Qcow2Tree *active;     /* that of the active table; NULL where it cannot be followed */
 } Qcow2Regions;
 
 /* Lists the steps for @image and reads the tables. All that is passed is borrowed. False when memory is short. */
@@ -49,6 +50,6 @@ const Qcow2Tree *qcow2_regions_find_tree(const Qcow2Regions *regions, uint64_t s
 bool qcow2_regions_count(Qcow2Regions *regions, Qcow2Counting *counting, GError **errp);
 
 /* Reports every step, the trees included, once the counting is finished. */
-void qcow2_regions_report(Qcow2Regions *regions, Qcow2Counting *counting, Qcow2Walk *walk, Qcow2Report *report);
+void qcow2_regions_report(Qcow2Regions *regions, Qcow2Counting *counting, Qcow2TreeReport *trees, Qcow2Report *report);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "block/qcow2/check/count.h"
 #include "block/qcow2/check/faults.h"
+#include "block/qcow2/check/table-list.h"
 #include "block/qcow2/format/l2.h"
 #include "block/qcow2/load/refcount-blocks.h"
 
@@ -20,15 +21,6 @@ typedef struct Qcow2Statistics {
     uint64_t compressed;
     uint64_t fragmented;
 } Qcow2Statistics;
-
-/* A distinct L2 table. */
-typedef struct Qcow2TableRef {
-    uint64_t offset;
-    uint64_t slot;        /* where in the file one L1 entry lies that refers to it; of the active table if any does */
-    uint64_t weight;      /* references from all L1 tables */
-    uint64_t active : 63; /* references from the active one */
-    uint64_t skipped : 1; /* it is one too many of those that lie over one another: it is not looked at */
-} Qcow2TableRef;
 
 /* What a thread needs for it; but for the counts and the stored counts, all is its own. */
 typedef struct Qcow2TableCounter {

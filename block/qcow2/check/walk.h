@@ -2,8 +2,7 @@
  * Walking the trees of an image: every distinct L2 table is read and decoded once, and weighs as much as there
  * are references to it from the active and the snapshots' L1 tables.
  *
- * What is wrong with an entry is kept by the table it is in, and reported as often as the table is referenced, in
- * the stock tool's order (spec check-behaviour 3.3, 3.4 and 4.2).
+ * What is wrong with an entry is kept by the table it is in, for qcow2/check/tree-report.h.
  *
  * Not thread safe.
  *
@@ -17,9 +16,9 @@
 #include <stdint.h>
 
 #include "block/qcow2/check/count.h"
-#include "block/qcow2/findings/report.h"
 #include "block/qcow2/load/refcount-blocks.h"
 #include "block/qcow2/check/table-count.h"
+#include "block/qcow2/check/table-list.h"
 #include "block/qcow2/load/tables.h"
 
 typedef struct Qcow2Walk Qcow2Walk;
@@ -58,23 +57,24 @@ const Qcow2TableRef *qcow2_walk_tables(const Qcow2Walk *walk, size_t *n);
 /* Makes ready for reporting, once the counting is finished. */
 bool qcow2_walk_finish(Qcow2Walk *walk, GError **errp);
 
-/* Returns true if an L1 or L2 entry has something to report. After qcow2_walk_finish(). */
+/* Returns true if an L2 entry is wrong, or an L2 table unreadable. After qcow2_walk_count(). */
 bool qcow2_walk_any_fault(const Qcow2Walk *walk);
+
+/*
+ * The faults of the table at @offset, NULL where there are none. Where some are only numbers, and all are wanted
+ * @in_full, the table is decoded again; they remain numbers if that fails. Good until the next call. After
+ * qcow2_walk_finish().
+ */
+const Qcow2TableFaults *qcow2_walk_faults(Qcow2Walk *walk, uint64_t offset, bool in_full);
+
+/* Removes the faults of the table at @offset whose kinds are in @kinds, a set of QCOW2_FINDING_BIT(). */
+void qcow2_walk_forget_faults(Qcow2Walk *walk, uint64_t offset, uint64_t kinds);
 
 /* Why the table at @offset could not be read, a positive errno value; 0 where it could. */
 int qcow2_walk_table_error(const Qcow2Walk *walk, uint64_t offset);
 
-/* Reports what is wrong in the tree below the L1 table that @referrer refers to, the table itself included. */
-void qcow2_walk_report_tree(Qcow2Walk *walk, const Qcow2Location *referrer, Qcow2Report *report);
-
-/* Counts what of the trees found no room in the report. */
-void qcow2_walk_count_unreported(Qcow2Walk *walk, Qcow2Report *report);
-
-/* How many tables were not looked at. */
+/* How many tables were skipped. */
 uint64_t qcow2_walk_skipped(const Qcow2Walk *walk);
-
-/* Reports wrong COPIED flags in the tree of the active L1 table. */
-void qcow2_walk_report_copied(Qcow2Walk *walk, uint64_t offset, uint64_t entries, Qcow2Report *report);
 
 Qcow2Statistics qcow2_walk_statistics(const Qcow2Walk *walk);
 

@@ -167,7 +167,7 @@ static bool flags_wrong(const Qcow2Repair *r)
 {
     Qcow2Report report = {.max_messages = 1}; /* one is enough: the others are counted at once */
 
-    qcow2_walk_report_copied(r->check.walk, r->header->l1_table_offset, r->header->l1_size, &report);
+    qcow2_tree_report_copied(r->check.trees, r->header->l1_table_offset, r->header->l1_size, &report);
     return report.corruptions != 0;
 }
 
