@@ -8,6 +8,8 @@
 #include <glib.h>
 #include <string.h>
 
+#include "block/clusters/memory-mismatch.h"
+
 #define MIN_RUNS   8  /* memory for them is taken in powers of two from here */
 #define MAX_RUNS   64 /* in a piece that is counted in: an insertion moves them about */
 #define RUNS_SHARE 4  /* runs take no more than this part of what a byte for each counter does */
@@ -43,11 +45,6 @@ void counters_clear(Counters *c)
 static uint64_t load(const void *values, unsigned width, size_t i)
 {
     return width == 1 ? ((const uint8_t *)values)[i] : ((const uint64_t *)values)[i];
-}
-
-static bool has_array(const Counters *c)
-{
-    return c->data && c->width;
 }
 
 static uint64_t saturating_sum(uint64_t a, uint64_t b)
@@ -96,18 +93,12 @@ const CounterRun *counters_run(const Counters *c, size_t i)
     return &runs[low];
 }
 
-/* The number of counters of @run from @i on, below @end. */
-static size_t left_of_run(const Counters *c, const CounterRun *run, size_t i, size_t end)
-{
-    return run + 1 < (const CounterRun *)c->data + c->n_runs ? MIN(run[1].first, end) - i : end - i;
-}
-
 size_t counters_stretch(const Counters *c, size_t i, size_t end)
 {
     if (!c->data) {
         return end - i;
     }
-    return c->width ? 1 : left_of_run(c, counters_run(c, i), i, end);
+    return c->width ? 1 : counters_left_of_run(c, counters_run(c, i), i, end);
 }
 
 /* Makes counter @i the first of its run, and returns the run's index. There is room for one more run. */
@@ -202,7 +193,7 @@ static uint64_t range_max(const Counters *c, size_t first, size_t n)
 {
     uint64_t max = 0;
 
-    if (has_array(c)) {
+    if (counters_has_array(c)) {
         switch (c->width) {
         case 1:
             return range_max_uint8_t((const uint8_t *)c->data + first, n);
@@ -230,8 +221,8 @@ static bool add_to_array(Counters *c, size_t size, size_t first, size_t n, uint6
 {
     uint64_t sum = saturating_sum(range_max(c, first, n), weight);
 
-    if (!has_array(c) || sum > width_max[c->width]) {
-        uint64_t needed = has_array(c) ? sum : MAX(sum, range_max(c, 0, size));
+    if (!counters_has_array(c) || sum > width_max[c->width]) {
+        uint64_t needed = counters_has_array(c) ? sum : MAX(sum, range_max(c, 0, size));
 
         if (!widen(c, size, width_for(needed))) {
             return false;
@@ -273,10 +264,10 @@ bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t
 {
     size_t i = 0;
 
-    if (!has_array(c) && n > MAX_RUNS / 4 && !widen(c, size, width_for(range_max(c, 0, size)))) {
+    if (!counters_has_array(c) && n > MAX_RUNS / 4 && !widen(c, size, width_for(range_max(c, 0, size)))) {
         return false;
     }
-    if (has_array(c) && c->width == 1 && weight <= UINT8_MAX) {
+    if (counters_has_array(c) && c->width == 1 && weight <= UINT8_MAX) {
         uint8_t *p = c->data;
 
         while (i < n && p[at[i]] <= UINT8_MAX - weight) {
@@ -319,61 +310,11 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
 {
     uint64_t value = counters_get(c, i);
 
-    if (!has_array(c) && !widen(c, size, width_for(range_max(c, 0, size)))) {
+    if (!counters_has_array(c) && !widen(c, size, width_for(range_max(c, 0, size)))) {
         return false;
     }
     set(c->data, c->width, i, value - MIN(value, n));
     return true;
-}
-
-#define NEAR 64 /* bytes */
-
-/* The first i < @n at which the bytes differ, or @n. */
-static size_t near_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
-{
-    size_t i = 0;
-
-    for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-        uint64_t of_a, of_b;
-
-        memcpy(&of_a, a + i, sizeof(of_a));
-        memcpy(&of_b, b + i, sizeof(of_b));
-        if (of_a != of_b) {
-            return i + (size_t)__builtin_ctzll(GUINT64_FROM_LE(of_a ^ of_b)) / 8;
-        }
-    }
-    while (i < n && a[i] == b[i]) {
-        i++;
-    }
-    return i;
-}
-
-static size_t memory_mismatch(const uint8_t *a, const uint8_t *b, size_t n)
-{
-    size_t i = near_mismatch(a, b, MIN(n, NEAR));
-
-    if (i < NEAR) {
-        return i;
-    }
-    /* memcmp() says quickly that a stretch is equal, but not where it is not */
-    while (i < n) {
-        size_t step = MIN(n - i, 256);
-
-        if (memcmp(a + i, b + i, step)) {
-            break;
-        }
-        i += step;
-    }
-    return i + near_mismatch(a + i, b + i, n - i);
-}
-
-/* The first byte of @p that is not @value, or @n. */
-static size_t memory_not_equal_to(const uint8_t *p, uint8_t value, size_t n)
-{
-    if (n && p[0] == value) {
-        return 1 + memory_mismatch(p, p + 1, n - 1);
-    }
-    return 0;
 }
 
 bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
@@ -459,106 +400,10 @@ void counters_clamp(Counters *c, size_t size, uint64_t max)
     }
 }
 
-/* ---- comparing ---- */
-
-/* The first i < @n for which @c has something else than @value at @first + i, or @n. @c has an array. */
-static size_t array_not_equal_to(const Counters *c, size_t first, uint64_t value, size_t n)
-{
-    size_t i = 0;
-
-    if (c->width == 1) {
-        return value <= UINT8_MAX ? memory_not_equal_to((const uint8_t *)c->data + first, value, n) : 0;
-    }
-    while (i < n && counters_get(c, first + i) == value) {
-        i++;
-    }
-    return i;
-}
-
-size_t counters_same(const Counters *c, size_t i, size_t end, uint64_t *value)
-{
-    const CounterRun *run;
-
-    if (has_array(c)) {
-        *value = counters_get(c, i);
-        return array_not_equal_to(c, i, *value, end - i);
-    }
-    if (!c->data) {
-        *value = c->value;
-        return end - i;
-    }
-    run = counters_run(c, i);
-    *value = run->value;
-    return left_of_run(c, run, i, end);
-}
-
-static size_t arrays_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)
-{
-    size_t i = 0;
-
-    if (a->width == b->width) {
-        return memory_mismatch((const uint8_t *)a->data + a_first * a->width,
-                               (const uint8_t *)b->data + b_first * b->width, n * a->width) /
-               a->width;
-    }
-    while (i < n && counters_get(a, a_first + i) == counters_get(b, b_first + i)) {
-        i++;
-    }
-    return i;
-}
-
-size_t counters_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n)
-{
-    size_t i = 0;
-
-    if (has_array(a) && has_array(b)) {
-        return arrays_mismatch(a, a_first, b, b_first, n);
-    }
-    if (has_array(a)) {
-        return counters_mismatch(b, b_first, a, a_first, n);
-    }
-    while (i < n) {
-        uint64_t value = counters_get(a, a_first + i);
-        size_t stretch = counters_stretch(a, a_first + i, a_first + n);
-        size_t equal;
-
-        if (has_array(b)) {
-            equal = array_not_equal_to(b, b_first + i, value, stretch);
-        } else {
-            stretch = MIN(stretch, counters_stretch(b, b_first + i, b_first + n));
-            equal = counters_get(b, b_first + i) == value ? stretch : 0;
-        }
-        i += equal;
-        if (equal < stretch) {
-            break;
-        }
-    }
-    return i;
-}
-
-size_t counters_used(const Counters *c, size_t first, size_t n)
-{
-    size_t used = 0;
-
-    if (has_array(c)) {
-        for (used = first + n; used > first && !counters_get(c, used - 1); used--) {
-            continue;
-        }
-        return used > first ? used : 0;
-    }
-    for (size_t i = first; i < first + n;) {
-        size_t end = i + counters_stretch(c, i, first + n);
-
-        used = counters_get(c, i) ? end : used;
-        i = end;
-    }
-    return used;
-}
-
 size_t counters_find_above(const Counters *c, size_t size, size_t first, uint64_t limit)
 {
     /* whole pieces are mostly far below every limit that there is */
-    if ((has_array(c) && width_max[c->width] <= limit) || range_max(c, first, size - first) <= limit) {
+    if ((counters_has_array(c) && width_max[c->width] <= limit) || range_max(c, first, size - first) <= limit) {
         return size;
     }
     while (first < size && counters_get(c, first) <= limit) {

@@ -16,6 +16,7 @@
 #ifndef BLOCK_CLUSTERS_COUNTERS_H
 #define BLOCK_CLUSTERS_COUNTERS_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,18 @@ static inline uint64_t counters_get(const Counters *c, size_t i)
     default:
         return ((const uint64_t *)c->data)[i];
     }
+}
+
+/* Returns true if each counter has a place of its own in @c->data. */
+static inline bool counters_has_array(const Counters *c)
+{
+    return c->data && c->width;
+}
+
+/* The number of counters of @run from @i on, below @end. */
+static inline size_t counters_left_of_run(const Counters *c, const CounterRun *run, size_t i, size_t end)
+{
+    return run + 1 < (const CounterRun *)c->data + c->n_runs ? MIN(run[1].first, end) - i : end - i;
 }
 
 /* Adds @weight to the @n counters from @first on. A counter stops at 2^64 - 1. */
