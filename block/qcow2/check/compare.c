@@ -10,15 +10,11 @@
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/load/count-pairs.h"
 
 typedef struct Comparison {
     const Qcow2HeaderFields *header;
     const Qcow2StoredCounts *stored;
-    const RefMap *computed;
-    uint64_t end;         /* clusters from here on are not compared */
-    uint64_t next_index;  /* of the next piece of computed counts; finding it takes a look at empty directories */
-    const Counters *next; /* that piece; NULL = there is none */
-    bool next_known;
     Qcow2Report *report;
     uint64_t used_end; /* behind the last cluster that is used */
     GHashTable *leaks; /* first pieces of blocks that were found where nothing is computed, to BlockLeaks */
@@ -29,19 +25,6 @@ typedef struct BlockLeaks {
     uint64_t leaks;
     uint64_t used_end; /* behind the last count that is not 0 */
 } BlockLeaks;
-
-/* Clusters [first, first + n) in a piece of either side. */
-typedef struct Stretch {
-    uint64_t first;
-    uint64_t n;
-    uint64_t unused;        /* clusters from the first on, not only of this stretch, for which nothing is computed */
-    const Counters *stored; /* NULL = unknown */
-    size_t stored_at;
-    const Counters *computed;
-    size_t computed_at;
-} Stretch;
-
-static const Counters no_counts;
 
 static uint64_t per_block(const Comparison *c)
 {
@@ -63,16 +46,16 @@ static void report_unaligned_block(Comparison *c, uint64_t cluster)
     }
 }
 
-static void note_computed_use(Comparison *c, const Stretch *s)
+static void note_computed_use(Comparison *c, const Qcow2CountStretch *s)
 {
-    size_t used = s->computed == &no_counts ? 0 : counters_used(s->computed, s->computed_at, s->n);
+    size_t used = counters_used(s->other, s->other_at, s->n);
 
     if (used) {
-        c->used_end = s->first + (used - s->computed_at);
+        c->used_end = s->first + (used - s->other_at);
     }
 }
 
-static void report_unknown(Comparison *c, const Stretch *s)
+static void report_unknown(Comparison *c, const Qcow2CountStretch *s)
 {
     int error = qcow2_stored_counts_error(c->stored, s->first);
     uint64_t i;
@@ -96,23 +79,23 @@ static void report_unknown(Comparison *c, const Stretch *s)
 }
 
 /* The same as compare_known(), without messages. */
-static void count_mismatches(Comparison *c, const Stretch *s)
+static void count_mismatches(Comparison *c, const Qcow2CountStretch *s)
 {
     size_t n;
 
     for (size_t i = 0; i < s->n; i += n) {
         uint64_t has = counters_get(s->stored, s->stored_at + i);
-        uint64_t wants = counters_get(s->computed, s->computed_at + i);
+        uint64_t wants = counters_get(s->other, s->other_at + i);
 
         n = MIN(counters_stretch(s->stored, s->stored_at + i, s->stored_at + s->n),
-                counters_stretch(s->computed, s->computed_at + i, s->computed_at + s->n));
+                counters_stretch(s->other, s->other_at + i, s->other_at + s->n));
         if (has != wants) {
             qcow2_count_unreported(c->report, has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK, n);
         }
     }
 }
 
-static const BlockLeaks *leaks_of(Comparison *c, const Stretch *s)
+static const BlockLeaks *leaks_of(Comparison *c, const Qcow2CountStretch *s)
 {
     uint64_t per_piece = UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored);
     BlockLeaks *found = g_hash_table_lookup(c->leaks, s->stored);
@@ -140,7 +123,7 @@ static const BlockLeaks *leaks_of(Comparison *c, const Stretch *s)
  * Passes a whole block of stored counts where nothing is computed; false where it has to be looked at count by count. A
  * table may name the same block any number of times, for clusters that are all in one hole of the file.
  */
-static bool pass_unused_block(Comparison *c, Stretch *s)
+static bool pass_unused_block(Comparison *c, Qcow2CountStretch *s)
 {
     const BlockLeaks *found;
 
@@ -178,15 +161,15 @@ static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint6
     qcow2_report(c->report, &finding);
 }
 
-static void compare_known(Comparison *c, const Stretch *s)
+static void compare_known(Comparison *c, const Qcow2CountStretch *s)
 {
     size_t stored_used = counters_used(s->stored, s->stored_at, s->n);
-    size_t computed_used = counters_used(s->computed, s->computed_at, s->n);
+    size_t computed_used = counters_used(s->other, s->other_at, s->n);
     size_t i = 0;
 
     if (stored_used || computed_used) {
         uint64_t stored_end = stored_used ? s->first + (stored_used - s->stored_at) : 0;
-        uint64_t computed_end = computed_used ? s->first + (computed_used - s->computed_at) : 0;
+        uint64_t computed_end = computed_used ? s->first + (computed_used - s->other_at) : 0;
 
         c->used_end = MAX(stored_end, computed_end);
     }
@@ -194,66 +177,24 @@ static void compare_known(Comparison *c, const Stretch *s)
         count_mismatches(c, s);
         return;
     }
-    while ((i += counters_mismatch(s->stored, s->stored_at + i, s->computed, s->computed_at + i, s->n - i)) < s->n) {
+    while ((i += counters_mismatch(s->stored, s->stored_at + i, s->other, s->other_at + i, s->n - i)) < s->n) {
         uint64_t has = counters_get(s->stored, s->stored_at + i);
-        uint64_t wants = counters_get(s->computed, s->computed_at + i);
+        uint64_t wants = counters_get(s->other, s->other_at + i);
 
         report_mismatch(c, s->first + i, has, wants);
         i++;
     }
 }
 
-static const Counters *next_computed(Comparison *c, uint64_t index)
-{
-    if (!c->next_known || (c->next && c->next_index < index)) {
-        c->next_index = index;
-        c->next = refmap_next_piece(c->computed, &c->next_index);
-        c->next_known = true;
-    }
-    return c->next;
-}
-
-/* The next stretch at or behind cluster @at in which anything is stored or computed; false when there is none. */
-static bool next_stretch(Comparison *c, uint64_t at, Stretch *s)
-{
-    uint64_t end = c->end;
-    const Counters *computed = next_computed(c, at >> COUNTERS_PER_PIECE_BITS);
-    uint64_t computed_from = computed ? MAX(at, c->next_index << COUNTERS_PER_PIECE_BITS) : UINT64_MAX;
-    uint64_t first = MIN(computed_from, qcow2_stored_counts_next(c->stored, at));
-    uint64_t stored_mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(c->stored)) - 1;
-
-    if (first >= end) {
-        return false;
-    }
-    if (computed_from > first) {
-        computed = &no_counts;
-    }
-    *s = (Stretch){
-        .first = first,
-        /* a stored piece is never larger than a computed one */
-        .n = MIN(end, (first | stored_mask) + 1) - first,
-        .unused = MIN(end, computed_from) - first,
-        .stored = qcow2_stored_counts_piece(c->stored, first),
-        .stored_at = first & stored_mask,
-        .computed = computed,
-        .computed_at = first & (COUNTERS_PER_PIECE - 1),
-    };
-    return true;
-}
-
 uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
                                  const RefMap *computed, Qcow2Report *report)
 {
     g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    Comparison c = {.header = header,
-                    .stored = stored,
-                    .computed = computed,
-                    .end = refmap_clusters(computed),
-                    .report = report,
-                    .leaks = leaks};
-    Stretch s;
+    Comparison c = {.header = header, .stored = stored, .report = report, .leaks = leaks};
+    Qcow2CountPairs pairs = qcow2_count_pairs(stored, computed);
+    Qcow2CountStretch s;
 
-    for (uint64_t at = 0; next_stretch(&c, at, &s); at = s.first + s.n) {
+    for (uint64_t at = 0; qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
         if (pass_unused_block(&c, &s)) {
             continue;
         }

@@ -1,0 +1,50 @@
+/*
+ * Stored reference counts and another map of counts side by side, stretch by stretch, from the first cluster to the
+ * last.
+ *
+ * A stretch lies in one piece of either side, so what differs in it is found at the speed of memory
+ * (counters_mismatch()). Clusters for which neither side has anything are passed over.
+ *
+ * A walk is a plain value that borrows both maps; there is nothing to free. Not thread safe.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_LOAD_COUNT_PAIRS_H
+#define BLOCK_QCOW2_LOAD_COUNT_PAIRS_H
+
+#include "block/clusters/refmap.h"
+#include "block/qcow2/load/refcount-blocks.h"
+
+/* Clusters [first, first + n). */
+typedef struct Qcow2CountStretch {
+    uint64_t first;
+    uint64_t n;             /* at least 1 */
+    const Counters *stored; /* NULL: unknown */
+    size_t stored_at;       /* index of the first cluster in it */
+    const Counters *other;
+    size_t other_at;
+    uint64_t unused; /* clusters from the first on, also behind this stretch, for which the other map has nothing */
+} Qcow2CountStretch;
+
+typedef struct Qcow2CountPairs {
+    const Qcow2StoredCounts *stored;
+    const RefMap *other;
+
+    /* The next piece of the other map: finding it takes a look at empty directories. */
+    const Counters *next; /* NULL: there is none */
+    uint64_t next_index;
+    bool next_known;
+} Qcow2CountPairs;
+
+static inline Qcow2CountPairs qcow2_count_pairs(const Qcow2StoredCounts *stored, const RefMap *other)
+{
+    return (Qcow2CountPairs){.stored = stored, .other = other};
+}
+
+/*
+ * The next stretch at or behind cluster @at in which anything is stored or counted, as far as the other map reaches.
+ * False where there is none. @at never gets less from call to call.
+ */
+bool qcow2_count_pairs_next(Qcow2CountPairs *pairs, uint64_t at, Qcow2CountStretch *stretch);
+
+#endif
