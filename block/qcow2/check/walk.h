@@ -37,8 +37,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
  * its own element of @states, of which there are BLOCK_MAX_WORKERS. Tables that could not be read, or are known to be
  * zeros without reading, are not shown. False ends everything: memory is short.
  */
+typedef bool Qcow2VisitTable(void *state, const Qcow2TableRef *table, const uint8_t *bytes,
+                             const Qcow2L2Result *contents);
+
 typedef struct Qcow2TableVisitor {
-    bool (*visit)(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents);
+    Qcow2VisitTable *visit;
     void **states;
 } Qcow2TableVisitor;
 

@@ -8,73 +8,64 @@
 #include <errno.h>
 
 #include "block/io/holes.h"
-#include "block/io/prefetch.h"
+#include "block/qcow2/check/collect.h"
 #include "qapi/util.h"
 #include "util/number.h"
 
-/* How the data of an L2 table of the active disk begins and ends, for going on in the next one. */
-typedef struct TableEnds {
+/* The runs of data of an L2 table of the active disk, and how they begin and end, for going on in the next one. */
+typedef struct TableRuns {
+    uint64_t runs;
+    uint64_t clusters; /* guest clusters in them */
     uint64_t l1_index;
     uint64_t head; /* host offset of its first entry, UINT64_MAX where that is no data */
     uint64_t tail; /* host offset behind its last entry, likewise */
-} TableEnds;
-
-/* What a thread has. */
-typedef struct SpaceWorker {
-    Qcow2Space *space;
-    GArray *ends; /* TableEnds */
-    uint64_t runs;
-    uint64_t clusters; /* guest clusters in them */
-} SpaceWorker;
+} TableRuns;
 
 struct Qcow2Space {
     const Qcow2Check *check;
     Holes holes;
     Qcow2Roles *roles;
-    SpaceWorker workers[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
-    Qcow2TableVisitor visitor;
+    Qcow2Collect tables; /* TableRuns */
 };
 
 /* ---- runs of the active disk ---- */
 
-static void count_runs(SpaceWorker *w, const Qcow2L2Result *contents, TableEnds *ends)
+static void count_runs(const Qcow2HeaderFields *h, const Qcow2L2Result *contents, TableRuns *table)
 {
-    const Qcow2HeaderFields *h = &w->space->check->image->header;
     uint64_t next_offset = UINT64_MAX;
     uint64_t next_index = 0;
 
     for (uint32_t i = 0; i < contents->n_runs; i++) {
         const Qcow2Run *run = &contents->runs[i];
 
-        w->runs += run->index != next_index || run->offset != next_offset;
-        w->clusters += run->n;
+        table->runs += run->index != next_index || run->offset != next_offset;
+        table->clusters += run->n;
         next_index = run->index + run->n;
         next_offset = run->offset + ((uint64_t)run->n << h->cluster_bits);
         if (run->index == 0) {
-            ends->head = run->offset;
+            table->head = run->offset;
         }
     }
     if (next_index == UINT64_C(1) << h->l2_bits) {
-        ends->tail = next_offset;
+        table->tail = next_offset;
     }
     for (guint i = 0; i < contents->extents->len; i++) {
         bool unaligned = !g_array_index(contents->extents, Qcow2Extent, i).compressed;
 
-        w->runs += unaligned;
-        w->clusters += unaligned;
+        table->runs += unaligned;
+        table->clusters += unaligned;
     }
 }
 
 static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    SpaceWorker *w = state;
-    TableEnds ends = {.head = UINT64_MAX, .tail = UINT64_MAX};
-    bool active = table->active && qcow2_regions_find_tree(&w->space->check->regions, table->slot, &ends.l1_index);
+    const Qcow2CollectPart *part = state;
+    const Qcow2Space *space = part->opaque;
+    TableRuns runs = {.head = UINT64_MAX, .tail = UINT64_MAX};
 
-    if (active) {
-        count_runs(w, contents, &ends);
-        g_array_append_val(w->ends, ends);
+    if (table->active && qcow2_regions_find_tree(&space->check->regions, table->slot, &runs.l1_index)) {
+        count_runs(&space->check->image->header, contents, &runs);
+        g_array_append_val(part->items, runs);
     }
     return true;
 }
@@ -86,14 +77,7 @@ Qcow2Space *qcow2_space_new(const Qcow2Check *check, Qcow2Roles *roles, BlockSou
     s->check = check;
     s->roles = roles;
     holes_init(&s->holes, source, threads);
-    s->visitor = (Qcow2TableVisitor){.visit = visit_table, .states = s->states};
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        s->workers[i] = (SpaceWorker){
-            .space = s,
-            .ends = g_array_new(FALSE, FALSE, sizeof(TableEnds)),
-        };
-        s->states[i] = &s->workers[i];
-    }
+    qcow2_collect_init(&s->tables, visit_table, sizeof(TableRuns), s);
     return s;
 }
 
@@ -101,41 +85,38 @@ void qcow2_space_free(Qcow2Space *s)
 {
     if (s) {
         holes_clear(&s->holes);
-        for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-            g_array_unref(s->workers[i].ends);
-        }
+        qcow2_collect_clear(&s->tables);
         g_free(s);
     }
 }
 
 const Qcow2TableVisitor *qcow2_space_visitor(const Qcow2Space *s)
 {
-    return &s->visitor;
+    return &s->tables.visitor;
 }
 
-static int compare_ends(const void *a, const void *b)
+static int compare_tables(const void *a, const void *b)
 {
-    const TableEnds *x = a, *y = b;
+    const TableRuns *x = a, *y = b;
 
     return (x->l1_index > y->l1_index) - (x->l1_index < y->l1_index);
 }
 
-static void add_runs(const Qcow2Space *s, ImageCheckSpace *space)
+static void add_runs(Qcow2Space *s, ImageCheckSpace *space)
 {
-    g_autoptr(GArray) ends = g_array_new(FALSE, FALSE, sizeof(TableEnds));
+    g_autoptr(GArray) tables = g_array_new(FALSE, FALSE, sizeof(TableRuns));
     uint64_t clusters = 0;
 
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        g_array_append_vals(ends, s->workers[i].ends->data, s->workers[i].ends->len);
-        space->runs += s->workers[i].runs;
-        clusters += s->workers[i].clusters;
-    }
-    g_array_sort(ends, compare_ends);
-    for (guint i = 1; i < ends->len; i++) {
-        const TableEnds *last = &g_array_index(ends, TableEnds, i - 1);
-        const TableEnds *this = last + 1;
+    qcow2_collect_take(&s->tables, tables);
+    g_array_sort(tables, compare_tables);
+    for (guint i = 0; i < tables->len; i++) {
+        const TableRuns *this = &g_array_index(tables, TableRuns, i);
+        const TableRuns *last = i ? this - 1 : NULL;
 
-        space->runs -= last->l1_index + 1 == this->l1_index && last->tail == this->head && this->head != UINT64_MAX;
+        space->runs += this->runs;
+        clusters += this->clusters;
+        space->runs -=
+            last && last->l1_index + 1 == this->l1_index && last->tail == this->head && this->head != UINT64_MAX;
     }
     space->run_size = space->runs ? clusters * s->check->image->header.cluster_size / space->runs : 0;
 }

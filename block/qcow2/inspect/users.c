@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "block/io/prefetch.h"
+#include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
@@ -234,15 +234,16 @@ static void find_l2_tables(const Search *s, GArray *users)
 
 /* ---- what L2 tables refer to ---- */
 
-typedef struct SearchWorker {
+/* One L2 table, and what is found in it. */
+typedef struct TableSearch {
     const Search *search;
-    const Qcow2TableRef *table; /* under way */
-    Qcow2User in_table;         /* what its users have in common, once there is one; else its weight is 0 */
+    const Qcow2TableRef *table;
+    Qcow2User in_table; /* what its users have in common, once there is one; else its weight is 0 */
     GArray *users;
-} SearchWorker;
+} TableSearch;
 
 /* The user that entries [index, index + n) of the table are, but for the host range. */
-static Qcow2User data_user(SearchWorker *w, uint32_t index, uint32_t n)
+static Qcow2User data_user(TableSearch *w, uint32_t index, uint32_t n)
 {
     const Qcow2HeaderFields *h = w->search->header;
     Qcow2User user;
@@ -259,7 +260,7 @@ static Qcow2User data_user(SearchWorker *w, uint32_t index, uint32_t n)
 }
 
 /* The parts of @run that are in the ranges. */
-static void find_in_run(SearchWorker *w, const Qcow2Run *run)
+static void find_in_run(TableSearch *w, const Qcow2Run *run)
 {
     const Search *s = w->search;
     uint64_t first = run->offset >> s->header->cluster_bits;
@@ -277,7 +278,7 @@ static void find_in_run(SearchWorker *w, const Qcow2Run *run)
     }
 }
 
-static void find_extent(SearchWorker *w, const Qcow2Extent *e)
+static void find_extent(TableSearch *w, const Qcow2Extent *e)
 {
     if (region_wanted(w->search, e->offset, e->length)) {
         Qcow2User user = data_user(w, e->index, 1);
@@ -291,38 +292,16 @@ static void find_extent(SearchWorker *w, const Qcow2Extent *e)
 
 static bool find_in_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    SearchWorker *worker = state;
+    const Qcow2CollectPart *part = state;
+    TableSearch search = {.search = part->opaque, .table = table, .users = part->items};
 
-    worker->table = table;
-    worker->in_table = (Qcow2User){0};
     for (uint32_t i = 0; i < contents->n_runs; i++) {
-        find_in_run(worker, &contents->runs[i]);
+        find_in_run(&search, &contents->runs[i]);
     }
     for (guint i = 0; i < contents->extents->len; i++) {
-        find_extent(worker, &g_array_index(contents->extents, Qcow2Extent, i));
+        find_extent(&search, &g_array_index(contents->extents, Qcow2Extent, i));
     }
     return true;
-}
-
-static bool find_data(const Search *s, GArray *users, GError **errp)
-{
-    SearchWorker workers[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
-    Qcow2TableVisitor visitor = {.visit = find_in_table, .states = states};
-    bool ok;
-
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        workers[i] = (SearchWorker){.search = s, .users = g_array_new(FALSE, FALSE, sizeof(Qcow2User))};
-        states[i] = &workers[i];
-    }
-    ok = qcow2_walk_visit(s->check->walk, &visitor, errp);
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        for (guint k = 0; k < workers[i].users->len; k++) {
-            add_user(users, &g_array_index(workers[i].users, Qcow2User, k));
-        }
-        g_array_unref(workers[i].users);
-    }
-    return ok;
 }
 
 bool qcow2_find_users(Qcow2Check *check, const Qcow2ClusterRange *ranges, size_t n, GArray *users, GError **errp)
@@ -333,7 +312,7 @@ bool qcow2_find_users(Qcow2Check *check, const Qcow2ClusterRange *ranges, size_t
     qcow2_visit_metadata(check, find_metadata, &metadata);
     find_l2_tables(&s, users);
     /* the data of an image with an external data file is not in this file */
-    if (!qcow2_has_data_file(s.header) && !find_data(&s, users, errp)) {
+    if (!qcow2_has_data_file(s.header) && !qcow2_walk_collect(check->walk, find_in_table, &s, users, errp)) {
         return false;
     }
     if (g_atomic_int_get(&check->image->source->lost)) {
