@@ -14,7 +14,7 @@ static size_t array_not_equal_to(const Counters *c, size_t first, uint64_t value
     size_t i = 0;
 
     if (c->width == 1) {
-        return value <= UINT8_MAX ? memory_not_equal_to((const uint8_t *)c->data + first, value, n) : 0;
+        return value <= UINT8_MAX ? memory_not_equal_to((const uint8_t *)c->data + first, (uint8_t)value, n) : 0;
     }
     while (i < n && counters_get(c, first + i) == value) {
         i++;

@@ -26,10 +26,10 @@ static void set(void *data, uint8_t width, size_t i, uint64_t value)
 {
     switch (width) {
     case 1:
-        ((uint8_t *)data)[i] = value;
+        ((uint8_t *)data)[i] = (uint8_t)value;
         break;
     case 2:
-        ((uint16_t *)data)[i] = value;
+        ((uint16_t *)data)[i] = (uint16_t)value;
         break;
     default:
         ((uint64_t *)data)[i] = value;
@@ -111,7 +111,7 @@ static size_t split_run(Counters *c, size_t i)
         return k;
     }
     memmove(&runs[k + 2], &runs[k + 1], (c->n_runs - k - 1) * sizeof(*runs));
-    runs[k + 1] = (CounterRun){.value = runs[k].value, .first = i};
+    runs[k + 1] = (CounterRun){.value = runs[k].value, .first = (uint16_t)i};
     c->n_runs++;
     return k + 1;
 }
@@ -230,10 +230,10 @@ static bool add_to_array(Counters *c, size_t size, size_t first, size_t n, uint6
     }
     switch (c->width) {
     case 1:
-        range_add_uint8_t((uint8_t *)c->data + first, n, weight);
+        range_add_uint8_t((uint8_t *)c->data + first, n, (uint8_t)weight);
         break;
     case 2:
-        range_add_uint16_t((uint16_t *)c->data + first, n, weight);
+        range_add_uint16_t((uint16_t *)c->data + first, n, (uint16_t)weight);
         break;
     default:
         if (sum == UINT64_MAX) {
@@ -271,7 +271,7 @@ bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t
         uint8_t *p = c->data;
 
         while (i < n && p[at[i]] <= UINT8_MAX - weight) {
-            p[at[i++]] += weight;
+            p[at[i++]] += (uint8_t)weight;
         }
     }
     for (; i < n; i++) {
@@ -326,7 +326,7 @@ bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
     c->data = g_try_new(CounterRun, runs_held(n));
     if (c->data) {
         memcpy(c->data, runs, n * sizeof(*runs));
-        c->n_runs = n;
+        c->n_runs = (uint16_t)n;
     }
     return c->data != NULL;
 }
@@ -338,7 +338,7 @@ static size_t same_values(const void *values, unsigned width, size_t i, size_t e
     size_t k = i + 1;
 
     if (width == 1) {
-        return memory_not_equal_to((const uint8_t *)values + i, value, end - i);
+        return memory_not_equal_to((const uint8_t *)values + i, (uint8_t)value, end - i);
     }
     while (k < end && load(values, width, k) == value) {
         k++;
@@ -355,7 +355,7 @@ static size_t find_runs(const void *values, unsigned width, size_t size, Counter
         if (n == most) {
             return 0;
         }
-        runs[n++] = (CounterRun){.value = load(values, width, i), .first = i};
+        runs[n++] = (CounterRun){.value = load(values, width, i), .first = (uint16_t)i};
     }
     return n;
 }

@@ -5,6 +5,8 @@
  */
 #include "block/clusters/ranges.h"
 
+#include "util/search.h"
+
 static int compare_ranges(const void *a, const void *b)
 {
     const Qcow2ClusterRange *x = a, *y = b;
@@ -32,18 +34,9 @@ void qcow2_cluster_ranges_sort(GArray *ranges)
 
 size_t qcow2_cluster_ranges_find(const Qcow2ClusterRange *ranges, size_t n, uint64_t cluster)
 {
-    size_t low = 0;
+    size_t behind = FIRST_NOT_BELOW(ranges, n, Qcow2ClusterRange, first, cluster + 1);
 
-    while (low < n) {
-        size_t middle = low + (n - low) / 2;
-
-        if (ranges[middle].first + ranges[middle].n <= cluster) {
-            low = middle + 1;
-        } else {
-            n = middle;
-        }
-    }
-    return low;
+    return behind && ranges[behind - 1].first + ranges[behind - 1].n > cluster ? behind - 1 : behind;
 }
 
 const Qcow2ClusterRange *qcow2_cluster_ranges_with(const GArray *ranges, uint64_t cluster)

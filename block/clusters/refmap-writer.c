@@ -84,7 +84,7 @@ static bool add_single(RefMapWriter *w, uint64_t cluster)
     }
     if (!bucket->used) {
         bucket->used = true;
-        w->used[w->n_used++] = piece & w->mask;
+        w->used[w->n_used++] = (uint16_t)(piece & w->mask);
     }
     bucket->piece = piece;
     bucket->at[bucket->n++] = cluster & (COUNTERS_PER_PIECE - 1);

@@ -109,7 +109,7 @@ static bool finish_piece(ClusterRoles *r)
         ok = counters_set(&piece.values, COUNTERS_PER_PIECE, f->array, 1);
     } else {
         if (f->end < COUNTERS_PER_PIECE) {
-            f->runs[f->n_runs++] = (CounterRun){.value = CLUSTER_ROLE_FREE, .first = f->end};
+            f->runs[f->n_runs++] = (CounterRun){.value = CLUSTER_ROLE_FREE, .first = (uint16_t)f->end};
         }
         ok = counters_set_runs(&piece.values, f->runs, f->n_runs);
     }
@@ -135,10 +135,10 @@ static void need_array(Filling *f)
 static void add_run(Filling *f, size_t first, size_t n, uint8_t value)
 {
     if (first > f->end) {
-        f->runs[f->n_runs++] = (CounterRun){.value = CLUSTER_ROLE_FREE, .first = f->end};
+        f->runs[f->n_runs++] = (CounterRun){.value = CLUSTER_ROLE_FREE, .first = (uint16_t)f->end};
     }
     if (!f->n_runs || first > f->end || f->runs[f->n_runs - 1].value != value) {
-        f->runs[f->n_runs++] = (CounterRun){.value = value, .first = first};
+        f->runs[f->n_runs++] = (CounterRun){.value = value, .first = (uint16_t)first};
     }
     f->end = first + n;
 }
@@ -167,7 +167,7 @@ static bool add_in_piece(ClusterRoles *r, uint64_t index, size_t first, size_t n
 bool cluster_roles_add(ClusterRoles *r, const ClusterRun *run)
 {
     bool leaked_in_use = run->leaked && run->role != CLUSTER_ROLE_LEAKED;
-    uint8_t value = run->role | (run->corrupt ? CORRUPT : 0) | (leaked_in_use ? LEAKED : 0);
+    uint8_t value = (uint8_t)(run->role | (run->corrupt ? CORRUPT : 0) | (leaked_in_use ? LEAKED : 0));
     uint64_t first = run->first, end = run->first + run->n;
     bool ok = true;
 
@@ -193,7 +193,7 @@ bool cluster_roles_finish(ClusterRoles *r)
 /* ---- looking ---- */
 
 /* The index of the first piece that ends behind @cluster. */
-static guint find_piece(const ClusterRoles *r, uint64_t cluster)
+static size_t find_piece(const ClusterRoles *r, uint64_t cluster)
 {
     return ARRAY_FIRST_NOT_BELOW(r->pieces, Piece, index, cluster >> COUNTERS_PER_PIECE_BITS);
 }
@@ -201,7 +201,7 @@ static guint find_piece(const ClusterRoles *r, uint64_t cluster)
 /* The value of cluster @at, and where it ends, as far as one look tells: no further than the piece. */
 static uint8_t value_at(const ClusterRoles *r, uint64_t at, uint64_t *end)
 {
-    guint i = find_piece(r, at);
+    size_t i = find_piece(r, at);
     const Piece *piece = i < r->pieces->len ? &g_array_index(r->pieces, Piece, i) : NULL;
     uint64_t first = piece ? piece->index << COUNTERS_PER_PIECE_BITS : r->clusters;
     uint64_t value;

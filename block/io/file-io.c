@@ -109,7 +109,7 @@ static int read_around(int fd, const DirectRange *range)
     }
     n = file_io_read(fd, range->bounce, range->aligned, range->start);
     if (n < 0) {
-        return n;
+        return (int)n;
     }
     return (size_t)n == range->aligned ? 0 : -EIO;
 }

@@ -64,7 +64,7 @@ static bool ring_submit(FileReader *r, BlockRequest *request)
     if (!sqe) {
         return false;
     }
-    io_uring_prep_read(sqe, r->fd, request->buffer, request->size, request->offset);
+    io_uring_prep_read(sqe, r->fd, request->buffer, (unsigned)request->size, request->offset);
     io_uring_sqe_set_data(sqe, request);
     r->in_ring[r->n_in_ring++] = request;
     /* not submitted is not lost: the next call takes it along, or wait does */

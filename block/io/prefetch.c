@@ -210,7 +210,7 @@ static uint64_t total_bytes(const BlockPrefetch *p, uint32_t *largest)
 /* How many requests of @size bytes each of the workers may have in flight; at least 1. */
 static unsigned depth_for(const Shared *s, size_t size)
 {
-    return MAX(1, memory_plan()->in_flight / s->workers / size);
+    return (unsigned)MAX(1, memory_plan()->in_flight / s->workers / size);
 }
 
 /* Waits for a request, and lets there be more of them when that takes long. */
@@ -252,6 +252,14 @@ static gpointer work(gpointer opaque)
     return NULL;
 }
 
+/* As many workers as there is work for, each of which can have a request in flight. */
+static unsigned workers_for(const BlockPrefetch *p, uint64_t bytes, uint32_t largest)
+{
+    uint64_t most = MIN(block_read_workers(&p->options), MAX(1, memory_plan()->in_flight / largest));
+
+    return (unsigned)CLAMP(bytes / WORKER_BYTES, 1, most);
+}
+
 bool block_prefetch(const BlockPrefetch *p)
 {
     uint32_t largest;
@@ -259,9 +267,7 @@ bool block_prefetch(const BlockPrefetch *p)
     Shared shared = {
         .prefetch = p,
         .largest = largest,
-        /* each has at least one request in flight */
-        .workers = CLAMP(bytes / WORKER_BYTES, 1,
-                         MIN(block_read_workers(&p->options), MAX(1, memory_plan()->in_flight / largest))),
+        .workers = workers_for(p, bytes, largest),
     };
     GThread *threads[BLOCK_MAX_WORKERS] = {0};
     Worker *workers = g_new0(Worker, shared.workers);

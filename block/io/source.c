@@ -34,7 +34,7 @@ static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
         ssize_t n = source->ops->read_at(source, to, MIN(below_end, MAX_REQUEST), offset);
 
         if (n < 0) {
-            return n;
+            return (int)n;
         }
         if (n == 0) {
             break;
@@ -84,7 +84,7 @@ static int write_all(BlockSource *source, WritePart *write_part, const void *buf
         ssize_t n = write_part(source, from, MIN(size, MAX_REQUEST), offset);
 
         if (n <= 0) {
-            return n < 0 ? n : -EIO;
+            return n < 0 ? (int)n : -EIO;
         }
         from += n;
         size -= n;

@@ -48,7 +48,7 @@ static inline unsigned hash_u64(const void *number)
     uint64_t value;
 
     memcpy(&value, number, sizeof(value));
-    return (value * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    return (unsigned)((value * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 }
 
 /* Big-endian loads from any address. */

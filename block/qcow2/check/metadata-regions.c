@@ -146,7 +146,7 @@ static void add_snapshots(Qcow2Regions *s, const Qcow2Snapshots *snapshots)
                                     .location = from_header(offsetof(Qcow2DiskHeader, nb_snapshots), 0, 0)});
     }
     for (size_t i = 0; i < snapshots->items->len; i++) {
-        add_snapshot(s, &g_array_index(snapshots->items, Qcow2Snapshot, i), i);
+        add_snapshot(s, &g_array_index(snapshots->items, Qcow2Snapshot, i), (int)i);
     }
     add_region(s,
                from_header(offsetof(Qcow2DiskHeader, snapshots_offset), h->snapshots_offset, snapshots->table_length));

@@ -124,8 +124,8 @@ static void check_copied_run(Qcow2TableCounter *c, const Qcow2TableRef *table, c
         uint32_t n = 1;
 
         if (qcow2_stored_count(c->stored, first + i, &count)) {
-            n = equal_entries(c, bytes, run, i, count);
-            add_copied_fault(c, table, bytes, run->index + i, n, count);
+            n = equal_entries(c, bytes, run, (uint32_t)i, count);
+            add_copied_fault(c, table, bytes, run->index + (uint32_t)i, n, count);
         }
         i += n;
     }

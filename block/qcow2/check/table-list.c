@@ -53,7 +53,7 @@ void qcow2_table_refs_sort(GArray *tables)
             *qcow2_table_ref(tables, kept++) = ref;
         }
     }
-    g_array_set_size(tables, kept);
+    g_array_set_size(tables, (guint)kept);
 }
 
 /* Puts the tables of @b, sorted and without doubles as @a is, among those of @a. */
@@ -65,6 +65,7 @@ static void merge_tables(GArray **a, const GArray *b)
     while (i < (*a)->len || k < b->len) {
         const Qcow2TableRef *x = i < (*a)->len ? qcow2_table_ref(*a, i) : NULL;
         const Qcow2TableRef *y = k < b->len ? qcow2_table_ref(b, k) : NULL;
+        /* cppcheck-suppress nullPointerRedundantCheck ; one of them is there */
         Qcow2TableRef ref = !y || (x && x->offset <= y->offset) ? *x : *y;
 
         if (x && y && x->offset == y->offset) {
@@ -97,7 +98,7 @@ static void append_tables(GArray **tables, GArray *pending, const Qcow2TableSpan
             .offset = span->slots[i] & QCOW2_OFFSET_MASK,
             .slot = span->offset + i * 8,
             .weight = span->weight,
-            .active = span->active,
+            .active = span->active & INT64_MAX,
         };
 
         /* an entry of nothing but flags is walked too: its table is the header cluster (X065) */

@@ -90,13 +90,13 @@ static TreeSlot tree_slot(const Qcow2TreeReport *t, const Qcow2Location *l1_tabl
 /* The range of the file that @f is about, as far as it is in this file. */
 static void set_fault_range(const Qcow2TreeReport *t, const Qcow2L2Fault *f, Qcow2Location *location)
 {
-    Qcow2Extent extent = {.offset = f->values[0], .length = f->values[1]};
+    Qcow2Extent extent = {.offset = f->values[0], .length = (uint32_t)f->values[1]};
 
     switch (f->kind) {
     case QCOW2_FINDING_L2_RESERVED_BITS:
     case QCOW2_FINDING_L2_COPIED_WRONG:
         extent.offset &= QCOW2_OFFSET_MASK;
-        extent.length = extent.offset ? t->header->cluster_size : 0;
+        extent.length = extent.offset ? (uint32_t)t->header->cluster_size : 0;
         break;
     case QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS:
         extent = qcow2_l2_compressed_extent(t->header, f->values[1], f->index);
@@ -137,7 +137,7 @@ static void report_fault(Qcow2TreeReport *t, const TreeSlot *slot, const Qcow2L2
         qcow2_report_region(t->counting, &location, report);
         return;
     case QCOW2_FINDING_L2_UNREADABLE:
-        qcow2_report_failure(report, f->values[0]);
+        qcow2_report_failure(report, (int)f->values[0]);
         break;
     default:
         break;
@@ -254,7 +254,7 @@ static void count_unreported_table(Qcow2TreeReport *t, uint64_t table, uint64_t 
         const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
 
         if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
-            qcow2_report_failure(report, fault->values[0]);
+            qcow2_report_failure(report, (int)fault->values[0]);
         }
         count_unreported(fault->kind, weight, report);
     }

@@ -89,7 +89,8 @@ static BlockRange table_range(const void *opaque, size_t i)
     const Qcow2TableRef *table = qcow2_table_ref(w->tables, i);
 
     /* what is behind the end of the file has nothing in it */
-    return (BlockRange){.offset = table->skipped ? w->source->length : table->offset, .size = w->header->cluster_size};
+    return (BlockRange){.offset = table->skipped ? w->source->length : table->offset,
+                        .size = (uint32_t)w->header->cluster_size};
 }
 
 static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, const uint8_t *bytes)
@@ -226,7 +227,7 @@ int qcow2_walk_table_error(const Qcow2Walk *w, uint64_t offset)
         const Qcow2L2Fault *fault = &g_array_index(f->faults, Qcow2L2Fault, i);
 
         if (fault->kind == QCOW2_FINDING_L2_UNREADABLE) {
-            return fault->values[0];
+            return (int)fault->values[0];
         }
     }
     return 0;

@@ -59,7 +59,7 @@ static inline uint64_t bitmap_at(const Decoder *d, uint32_t i)
 
 static inline uint32_t allocated_subclusters(uint64_t bitmap)
 {
-    return bitmap;
+    return (uint32_t)bitmap;
 }
 
 static bool bitmap_contradicts(uint64_t bitmap)
@@ -90,7 +90,7 @@ Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *h, uint64_t entr
 
     return (Qcow2Extent){
         .offset = offset,
-        .length = sectors * QCOW2_SECTOR_SIZE - offset % QCOW2_SECTOR_SIZE,
+        .length = (uint32_t)(sectors * QCOW2_SECTOR_SIZE - offset % QCOW2_SECTOR_SIZE),
         .index = index,
         .compressed = true,
     };
@@ -120,7 +120,7 @@ static void decode_compressed(Decoder *d, uint32_t i, uint64_t entry)
 
 static void decode_unaligned(Decoder *d, uint32_t i, uint64_t entry, uint64_t offset)
 {
-    Qcow2Extent extent = {.offset = offset, .length = d->cluster_size, .index = i};
+    Qcow2Extent extent = {.offset = offset, .length = (uint32_t)d->cluster_size, .index = i};
     bool has_data = d->extended ? allocated_subclusters(bitmap_at(d, i)) != 0 : !(entry & QCOW2_OFLAG_ZERO);
 
     add_fault(d, i, has_data ? QCOW2_FINDING_DATA_UNALIGNED : QCOW2_FINDING_PREALLOCATED_UNALIGNED, offset,
@@ -213,7 +213,7 @@ static uint32_t run_length(const Decoder *d, uint32_t i, uint64_t entry)
 {
     /* offsets that would carry into the reserved bits are no continuation */
     uint64_t room = (QCOW2_OFFSET_MASK - (entry & QCOW2_OFFSET_MASK)) >> d->cluster_bits;
-    uint32_t end = i + 1 + MIN(room, d->n - i - 1);
+    uint32_t end = i + 1 + (uint32_t)MIN(room, d->n - i - 1);
     uint64_t next = entry + d->cluster_size;
 
     return (d->extended ? extended_run_end(d, i + 1, end, next) : plain_run_end(d, i + 1, end, next)) - i;

@@ -24,7 +24,7 @@ static uint8_t bits_at(const uint8_t *block, unsigned order, size_t i)
 {
     size_t bit = i << order;
 
-    return block[bit / 8] >> (bit % 8) & ((1u << (1u << order)) - 1);
+    return (uint8_t)(block[bit / 8] >> (bit % 8) & ((1u << (1u << order)) - 1));
 }
 
 void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, size_t n, uint64_t *counts)
@@ -60,9 +60,9 @@ void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, 
 static void set_bits_at(uint8_t *block, unsigned order, size_t i, uint64_t count)
 {
     size_t bit = i << order;
-    uint8_t mask = ((1u << (1u << order)) - 1) << (bit % 8);
+    uint8_t mask = (uint8_t)(((1u << (1u << order)) - 1) << (bit % 8));
 
-    block[bit / 8] = (block[bit / 8] & ~mask) | (count << (bit % 8) & mask);
+    block[bit / 8] = (uint8_t)((block[bit / 8] & ~mask) | (count << (bit % 8) & mask));
 }
 
 void qcow2_pack_refcounts(uint8_t *block, unsigned order, size_t first, size_t n, uint64_t count)
@@ -73,12 +73,12 @@ void qcow2_pack_refcounts(uint8_t *block, unsigned order, size_t first, size_t n
         break;
     case 4:
         for (size_t i = first; i < first + n; i++) {
-            store_be16(block + i * 2, count);
+            store_be16(block + i * 2, (uint16_t)count);
         }
         break;
     case 5:
         for (size_t i = first; i < first + n; i++) {
-            store_be32(block + i * 4, count);
+            store_be32(block + i * 4, (uint32_t)count);
         }
         break;
     case 6:

@@ -189,7 +189,7 @@ static BlockRange block_range(const void *opaque, size_t i)
     const Qcow2StoredCounts *s = opaque;
     const RefcountBlock *block = g_ptr_array_index(s->distinct, i);
 
-    return (BlockRange){.offset = block->offset, .size = (UINT64_C(1) << s->block_bits << s->order) / 8};
+    return (BlockRange){.offset = block->offset, .size = (1u << s->block_bits << s->order) / 8};
 }
 
 /* Unaligned blocks are not read: nothing is known of their counts (spec check-behaviour 4.1). */
@@ -207,7 +207,7 @@ static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t
             s->distinct->pdata[kept++] = block;
         }
     }
-    s->distinct->len = kept;
+    s->distinct->len = (guint)kept;
 }
 
 static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const BlockReadOptions *options)

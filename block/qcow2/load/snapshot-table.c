@@ -35,12 +35,12 @@ static const uint8_t *peek(TableReader *r, uint64_t offset, size_t size, int *er
     bool inside = offset >= r->window_offset && offset - r->window_offset + size <= r->window->len;
 
     if (!inside) {
-        g_byte_array_set_size(r->window, MAX(size, READ_AHEAD));
+        g_byte_array_set_size(r->window, (guint)MAX(size, READ_AHEAD));
         r->window_offset = offset;
         *error = block_source_read(r->source, r->window->data, r->window->len, offset);
         if (*error && size < r->window->len) {
             /* what was read ahead need not be the table's */
-            g_byte_array_set_size(r->window, size);
+            g_byte_array_set_size(r->window, (guint)size);
             *error = block_source_read(r->source, r->window->data, size, offset);
         }
         if (*error) {
@@ -222,7 +222,7 @@ static bool strings_fit(TableReader *r, Qcow2Snapshot *s, uint64_t extra, uint64
         return false;
     }
     s->strings = strings;
-    s->extra_kept = MIN(extra, QCOW2_MAX_SNAPSHOT_EXTRA);
+    s->extra_kept = (uint32_t)MIN(extra, QCOW2_MAX_SNAPSHOT_EXTRA);
     return true;
 }
 

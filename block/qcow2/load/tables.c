@@ -9,6 +9,7 @@
 
 #include "block/limits.h"
 #include "util/number.h"
+#include "util/search.h"
 
 #define SPAN_BYTES  (UINT64_C(1) << 20) /* the longest span: it is read at once, and takes no memory when all zeros */
 #define PIECE_BYTES UINT64_C(4096)      /* what is read alone, where a span could not be; disks lose no less */
@@ -94,7 +95,7 @@ static BlockRange span_range(const void *opaque, size_t i)
 {
     const Qcow2TableSpan *span = span_at(opaque, i);
 
-    return (BlockRange){.offset = span->offset, .size = span->n * 8};
+    return (BlockRange){.offset = span->offset, .size = (uint32_t)(span->n * 8)};
 }
 
 static bool load_span(void *opaque, size_t i, const uint8_t *bytes, int error)
@@ -223,19 +224,10 @@ const Qcow2TableSpan *qcow2_tables_spans(const Qcow2Tables *t, size_t *n)
 /* The first of @spans that ends behind @offset. */
 static size_t find_span(const GArray *spans, uint64_t offset)
 {
-    size_t low = 0, high = spans->len;
+    size_t behind = ARRAY_FIRST_NOT_BELOW(spans, Qcow2TableSpan, offset, offset + 1);
+    const Qcow2TableSpan *span = behind ? &g_array_index(spans, Qcow2TableSpan, behind - 1) : NULL;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const Qcow2TableSpan *span = &g_array_index(spans, Qcow2TableSpan, middle);
-
-        if (span->offset + span->n * 8 <= offset) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    return span && span->offset + span->n * 8 > offset ? behind - 1 : behind;
 }
 
 uint64_t qcow2_tables_part(const Qcow2Tables *t, uint64_t offset, uint64_t entries, uint64_t *first,
