@@ -386,6 +386,7 @@ int check_command(int argc, char **argv, int command)
     g_autofree char **arguments = g_memdup2(argv + command, (argc - command + 1) * sizeof(*argv));
     int status = EXIT_FAILED;
 
+    error_report_set_command("check");
     setvbuf(stderr, NULL, isatty(STDERR_FILENO) ? _IOLBF : _IOFBF, STDERR_BUFFER);
     switch (check_options_parse(argc - command, arguments, &check.options)) {
     case CHECK_PARSED_HELP:

@@ -174,9 +174,11 @@ int metadump_command(int argc, char **argv, int command)
     MetadumpOptions options = {0};
     Metadump dump = {.options = &options};
     g_autoptr(GError) error = NULL;
-    OptionsRead read = parse(argc - command, argv + command, &options);
+    OptionsRead read;
     bool ok;
 
+    error_report_set_command("metadump");
+    read = parse(argc - command, argv + command, &options);
     if (read == OPTIONS_HELP) {
         options_print_help(&metadump_option_table);
         return EXIT_SUCCESS;

@@ -12,6 +12,8 @@
 
 #include "util/text.h"
 
+static const char *usage_command = "";
+
 static void report(const char *format, va_list arguments) G_GNUC_PRINTF(1, 0);
 
 void error_print_line(const char *line, size_t size)
@@ -46,6 +48,11 @@ void error_report(const char *format, ...)
     va_end(arguments);
 }
 
+void error_report_set_command(const char *command)
+{
+    usage_command = command;
+}
+
 void error_report_usage(const char *format, ...)
 {
     va_list arguments;
@@ -53,5 +60,5 @@ void error_report_usage(const char *format, ...)
     va_start(arguments, format);
     report(format, arguments);
     va_end(arguments);
-    fputs("Try 'qemu-img --help' for more information\n", stderr);
+    fprintf(stderr, "Try 'qemu-img%s%s --help' for more information\n", *usage_command ? " " : "", usage_command);
 }

@@ -19,7 +19,10 @@ void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* The last of it: prints the @size bytes at @line to stderr in this way, and a line end. */
 void error_print_line(const char *line, size_t size);
 
-/* As error_report(), for a mistake on the command line: a second line points to the help. */
+/* Sets the command, a static string, whose help error_report_usage() points to. Without it the program's help is. */
+void error_report_set_command(const char *command);
+
+/* As error_report(), for a mistake on the command line: a last line points to the help. */
 void error_report_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 #endif

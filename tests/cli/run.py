@@ -216,7 +216,7 @@ def numbers_are_checked(w):
                                 ("--jobs", "257", "number of images for --jobs (expecting 1 to 256)")):
         done = w.check(option, value, "clean.qcow2")
         equal((done.returncode, done.stdout), (1, ""))
-        equal(done.stderr, f"qemu-img: Invalid {what}: {value}\nTry 'qemu-img --help' for more information\n")
+        equal(done.stderr, f"qemu-img: Invalid {what}: {value}\nTry 'qemu-img check --help' for more information\n")
     equal(w.check("--progress-fd=99", "clean.qcow2").stderr,
           "qemu-img: Could not write progress to file descriptor 99: Bad file descriptor\n")
 
@@ -225,7 +225,7 @@ def numbers_are_checked(w):
 def no_name_at_all(w):
     """without a file name: the stock tool's usage error"""
     done = w.check()
-    equal(done.stderr, "qemu-img: Expecting one image file name\nTry 'qemu-img --help' for more information\n")
+    equal(done.stderr, "qemu-img: Expecting one image file name\nTry 'qemu-img check --help' for more information\n")
     equal(done.returncode, 1)
 
 

@@ -104,6 +104,12 @@ def matches(patterns, lines):
     return matches(rest, lines[1:])
 
 
+def without_advice(text):
+    """stderr without our advice on usage errors, and with the stock tool's hint at its help."""
+    text = re.sub(r"^(Did you mean |It is short for |--?[a-z-]+ took ').*\n", "", text, flags=re.MULTILINE)
+    return re.sub("^Try 'qemu-img check --help'", "Try 'qemu-img --help'", text, flags=re.MULTILINE)
+
+
 def beside(lines, expected):
     """The lines that stand between those of @expected; None where those are not all there in their order."""
     rest = iter(line for line in lines if line)

@@ -41,6 +41,7 @@ typedef struct Option {
     const char *argument; /* the name of the argument in the help; NULL: the option has none */
     const char *values;   /* the values that completion offers, separated by spaces; NULL: none */
     const char *file;     /* the argument is a file with this suffix, "*": any; NULL: it is no file */
+    const char *purpose;  /* what the file is to be, for messages; NULL: it is no file */
     const char *help;     /* one or two clauses, without a full stop */
 
     /* The effect is one of these. Offsets are those of members of the command's struct of options; 0: none. */

@@ -68,6 +68,8 @@ typedef struct CheckOptions {
     bool has_extras;            /* options were given that the stock tool may lack, and that it is run without */
     GPtrArray *stock_arguments; /* the options of the stock tool that were given, in the spelling of 7.2 */
     const Option *about_check;  /* the first option that a rollback has no use for, or NULL */
+    const Option *last_taken;   /* the last option with an argument, or NULL */
+    const char *last_argument;  /* its argument */
 } CheckOptions;
 
 /* Returns empty options, which the caller clears. */

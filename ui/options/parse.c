@@ -34,6 +34,10 @@ static bool take_option(void *opaque, const Option *option, const char *argument
     if (!options->about_check && !option->for_rollback) {
         options->about_check = option;
     }
+    if (argument) {
+        options->last_taken = option;
+        options->last_argument = argument;
+    }
     option_store(option, options, argument);
     return !option->parse || option->parse(options, argument);
 }

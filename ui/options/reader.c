@@ -9,6 +9,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "ui/options/nearest.h"
 #include "util/error-report.h"
 
 /* getopt_long() returns this and the index of the row for each option. */
@@ -87,6 +88,13 @@ static const Option *find_letter(const OptionTable *table, int letter)
     return NULL;
 }
 
+static void report_unknown(const OptionTable *table, const char *word)
+{
+    g_autofree char *advice = option_advice(table, word);
+
+    error_report_usage("unrecognized option '%s'%s%s", word, advice ? "\n" : "", advice ? advice : "");
+}
+
 /* @value is what getopt_long() returned; @word the word as typed. */
 static OptionsRead take_option(const OptionTable *table, int value, const char *word, OptionTake *take, void *opaque)
 {
@@ -98,7 +106,7 @@ static OptionsRead take_option(const OptionTable *table, int value, const char *
         return OPTIONS_REFUSED;
     }
     if (!option) {
-        error_report_usage("unrecognized option '%s'", word);
+        report_unknown(table, word);
         return OPTIONS_REFUSED;
     }
     if (option->letter == 'h') {

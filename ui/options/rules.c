@@ -99,10 +99,31 @@ static bool allows_report(const CheckOptions *options)
     return false;
 }
 
+/* An option that takes a file, or the name of an existing file, may have taken what was meant to be the image. */
+static bool is_taken_image(const CheckOptions *options)
+{
+    const Option *option = options->last_taken;
+
+    return option && (option->file || g_file_test(options->last_argument, G_FILE_TEST_EXISTS));
+}
+
+static void report_no_image(const CheckOptions *options)
+{
+    const Option *option = options->last_taken;
+    g_autofree char *word = option ? option_word(option) : NULL;
+
+    if (is_taken_image(options)) {
+        error_report_usage("Expecting one image file name\n%s took '%s' as %s; no image is left", word,
+                           options->last_argument, option->purpose ? option->purpose : "its argument");
+    } else {
+        error_report_usage("Expecting one image file name");
+    }
+}
+
 bool check_options_judge(CheckOptions *options)
 {
     if (!options->filename && !options->many) {
-        error_report_usage("Expecting one image file name");
+        report_no_image(options);
         return false;
     }
     return allows_repair_options(options) &&
