@@ -1,5 +1,5 @@
 /*
- * What a check of one image comes to: the exit status, what is printed, and the messages about failures.
+ * The result of a check of one image: exit status, output, and messages about failures.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,7 +26,7 @@ int check_result_status(const Qcow2CheckResult *result);
 /* Prints @result on stdout as @options ask for. Leaves errors to stdout's error flag. */
 void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result);
 
-/* Reports on stderr what has failed, if anything has. */
+/* Reports the failures of the check or the repair on stderr. */
 void check_result_report_failure(const Qcow2CheckResult *result);
 
 /*

@@ -11,8 +11,8 @@
 #include "ui/options/options.h"
 
 /*
- * Repairs @image as @options say, and saves what it overwrites in @undo, which may be NULL; @result is what a check
- * finds afterwards. False and @errp set where that failed; the message is complete.
+ * Repairs @image as @options ask, saves the overwritten bytes in @undo, which may be NULL, and checks the image again
+ * as @how asks; @result is that of the second check. Returns false and sets @errp, a complete message, on failure.
  */
 bool repair_opened(const CheckOptions *options, UndoFile *undo, Qcow2Image *image, const Qcow2CheckOptions *how,
                    Qcow2CheckResult *result, GError **errp);

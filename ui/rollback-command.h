@@ -10,8 +10,8 @@
 #include "ui/options/options.h"
 
 /*
- * Does what @options say of a rollback to @image, with the undo file that is open as @file, and prints it to stdout.
- * For a dry run the image need not be open for writing. False and @errp set when it is not possible, or fails.
+ * Rolls @image back with the undo file @file, or verifies with --dry-run that this is possible, and prints the result
+ * to stdout. @image has to be open for writing, except for a dry run. Returns false and sets @errp on failure.
  */
 bool rollback_image(const CheckOptions *options, BlockSource *file, BlockSource *image, GError **errp);
 

@@ -1,5 +1,5 @@
 /*
- * Filters of system calls, made when the program is built: util/make-sandbox-filter.c.
+ * The seccomp filters, which util/make-sandbox-filter.c generates when the program is built.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,7 +8,7 @@
 
 #include <linux/filter.h>
 
-/* What a filter lets pass besides reading and writing what is open; a set of these is the number of the filter. */
+/* What a filter allows in addition to reading and writing open files; the sum of these is the index of the filter. */
 enum {
     SANDBOX_PASS_FILES = 1, /* opening, renaming and removing files */
     SANDBOX_PASS_RING = 2,  /* io_uring */

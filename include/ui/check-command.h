@@ -7,8 +7,8 @@
 #define UI_CHECK_COMMAND_H
 
 /*
- * Runs the check that @argv + @command asks for, where @argv[command] is the word "check", and returns the exit
- * status of the program. All of @argv goes to the stock tool where the check is its business.
+ * Runs the check of a command line whose word "check" is argv[@command], and returns the exit status of the program.
+ * Passes all of @argv to the stock tool if the check is one that only that can do.
  */
 int check_command(int argc, char **argv, int command);
 

@@ -1,9 +1,9 @@
 /*
- * The stock qemu-img, which does whatever this program does not.
+ * The stock qemu-img, which does everything that this program does not.
  *
- * It is looked for in $QEMU_IMG_FALLBACK; if that is not set, at the path fixed when this program was configured,
- * and then in the folders of $PATH, where this program itself is passed over. That the stock tool in turn is a
- * script that ends up here again is noticed by an environment variable.
+ * Its path is $QEMU_IMG_FALLBACK; without that the path fixed by configure; without that the first qemu-img in the
+ * folders of $PATH that is not this program. An environment variable guards against a stock tool that is a script and
+ * runs this program again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,13 +12,13 @@
 
 #include <glib.h>
 
-/* The commands of the stock tool besides check, NULL at the end: for telling a missing tool from a misspelt word. */
+/* The commands of the stock tool except check, with NULL at the end. */
 extern const char *const stock_commands[];
 
-/* Replaces this program by the stock tool, with the arguments @argv. Returns only if that failed, with @errp set. */
+/* Replaces this program by the stock tool, with the arguments @argv. Returns only on failure, and sets @errp. */
 void fallback_exec(char **argv, GError **errp);
 
-/* Runs the stock tool with @argv and waits for it. False and @errp set if it could not be run. */
+/* Runs the stock tool with @argv and waits for it. Returns false and sets @errp if it did not run, or failed. */
 gboolean fallback_run(char **argv, GError **errp);
 
 #endif

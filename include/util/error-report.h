@@ -1,5 +1,5 @@
 /*
- * Telling the user what went wrong: one message on stderr, headed by the name the program was called by.
+ * Messages to the user on stderr, each headed by the name of the program.
  *
  * The name is GLib's, g_set_prgname(). stderr may be buffered by the caller.
  *
@@ -11,12 +11,12 @@
 #include <glib.h>
 
 /*
- * Prints "NAME: MESSAGE" and a line end. On a terminal what could steer it is escaped (util/text.h); elsewhere the bytes
- * are the stock tool's, names of files as they are.
+ * Prints "NAME: MESSAGE" and a line end. On a terminal, characters that could control it are escaped (util/text.h);
+ * elsewhere the bytes are the stock tool's, file names unchanged.
  */
 void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-/* The last of it: prints the @size bytes at @line to stderr in this way, and a line end. */
+/* Prints the @size bytes at @line to stderr, escaped like that, and a line end, without the name. */
 void error_print_line(const char *line, size_t size);
 
 /* Sets the command, a static string, whose help error_report_usage() points to. Without it the program's help is. */

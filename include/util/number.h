@@ -1,7 +1,7 @@
 /*
- * Arithmetic on numbers that an image claims: hostile until checked.
+ * Checked arithmetic and byte order, for numbers from an image.
  *
- * The functions that return bool are false on overflow, and leave *result alone then. Nothing here allocates.
+ * Functions that return bool return false on overflow, and leave *result alone then. Nothing here allocates.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +27,7 @@ static inline bool add_u64(uint64_t a, uint64_t b, uint64_t *result)
     return true;
 }
 
-/* @n rounded up to a multiple of @alignment, a power of two. */
+/* Sets *@result to @n, rounded up to a multiple of @alignment, a power of two. */
 static inline bool align_up_u64(uint64_t n, uint64_t alignment, uint64_t *result)
 {
     uint64_t sum;
@@ -40,8 +40,8 @@ static inline bool align_up_u64(uint64_t n, uint64_t alignment, uint64_t *result
 }
 
 /*
- * The hash of a number for hash tables whose keys g_int64_equal() compares. g_int64_hash() leaves out the upper half,
- * in which alone offsets in an image often differ.
+ * Returns the hash of a uint64_t, for hash tables whose keys g_int64_equal() compares. g_int64_hash() ignores the upper
+ * half, and offsets in an image often differ only there.
  */
 static inline unsigned hash_u64(const void *number)
 {

@@ -1,16 +1,15 @@
 /*
- * A file that is there as a whole or not at all: written beside its place, and put there at the end.
+ * A file that appears at its path complete or not at all.
  *
- * Until output_file_commit() the file has no name where the file system can do that, so that a process that is killed
- * leaves nothing behind; elsewhere it is a hidden file in the same folder, which is removed when SIGHUP, SIGINT or
- * SIGTERM ends the process, and stays when SIGKILL does. A file that was at its place before is replaced in one step,
- * keeps its permissions, and is as it was when anything fails. Nothing is flushed to the disk: a power failure is not
- * what this guards against.
+ * Until output_file_commit() the file has no name if the file system allows that, so that a killed process leaves
+ * nothing behind. Elsewhere it is a hidden file in the same folder, which SIGHUP, SIGINT and SIGTERM remove, and
+ * SIGKILL leaves. An existing file is replaced in one step, and stays as it was on failure; its permissions are kept.
+ * Nothing is flushed to the disk, so a power failure can lose the file.
  *
- * Where a pipe or a character device has the name, it is written to directly, and has what was written until then when
- * something fails. A symbolic link is followed.
+ * A pipe or a character device at the path is written directly, and keeps what was written before a failure. Symbolic
+ * links are followed.
  *
- * Paths are the caller's. Errors are of G_FILE_ERROR, name the path and say why. Each file is one thread's.
+ * The caller keeps the path alive. Errors are of G_FILE_ERROR, and name path and reason. Use a file in one thread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,30 +23,28 @@
 typedef struct OutputFile OutputFile;
 
 /*
- * Begins the file @path. A file that is there already is replaced only if it is empty or begins with the bytes
- * @signature, since it may be the disk image, given by mistake; NULL: whatever it is. NULL and @errp set when @path
- * cannot become the file.
+ * Begins the file @path. An existing file is replaced only if it is empty or begins with the bytes @signature, as it
+ * may be the disk image, named by mistake; with NULL it is always replaced. Returns NULL and sets @errp on failure.
  */
 OutputFile *output_file_new(const char *path, const char *signature, GError **errp);
 
 /*
- * Two ways to write, of which a caller takes one. The stream is buffered, and its errors need not be looked at:
- * output_file_commit() tells the first of them. The descriptor is for who wants to seek and minds errors himself.
+ * Two ways to write, of which a caller uses one. The stream is buffered, and output_file_commit() returns its first
+ * error. With the descriptor a caller can seek, and has to check errors.
  */
 FILE *output_file_stream(OutputFile *file);
 int output_file_descriptor(const OutputFile *file);
 
-/* Where it goes, links followed. Before it is committed the folder of this must be writable. */
+/* Returns the path with links followed; its folder has to be writable until the commit. It belongs to @file. */
 const char *output_file_path(const OutputFile *file);
 
-/* Writes what the stream still has, and puts the file at its place. False, and nothing is there, on any error. */
+/* Flushes the stream, and gives the file its path. Returns false, sets @errp and leaves no file on failure. */
 bool output_file_commit(OutputFile *file, GError **errp);
 
-/* Removes what has a name and is not complete, of all files. For who ends the process; may be called by a signal
- * handler. */
+/* Removes the hidden files of all that were not committed, for the end of the process. Safe in a signal handler. */
 void output_files_abandon(void);
 
-/* In any case the last call. A file that was not committed is gone. */
+/* Frees @file, and removes it unless it was committed. */
 void output_file_free(OutputFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OutputFile, output_file_free)
 

@@ -1,15 +1,15 @@
 /*
- * Locking the process in: what it has open is all it may use from then on, whatever an image makes of its code.
+ * The sandbox: a process keeps what it has open, and can open nothing else, even if an image takes over its code.
  *
- * Two layers, both of the kernel. Landlock takes away files: none can be opened, made, renamed or run, and no TCP
- * connection be made. Seccomp takes away system calls: without those that open files, run programs, start processes or
- * make sockets, there is nothing to ask for them with. Each works where the other is missing.
+ * It has two layers, both of the kernel. Landlock forbids to open, create, rename or run files, and to make TCP
+ * connections. Seccomp forbids the system calls that open files, run programs, start processes or create sockets. Each
+ * works without the other.
  *
- * io_uring can do some of what a filter of system calls takes away, so it is kept only where Landlock guards files too,
- * and not at all with SANDBOX_ON.
+ * io_uring can do some of what seccomp forbids, so it stays allowed only where Landlock protects files too, and never
+ * with SANDBOX_ON.
  *
- * Called once, after the files are open and before anything is parsed, by a process that has one thread; those that are
- * started later are locked in too. There is no way out.
+ * Enter the sandbox once, with the files open and before anything is parsed, in a process with one thread; later
+ * threads are in it too. Nothing leaves it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,7 +20,7 @@
 #include <stdbool.h>
 
 typedef enum SandboxMode {
-    SANDBOX_AUTO, /* the layers that there are */
+    SANDBOX_AUTO, /* the layers that the system has */
     SANDBOX_ON,   /* both, and no io_uring */
     SANDBOX_OFF,
 } SandboxMode;
@@ -31,16 +31,18 @@ typedef enum SandboxLayers {
 } SandboxLayers;
 
 typedef struct SandboxNeeds {
-    bool network;             /* connections may be made, and files be read, as for names of hosts and for keys */
-    const char *const *files; /* paths that get a file at the end, NULL behind the last; NULL = none. Their folders can
-                                 be written to, and nothing else. */
+    bool network;             /* allow connections, and reading files: host names and keys need that */
+    const char *const *files; /* paths at which files will be renamed, with NULL at the end; NULL: none. Only their
+                                 folders can be written to. */
 } SandboxNeeds;
 
-/* Locks in. *@layers gets the SandboxLayers that were had. False and @errp set where SANDBOX_ON cannot have them all.
+/*
+ * Enters the sandbox, and sets *@layers to the SandboxLayers that work. Returns false and sets @errp if @mode is
+ * SANDBOX_ON and a layer is missing.
  */
 bool sandbox_enter(SandboxMode mode, const SandboxNeeds *needs, unsigned *layers, GError **errp);
 
-/* "landlock+seccomp" and so on, for people. */
+/* Returns a static name for @layers, such as "landlock+seccomp". */
 const char *sandbox_layers_name(unsigned layers);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Binary search among sorted things. Nothing here allocates or fails.
+ * Binary search in sorted arrays. Nothing here allocates or fails.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,8 +12,8 @@
 #include <string.h>
 
 /*
- * The index of the first of @n items whose key is not below @key, or @n. An item takes @stride bytes and has its key at
- * @at of them; the keys never get less. @items may be NULL where there are none, as an empty GArray has it.
+ * Returns the index of the first of @n items whose key is not below @key, or @n. An item takes @stride bytes, and its
+ * key, a uint64_t, is at byte @at. Keys never decrease. @items may be NULL if @n is 0, as in an empty GArray.
  */
 static inline size_t first_not_below(const void *items, size_t n, size_t stride, size_t at, uint64_t key)
 {

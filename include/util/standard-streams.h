@@ -1,8 +1,7 @@
 /*
- * The descriptors of standard input, output and error, each of which may have been closed by who started the program.
+ * The descriptors of standard input, output and error, which may be closed when the program starts.
  *
- * The next file that is opened would get such a number, and what is printed would go into it: into the image, into the
- * undo file, to the server.
+ * The next opened file would get such a number, and output would go into it: the image, the undo file, a connection.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,9 +12,8 @@
 #include <stdbool.h>
 
 /*
- * Takes those numbers that are free. Reading from such a descriptor and writing to it fail with EBADF, as they did
- * before. To be called before any file is opened; programs that are started then inherit them. False and @errp set
- * where a number stays free: nothing may be opened then.
+ * Occupies the numbers that are free; reading and writing there still fail with EBADF. Call it before any file is
+ * opened. Programs started later inherit them. Returns false and sets @errp if a number stays free: open nothing then.
  */
 bool standard_streams_reserve(GError **errp);
 

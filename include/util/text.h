@@ -1,5 +1,5 @@
 /*
- * Text from an image, made fit to be shown.
+ * Text from an image, escaped for the terminal.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,13 +11,13 @@
 #include <stddef.h>
 
 /*
- * Appends the character at @at, of which @left bytes (at least 1) are there, so that it is safe to show on a
- * terminal: controls, direction marks and the like, and what is no UTF-8, become escape sequences; with @quoted
- * so do double quotes and backslashes. Returns the bytes that it took of @at.
+ * Appends the character at @at, of which @left bytes (at least 1) are readable, escaped for a terminal: control
+ * characters, direction marks and bytes that are not UTF-8 become escape sequences; with @quoted double quotes and
+ * backslashes too. Returns the number of bytes read.
  */
 size_t text_append_escaped(GString *out, const char *at, size_t left, bool quoted);
 
-/* A copy of the @size bytes at @text, escaped in this way, unquoted. The caller frees it. */
+/* Returns a copy of the @size bytes at @text, escaped like that, not quoted. The caller frees it. */
 char *text_escape(const char *text, size_t size);
 
 #endif

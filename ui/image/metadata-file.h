@@ -1,8 +1,8 @@
 /*
- * The two forms of a metadata image: a sparse file of the image's length, and a stream for pipes, which can be made
- * into such a file (docs/interop/metadata-stream.rst).
+ * The two forms of a metadata image: a sparse file of the image's length, and a stream for pipes, from which such a
+ * file can be restored (docs/interop/metadata-stream.rst).
  *
- * Each function that can fail returns false and sets @errp. Not thread safe.
+ * Functions return false or NULL and set @errp on failure. Not thread-safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,27 +17,28 @@
 typedef struct MetadataFile MetadataFile;
 
 /*
- * Begins the file @path, or the stream where that is "-", on stdout; @length is that of the image, bytes. A file that
- * is there already is not overwritten, unless it is empty.
+ * Creates the file @path, for an image of @length bytes; "-" begins a stream on stdout. Fails if the file exists and is
+ * not empty.
  */
 MetadataFile *metadata_file_new(const char *path, uint64_t length, GError **errp);
 
-/* Puts @size bytes (1 .. 2^21) at @offset. Later ones replace earlier ones. */
+/* Writes @size bytes, 1 to 2^21, at @offset. They replace bytes written there before. */
 bool metadata_file_write(MetadataFile *file, uint64_t offset, const void *bytes, size_t size, GError **errp);
 
-/* Ends it: only now the file has its name. */
+/* Completes the file, and gives it its name. */
 bool metadata_file_commit(MetadataFile *file, GError **errp);
 
+/* Frees @file, and removes it unless it was completed. */
 void metadata_file_free(MetadataFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MetadataFile, metadata_file_free)
 
-/* A stream that is being made a file again. */
+/* A stream from which a file is restored. */
 typedef struct MetadataStream MetadataStream;
 
-/* Reads the beginning of a stream from @in, which is borrowed, and opens the file at @path. Nothing else is opened. */
+/* Reads the beginning of a stream from @in, which it borrows, and creates the file @path. Opens nothing later. */
 MetadataStream *metadata_stream_new(FILE *in, const char *path, GError **errp);
 
-/* Reads the rest, and gives the file its name; *@written gets the bytes in it. */
+/* Reads the rest, and gives the file its name. Sets *@written to the bytes of metadata in it. */
 bool metadata_stream_restore(MetadataStream *stream, uint64_t *written, GError **errp);
 
 void metadata_stream_free(MetadataStream *stream);

@@ -1,7 +1,7 @@
 /*
- * Image options, as --image-opts and json:{...} have them: read by the generated input visitor.
+ * The image options of --image-opts and json:{...}, read by the generated input visitor.
  *
- * This is the interface of a module (util/module.h), since the JSON parser behind it is a large library.
+ * The JSON parser is a large library, so this is a module (util/module.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,9 +16,9 @@
 #define IMAGE_OPTIONS_FUNCTION "image_options_read"
 
 /*
- * Fills @target from @text, a JSON object or an option string ("driver=qcow2,file.filename=x"). What the command
- * line has put in target->file stays in force. False and @errp set for anything that is not a qcow2 image in a
- * file or on a host device.
+ * Reads @text, a JSON object or an option string ("driver=qcow2,file.filename=x"), into @target. Options of the command
+ * line that are in target->file stay set. Returns false and sets @errp for anything but an image in a file or on a host
+ * device.
  */
 typedef bool ImageOptionsRead(const char *text, bool json, ImageTarget *target, GError **errp);
 ImageOptionsRead image_options_read;

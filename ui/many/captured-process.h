@@ -1,7 +1,7 @@
 /*
- * A part of the program that runs in a process of its own, its output caught.
+ * A forked process, with its output in files in memory.
  *
- * Not thread safe: a process is started from a program that has no other threads.
+ * Fork only while the program has a single thread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,21 +13,21 @@
 
 typedef struct CapturedProcess {
     pid_t pid;   /* 0: not running */
-    int out;     /* what went to stdout, a file in memory; -1: none */
-    int err;     /* what went to stderr */
-    int outcome; /* as waitpid() has it, once it has ended */
+    int out;     /* its stdout, a file in memory; -1: none */
+    int err;     /* its stderr, a file in memory; -1: none */
+    int outcome; /* from waitpid(), once it has ended */
 } CapturedProcess;
 
-/* The value of a process that was not started. */
+/* A process that was not started. */
 #define CAPTURED_PROCESS_INIT ((CapturedProcess){.out = -1, .err = -1})
 
 /*
- * Forks. Returns 1 in the new process, which is to end with exit(); 0 in the old one, with @process filled; or a
+ * Forks. Returns 1 in the new process, which has to end with exit(); 0 in the old one, having filled @process; or a
  * negative errno value.
  */
 int captured_process_start(CapturedProcess *process);
 
-/* Closes the files. The process has ended, or was never started. */
+/* Closes the files of a process that has ended or was never started. */
 void captured_process_clear(CapturedProcess *process);
 
 #endif

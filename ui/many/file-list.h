@@ -10,9 +10,9 @@
 #include <stdbool.h>
 
 /*
- * Appends the names in the file at @path, "-" being the standard input, to @names, which frees them. A list that
- * has a zero byte anywhere has one behind each name; any other has one name a line. Empty names are passed over.
- * False and @errp set when the list cannot be read.
+ * Appends the names in the file @path to @names, which frees them; "-" is standard input. In a list with a zero byte
+ * anywhere each name ends with one; in any other each line is a name. Skips empty names. Returns false and sets @errp
+ * if the list cannot be read.
  */
 bool file_list_read(const char *path, GPtrArray *names, GError **errp);
 

@@ -12,8 +12,8 @@
 #include "ui/options/options.h"
 
 /*
- * Prints what the check of the image @filename, with the exit status @status, had to say. @failure is why there
- * was no check, or why it has no end; NULL where it ended of itself. @first: no image was printed before.
+ * Prints the output of the check @process of the image @filename, which ended with @status. @failure: the reason why
+ * the check did not start or did not end by itself; NULL if it did. @first: no image was printed before.
  */
 void print_one_of_many(const CheckOptions *options, const char *filename, const CapturedProcess *process, int status,
                        const char *failure, bool first);

@@ -1,8 +1,8 @@
 /*
- * From runs of clusters to cells of a picture: what each cell is to look like.
+ * From runs of clusters to the cells of a picture.
  *
- * Runs come in the order of the file, so nothing but the cell in which they are just now has to be remembered. Cells of
- * one look that follow one another are given on together: a run costs the same whatever its length.
+ * Runs come in the order of the file, so only the current cell is kept. Equal neighbouring cells are reported together:
+ * a run costs the same whatever its length.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,10 +21,10 @@ typedef struct MapImage {
     void *opaque;
 } MapImage;
 
-/* So few steps that a palette has room for them in all colours. */
+/* Few enough steps for a palette of 256 colours. */
 #define MAP_FILL_ALL 16
 
-/* What is wrong with a cell, the worst of it. */
+/* The worst fault in a cell. */
 typedef enum MapMark {
     MAP_MARK_NONE,
     MAP_MARK_LEAK,
@@ -32,19 +32,20 @@ typedef enum MapMark {
 } MapMark;
 
 typedef struct MapCell {
-    ClusterRole role; /* that most of its clusters in use have; of two alike, the first in ClusterRole */
-    uint8_t fill;     /* how many of its clusters are in use: 0 none, MAP_FILL_ALL all, at least 1 if there is one */
-    MapMark mark;     /* set also if one of very many clusters has it */
+    ClusterRole role; /* the role of most clusters in use; of equals, the first in ClusterRole */
+    uint8_t fill;     /* the part of clusters in use: 0 none, MAP_FILL_ALL all; at least 1 if any is */
+    MapMark mark;     /* set even if one cluster of very many is faulty */
 } MapCell;
 
 typedef struct MapTotals {
     uint64_t clusters[CLUSTER_ROLE__MAX]; /* of the file, by role; their sum is the file */
-    uint64_t damaged;                     /* clusters that a corruption concerns, whatever their role */
+    uint64_t damaged;                     /* clusters that a corruption concerns, of any role */
 } MapTotals;
 
-/* Is told of @n cells from @first on that look like @cell. All cells of the layout come once, in their order. */
+/* Takes @n cells from @first on that are equal to @cell. All cells of the layout come once, in order. */
 typedef void MapCellsSeen(void *opaque, uint32_t first, uint32_t n, const MapCell *cell);
 
+/* Calls @seen for all cells of @image, and sums up its clusters in @totals. */
 void map_cells(const MapLayout *layout, const MapImage *image, MapCellsSeen *seen, void *opaque, MapTotals *totals);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * The curves along which the clusters of a file lie in a picture of it.
+ * The curves along which clusters lie in a picture.
  *
- * A curve fills a square of 2^order by 2^order cells, order 0 .. MAP_ORDER_MAX, and begins at the top left. Everything
- * is counted in cells, from 0. Pure: nothing is allocated, nothing fails.
+ * A curve fills a square of 2^order by 2^order cells, order 0 .. MAP_ORDER_MAX, and begins at the top left. The unit is
+ * the cell, counted from 0. Nothing here allocates or fails.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -25,9 +25,8 @@ typedef struct MapBlock {
 } MapBlock;
 
 /*
- * The largest rectangle of cells that the curve fills from its cell @first on, and of which it needs no more than @n
- * (at least 1, and no more than the curve has from there). Returns how many cells these are. @n of 1 gives the place of
- * a cell.
+ * Sets @block to the largest rectangle that the curve fills from its cell @first on with at most @n cells (at least 1,
+ * at most the rest of the curve), and returns the number of cells in it. With @n of 1 that is the position of a cell.
  */
 uint32_t map_curve_block(MapCurve curve, unsigned order, uint32_t first, uint32_t n, MapBlock *block);
 

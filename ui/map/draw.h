@@ -1,10 +1,9 @@
 /*
- * The picture of an image file: what each of its clusters is used for, as a PNG.
+ * The picture of an image file, as a PNG: the role of each cluster.
  *
- * The clusters lie along a curve, in squares of a colour for each role, or in points that stand for many clusters each.
- * docs/interop/map.rst tells how to read it. The libraries for it are large, so it is a module (util/module.h) with one
- * function. The cost is that of the picture, of at most some million points, and of the runs; memory that of the
- * picture.
+ * Clusters lie along a curve, as squares of their role's colour, or as points that stand for many clusters each;
+ * docs/interop/map.rst explains the picture. Its libraries are large, so this is a module (util/module.h). Time and
+ * memory are those of a picture of at most some million points; time also grows with the number of runs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,7 +16,7 @@
 #include "ui/map/cells.h"
 
 /*
- * Draws @image into @out. Errors of @out are its owner's business, and not told here. False and @errp set when there is
+ * Draws @image and writes the PNG to @out, whose error flag the caller checks. Returns false and sets @errp if there is
  * no memory.
  */
 typedef bool MapDraw(const MapImage *image, MapCurve curve, FILE *out, GError **errp);
@@ -26,7 +25,7 @@ typedef bool MapDraw(const MapImage *image, MapCurve curve, FILE *out, GError **
 #define MAP_FUNCTION "map_draw"
 MapDraw map_draw;
 
-/* With what a picture begins. */
+/* The first bytes of a picture. */
 #define MAP_SIGNATURE "\x89PNG\r\n\x1a\n"
 
 #endif

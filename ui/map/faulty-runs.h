@@ -1,11 +1,10 @@
 /*
- * The runs of an image with all that is wrong with it: roles know of clusters that are used too often, by too many, too
- * little or not at all, findings of all else.
+ * The runs of an image with all faults marked: wrong counts from the roles, other faults from the findings.
  *
- * A corruption concerns the clusters that it names. Where it names none, or none that the file has, it is the cluster
- * in which the faulty word lies. No other findings are looked at.
+ * A corruption marks the clusters that it names; if it names none in the file, the cluster of the faulty word. Other
+ * findings mark nothing.
  *
- * What is given is borrowed. Memory: 16 bytes a corruption at most. Not thread safe.
+ * The arguments are borrowed. Memory: at most 16 bytes for each corruption. Not thread-safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,7 +22,7 @@ FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheckFindingLi
 void faulty_runs_free(FaultyRuns *runs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FaultyRuns, faulty_runs_free)
 
-/* The next run of @opaque, a FaultyRuns, in the order of the file; false at its end. */
+/* Sets *@run to the next run of @opaque, a FaultyRuns, in the order of the file. Returns false at the end. */
 bool faulty_runs_next(void *opaque, ClusterRun *run);
 
 #endif

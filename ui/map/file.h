@@ -1,5 +1,5 @@
 /*
- * `qemu-img check --map`: the picture of an image, made of the result of a check.
+ * `qemu-img check --map`: from the result of a check to the picture.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,7 +1,7 @@
 /*
  * A small font, for the legend of a picture.
  *
- * It has the characters that the legend is made of; any other is a box. Widths differ from letter to letter.
+ * It has the characters of the legend; any other is a box. Letters differ in width.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 #define MAP_LETTER_HEIGHT 14 /* pixels, of a capital letter */
-#define MAP_GLYPH_HEIGHT  18 /* with what goes below the line */
-#define MAP_GLYPH_STRIDE  12 /* bytes from row to row, a multiple of 4 */
+#define MAP_GLYPH_HEIGHT  18 /* pixels, with descenders */
+#define MAP_GLYPH_STRIDE  12 /* bytes of a row, a multiple of 4 */
 
-/* How much each pixel of @c is covered, from 0 to 255. Returns how far on the next character begins. */
+/* Sets how much of each pixel @c covers, 0 to 255. Returns the distance to the next character in pixels. */
 int map_font_glyph(char c, uint8_t coverage[MAP_GLYPH_HEIGHT][MAP_GLYPH_STRIDE]);
 
-/* Pixels that @text takes. */
+/* Returns the width of @text in pixels. */
 int map_font_width(const char *text);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * The layout of a picture: how many clusters a cell stands for, and how large it is.
+ * The layout of a picture: the number of clusters in a cell, and the size of a cell.
  *
- * A cell is one cluster as long as MAP_SIDE_MAX by MAP_SIDE_MAX cells are enough for the file, and a power of two of
- * clusters beyond that. Cells are as large as fits the width of the picture, so that a small image has large ones.
+ * A cell is one cluster if MAP_SIDE_MAX by MAP_SIDE_MAX cells are enough for the file, else a power of two of clusters.
+ * Cells are as large as the width of the picture allows.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -25,7 +25,7 @@ typedef struct MapLayout {
     uint32_t cell;              /* pixels, width and height */
 } MapLayout;
 
-/* For a file of any number of clusters. A file of none has one cell, which is not in use. */
+/* Returns the layout of a file of @clusters, any number. An empty file has one cell, which is not in use. */
 MapLayout map_layout(MapCurve curve, uint64_t clusters);
 
 #endif

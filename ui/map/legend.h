@@ -1,7 +1,7 @@
 /*
- * The legend below a picture: what it shows, what a cell stands for, and the colours with the bytes of each role.
+ * The legend below a picture: the size of the file and of a cell, and each role with its colour and bytes.
  *
- * No name of the image is in it, so that a picture can be shown to anyone.
+ * It has no name from the image, so that a picture can be shown to anyone.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,10 +13,10 @@
 
 #define MAP_LEGEND_WIDTH_LEAST 680 /* pixels */
 
-/* The most pixels of height that a legend of @width takes. */
+/* Returns the greatest height of a legend of @width, in pixels. */
 int map_legend_height(int width);
 
-/* Returns the pixels of height that it took. */
+/* Draws the legend, and returns its height in pixels. */
 int map_legend_draw(MapCanvas *canvas, int x, int y, int width, const MapLayout *layout, const MapImage *image,
                     const MapTotals *totals);
 

@@ -1,9 +1,9 @@
 /*
  * Painting the cells of a picture.
  *
- * Large cells are squares with gaps; where the curve goes on within a run, it bridges the gap. Small ones fill
- * rectangles of the curve. What is wrong is framed in a large cell, and painted last and larger than its cell where
- * cells are small, so that it is to be seen at any scale.
+ * Large cells are squares with gaps, which the curve bridges within a run. Small cells fill rectangles of the curve. A
+ * fault is a frame in a large cell; among small ones it is painted last and larger than its cell, so that it shows at
+ * any scale.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,10 +13,10 @@
 #include "ui/map/canvas.h"
 #include "ui/map/cells.h"
 
-/* One large cell of @size pixels, also for a legend. */
+/* Paints one large cell of @size pixels, also for the legend. */
 void map_paint_square(MapCanvas *canvas, int x, int y, int size, const MapCell *cell);
 
-/* All cells of @image, the first at @x and @y; what they are used for comes to @totals. */
+/* Paints all cells of @image, the first at @x and @y, and sums up its clusters in @totals. */
 void map_paint(MapCanvas *canvas, int x, int y, const MapLayout *layout, const MapImage *image, MapTotals *totals);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The colours of a picture that are no role's, and what a cell makes of that of its role (ui/output/role-colours.h).
+ * The colours of text and cells; ui/output/role-colours.h has those of roles.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,9 +11,9 @@
 #include "ui/output/role-colours.h"
 
 #define MAP_COLOUR_TEXT  0xf2f2f2u
-#define MAP_COLOUR_FAINT 0xa4abb6u /* text that says less */
+#define MAP_COLOUR_FAINT 0xa4abb6u /* text of less importance */
 
-/* The darker, the fewer of its clusters are in use; of any mark at full strength. */
+/* Returns the colour of @cell: darker if fewer of its clusters are in use, at full strength if it has a mark. */
 MapColour map_cell_colour(const MapCell *cell);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * A canvas as a PNG file, by libpng.
  *
- * It has a palette, which makes it a third as large and as slow as one without: 256 colours, no more.
+ * It has a palette of at most 256 colours; without one it would be three times as large and as slow.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,8 +14,8 @@
 #include "ui/map/canvas.h"
 
 /*
- * Writes the upper @height rows of @canvas to @out, whose errors are its owner's business. False and @errp set when
- * there is no memory, or there are more colours.
+ * Writes the upper @height rows of @canvas to @out, whose error flag the caller checks. Returns false and sets @errp if
+ * there is no memory, or if the canvas has more colours.
  */
 bool map_png_write(const MapCanvas *canvas, int height, FILE *out, GError **errp);
 

@@ -1,7 +1,7 @@
 /*
- * What an --object argument defines: "secret,id=s0,data=..." or a JSON object.
+ * The parser of the argument of --object: "secret,id=s0,data=..." or a JSON object.
  *
- * This is the interface of a module (util/module.h), since the JSON parser behind it is a large library.
+ * The JSON parser is a large library, so this is a module (util/module.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,7 +14,10 @@
 #define OBJECT_DEFINITION_MODULE   "qemu-img-options"
 #define OBJECT_DEFINITION_FUNCTION "object_definition_read"
 
-/* Sets *@type and *@id, to be freed, to NULL where @text has none. False and @errp set if it cannot be read. */
+/*
+ * Sets *@type and *@id, which the caller frees, to those in @text, or to NULL if it has none. Returns false and sets
+ * @errp if it cannot be read.
+ */
 typedef bool ObjectDefinitionRead(const char *text, char **type, char **id, GError **errp);
 ObjectDefinitionRead object_definition_read;
 

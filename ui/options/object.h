@@ -1,7 +1,7 @@
 /*
  * The argument of --object: an object that the stock tool creates for use by a block driver.
  *
- * A check needs none of them, as it reads no guest data. They are accepted and not used.
+ * A check reads no guest data, so it accepts objects and does not use them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,12 +12,14 @@
 
 typedef enum UserObject {
     USER_OBJECT_ACCEPTED,
-    USER_OBJECT_FOREIGN, /* a request for help: the stock tool's business */
+    USER_OBJECT_FOREIGN, /* a request for help, which only the stock tool answers */
     USER_OBJECT_REFUSED,
 } UserObject;
 
-/* Judges @definition ("secret,id=s0,data=..."). @ids holds the ids seen so far, and gets this one's. @errp set when
- * refused. */
+/*
+ * Judges @definition ("secret,id=s0,data=..."), and adds its id to @ids, those of the objects before it. Sets @errp if
+ * it refuses the object.
+ */
 UserObject user_object_add(GHashTable *ids, const char *definition, GError **errp);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Showing bytes that anybody may have put into an image.
+ * Printing of untrusted bytes from an image.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 /*
- * Writes @bytes as a C string literal would have them, without the quotes around: characters that print as they
- * are; controls, direction marks and the like, and what is no UTF-8 as escape sequences. A text that takes more
- * than @limit columns is cut, and "..." ends it; 0 means no limit.
+ * Prints the string @bytes like the inside of a C string literal: printable characters as they are; control characters,
+ * direction marks and bytes that are not UTF-8 as escape sequences. Cuts a text of more than @limit columns, and ends
+ * it with "..."; 0: no limit.
  */
 void print_escaped(FILE *out, const char *bytes, size_t limit);
 

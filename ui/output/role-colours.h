@@ -1,8 +1,8 @@
 /*
- * How the roles of clusters are shown, in pictures and reports alike.
+ * The names and colours of cluster roles, for pictures, reports and text.
  *
- * The colours are those of Okabe and Ito, which people of any colour vision tell apart; what goes beyond these is told
- * apart by lightness and stripes. They are made for dark paper. docs/interop/map.rst has the list.
+ * The colours are those of Okabe and Ito, which people of any colour vision distinguish; further roles differ in
+ * lightness and stripes. They are made for a dark background. docs/interop/map.rst has the list.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,10 +15,10 @@
 #include "block/cluster-roles.h"
 
 /* 0xRRGGBB */
-#define ROLE_COLOUR_PAPER   0x14171cu /* around everything */
+#define ROLE_COLOUR_PAPER   0x14171cu /* the background */
 #define ROLE_COLOUR_DAMAGE  0xd55e00u
 #define ROLE_COLOUR_LEAK    0xf0e442u
-#define ROLE_COLOUR_OUTLINE 0xffffffu /* of damage; that of leaks is paper */
+#define ROLE_COLOUR_OUTLINE 0xffffffu /* around damage; around leaks it is the background */
 
 typedef struct RoleStyle {
     const char *name;
@@ -26,6 +26,7 @@ typedef struct RoleStyle {
     bool striped;
 } RoleStyle;
 
+/* Returns the style of @role, a static value. */
 const RoleStyle *role_style(ClusterRole role);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * A stream for the messages of a check, which are many at times: buffered, but written to stderr in whole lines.
+ * A stream for the messages of a check: buffered, but written to stderr in whole lines.
  *
- * So nothing that is written to stderr in between, be it the bar or the answer to a signal, tears a line. On a
- * terminal each line is written at once.
+ * So neither the bar nor the answer to a signal breaks a line. On a terminal each line is written at once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,8 +13,8 @@
 #include "ui/progress/view.h"
 
 /*
- * Opens the stream, to be closed with fclose(), which also writes what has no line end. @view, which may be NULL,
- * must outlive it. Never fails.
+ * Returns the stream, which the caller closes with fclose(); that also writes a last line without a line end. @view,
+ * which may be NULL, has to outlive it. Never fails.
  */
 FILE *message_stream_new(ProgressView *view);
 

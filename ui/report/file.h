@@ -1,5 +1,5 @@
 /*
- * `qemu-img check --report`: puts the report of a check where the user wants it.
+ * `qemu-img check --report`: writes the report of a check to a file or to standard output.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

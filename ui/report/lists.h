@@ -1,5 +1,5 @@
 /*
- * The long lists of a report: mappings, and the places of tables and bitmap data.
+ * The long lists of a report: mappings, and the offsets of tables and bitmap data.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,8 +16,8 @@
 void report_write_mappings(FILE *out, const Mappings *mappings);
 
 /*
- * Writes the element "places" with the lists of @viscera, which may be NULL, and describes them in @lists: no more
- * than @most items, of all lists together.
+ * Writes the element "places" with the lists of @viscera, which may be NULL, and describes them in @lists. Writes at
+ * most @most items, all lists taken together.
  */
 void report_write_places(FILE *out, const Qcow2Metadata *viscera, uint64_t most, ReportPlacesList *lists);
 

@@ -1,8 +1,8 @@
 /*
- * Packed lists of numbers in an HTML page: bytes as base64 text in an element of their own.
+ * Packed lists of numbers in an HTML page: base64 text in an element of its own.
  *
- * A small number is one byte: 7 bits each, the lowest first, the highest bit set in all but the last. Numbers are
- * to be below 2^53, which is what a script can hold. Nothing is kept but a buffer.
+ * A number takes one byte for each 7 bits, the lowest first; all but the last byte have their highest bit set. Numbers
+ * have to be below 2^53, the limit of numbers in JavaScript.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,21 +16,22 @@
 typedef struct ReportPack {
     FILE *out;
     size_t used;
-    uint8_t bytes[3 * 1024]; /* a multiple of 3, so that base64 has no padding within */
+    uint8_t bytes[3 * 1024]; /* a multiple of 3, so that base64 has no padding before the end */
 } ReportPack;
 
-/* Begins the element with @id in the page that is written to @out. */
+/* Begins the element with @id in the page @out. */
 void report_pack_begin(ReportPack *pack, FILE *out, const char *id);
 
+/* Appends @number. */
 void report_pack_number(ReportPack *pack, uint64_t number);
 
-/* The same for numbers that may be negative, small ones of both signs being short. */
+/* Appends a number that may be negative; small numbers of both signs are short. */
 void report_pack_signed(ReportPack *pack, int64_t number);
 
-/* Eight bytes, the lowest first: for what may have any bit set. */
+/* Appends eight bytes, the lowest first: for a word of which any bit may be set. */
 void report_pack_word(ReportPack *pack, uint64_t word);
 
-/* Ends the element. */
+/* Writes the rest of the buffer, and ends the element. */
 void report_pack_end(ReportPack *pack);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The page of a report, as scripts/embed-page.py makes it of ui/report/: what is in front of the data, and what is
- * behind them. Both end with a zero byte.
+ * The page of a report: the text before and after the data. scripts/embed-page.py makes it from ui/report/page/. Both
+ * end with a zero byte.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -12,11 +12,11 @@
 #include "block/qcow2.h"
 
 typedef struct ReportRoles {
-    uint64_t runs; /* that were written */
-    uint64_t step; /* clusters that were taken together; a power of two */
+    uint64_t runs; /* runs written */
+    uint64_t step; /* clusters that count as one, a power of two */
 } ReportRoles;
 
-/* Writes the element "roles", with no more than @most runs; what findings are about is marked as corrupt. */
+/* Writes the element "roles", with at most @most runs. Marks the clusters that corruptions concern. */
 ReportRoles report_write_roles(FILE *out, const Qcow2CheckResult *result, uint64_t most);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * The report of a check: one HTML page with everything in it, for a browser without a network.
+ * The report of a check: one HTML page that needs no network.
  *
- * The page is made of three parts: what is in front of the data (ui/report/report.html), the data, and the script that
- * shows them. docs/interop/report.rst describes the data. Names from the image are in them as JSON in which nothing can
- * end its element, and the script makes nothing but text of them.
+ * The page has three parts: the template (ui/report/page/report.html), the data, and the script that shows them.
+ * docs/interop/report.rst describes the data. Names from the image are JSON strings that cannot end their element, and
+ * the script uses them as text only.
  *
- * What is long is cut to some million items each, so that a page of any image has less than some 30 MiB.
+ * Long lists are cut to some million items each, so that the page of any image is smaller than 30 MiB.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,15 +18,15 @@
 
 #include "block/qcow2.h"
 
-/* With what a report begins. */
+/* The first bytes of a report. */
 #define REPORT_SIGNATURE "<!DOCTYPE html>"
 
-/* What a check has to be asked for, so that report_write() has it all: findings, roles, viscera, layout. */
+/* Sets what report_write() needs from a check in @options: findings, roles, viscera, mappings. */
 void report_ask(Qcow2CheckOptions *options);
 
 /*
- * Writes the report of @result, made @when, to @out. Of all that goes wrong with @out the caller learns when he flushes
- * it.
+ * Writes the report of @result, a check at the time @when (seconds since 1970), to @out, whose error flag the caller
+ * checks.
  */
 void report_write(FILE *out, const Qcow2CheckResult *result, int64_t when);
 
