@@ -19,7 +19,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* What the code under test may use between limits_begin() and limits_end(). */
-#define LIMIT_SECONDS 1.0 /* of processor time, all threads together */
+#define LIMIT_COMPARISONS (1000 * 256 * 1024) /* 1000 for each byte of the largest input; known where work.h counts */
 #define LIMIT_MEMORY_BYTES                                                                                             \
     ((size_t)64 * 1048576) /* on the heap at once; known in builds with AddressSanitizer only                          \
                             */

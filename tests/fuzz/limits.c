@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
@@ -19,21 +18,13 @@
 #define COUNT_MEMORY
 #endif
 
-static double started; /* seconds of processor time */
-
-static double processor_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return now.tv_sec + now.tv_nsec / 1e9;
-}
-
+#if defined(COUNT_MEMORY) || defined(COUNT_WORK)
 static void fail(const char *what, const char *limit, double used)
 {
     fprintf(stderr, "LIMIT: %s took %.1f %s\n", what, used, limit);
     abort();
 }
+#endif
 
 #ifdef COUNT_MEMORY
 #include <sanitizer/allocator_interface.h>
@@ -95,18 +86,42 @@ static void memory_end(const char *what)
 }
 #endif
 
+#ifdef COUNT_WORK
+#include "work.h"
+
+static uint64_t done_before;
+
+static void work_begin(void)
+{
+    done_before = work_done();
+}
+
+static void work_end(const char *what)
+{
+    uint64_t done = work_done() - done_before;
+
+    if (done > LIMIT_COMPARISONS) {
+        fail(what, "million comparisons", done / 1e6);
+    }
+}
+#else
+static void work_begin(void)
+{
+}
+
+static void work_end(const char *what)
+{
+}
+#endif
+
 void limits_begin(void)
 {
     memory_begin();
-    started = processor_seconds();
+    work_begin();
 }
 
 void limits_end(const char *what)
 {
-    double used = processor_seconds() - started;
-
+    work_end(what);
     memory_end(what);
-    if (used > LIMIT_SECONDS) {
-        fail(what, "seconds", used);
-    }
 }
