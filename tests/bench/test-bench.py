@@ -119,7 +119,7 @@ def test_timed(tap, directory):
     done = subprocess.run([TOOLS / "timed", out, err, "sh", "-c", script], stdout=subprocess.PIPE, check=False)
     found = json.loads(done.stdout)
     tap.check("a command is timed, its status and output kept",
-              found["status"] == 3 and 0.2 <= found["seconds"] < 60 and out.read_text() == "to-stdout\n"
+              found["status"] == 3 and found["seconds"] >= 0.2 and out.read_text() == "to-stdout\n"
               and err.read_text() == "to-stderr\n", found)
     tap.check("what its children read counts", found["read"] >= 1000000, found)
     done = subprocess.run([TOOLS / "timed", out, err, "sh", "-c", "kill -KILL $$"], stdout=subprocess.PIPE, check=False)

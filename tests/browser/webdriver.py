@@ -18,7 +18,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-TIMEOUT = 20  # seconds
+TIMEOUT = 300  # seconds until a page or the browser is taken to hang
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the protocol has for a reference to an element
 
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Shift": "\ue008", "PageUp": "\ue00e", "PageDown": "\ue00f", "End": "\ue010",

@@ -84,7 +84,7 @@ static void report(const char *name, const char *message)
 int main(int argc, char **argv)
 {
     BlockSourceOpenRemote *open = g_str_has_prefix(argv[1], "http") ? block_source_open_curl : block_source_open_nbd;
-    RemoteOptions options = {.timeout = 10, .report = report};
+    RemoteOptions options = {.timeout = 600, .report = report};
     g_autoptr(GError) error = NULL;
     g_autoptr(BlockSource) source = NULL;
     g_autoptr(GMappedFile) copy = g_mapped_file_new(argv[2], FALSE, NULL);

@@ -254,7 +254,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def fault_together(self, path, number):
         """Answers, after the first requests, only when four are there at once."""
         if number > 1:
-            self.server.four.wait(timeout=10)
+            self.server.four.wait(timeout=300)
         self.answer(path)
 
 

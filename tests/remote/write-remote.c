@@ -89,7 +89,7 @@ static int compare(BlockSource *source, const char *copy)
 
 int main(int argc, char **argv)
 {
-    RemoteOptions options = {.timeout = 10, .report = report, .writable = true};
+    RemoteOptions options = {.timeout = 600, .report = report, .writable = true};
     g_autoptr(GError) error = NULL;
     g_autoptr(BlockSource) source = NULL;
     g_autoptr(GRand) rand = g_rand_new_with_seed(atoi(argv[3]));
