@@ -118,7 +118,8 @@ static bool take_seccomp(unsigned passes)
 
 static unsigned passes_for(SandboxMode mode, const SandboxNeeds *needs, bool landlock)
 {
-    unsigned passes = (needs->network ? SANDBOX_PASS_NETWORK : 0) | (needs->files && *needs->files ? SANDBOX_PASS_FILES : 0);
+    unsigned passes =
+        (needs->network ? SANDBOX_PASS_NETWORK : 0) | (needs->files && *needs->files ? SANDBOX_PASS_FILES : 0);
 
     return passes | (mode == SANDBOX_AUTO && landlock ? SANDBOX_PASS_RING : 0);
 }

@@ -18,8 +18,7 @@ static bool is_open(int fd)
 
 bool standard_streams_reserve(GError **errp)
 {
-    /* not open for reading or writing: a result that arrives nowhere is a failure, and a list from nowhere is not empty
-     */
+    /* Not open for reading or writing: a result that arrives nowhere is a failure, a list from nowhere is not empty. */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         /* the lowest free number is given, and those below are taken */
         if (!is_open(fd) && open(PLACEHOLDER, O_PATH) != fd) {

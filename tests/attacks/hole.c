@@ -1,6 +1,6 @@
 /*
- * A deliberate hole: preloaded, it makes each read of the image, and each write at a place of a file, do what an image that has taken over the program would
- * do, and says on standard error how far it came. For tests/attacks/run.
+ * A deliberate hole: preloaded, it makes each read of the image, and each write at a place of a file, do what an image
+ * that has taken over the program would do, and says on standard error how far it came. For tests/attacks/run.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
