@@ -81,11 +81,11 @@ class Token:
 TOKEN = re.compile(r"""
     (?P<space>[ \n]+)
   | (?P<doc>^\#\#[ ]*\n(?:\#(?!\#).*\n)*\#\#[ ]*$)
-  | (?P<openend>^\#\#[ ]*$)
+  | (?P<open_end>^\#\#[ ]*$)
   | (?P<comment>\#.*)
   | (?P<mark>[{}\[\]:,])
   | (?P<string>'[^'\n]*')
-  | (?P<openstring>')
+  | (?P<open_string>')
   | (?P<word>[A-Za-z]+)
 """, re.VERBOSE | re.MULTILINE)
 
@@ -98,9 +98,9 @@ def tokens(file: str, text: str) -> Iterator[Token]:
         if not match:
             raise SchemaError(place, f'stray character {text[position]!r}')
         kind, value = str(match.lastgroup), match.group()
-        if kind == 'openend':
+        if kind == 'open_end':
             raise SchemaError(place, 'documentation comment is not ended by a line with ##')
-        if kind == 'openstring':
+        if kind == 'open_string':
             raise SchemaError(place, 'string is not ended on its line')
         if kind == 'string':
             if not re.fullmatch(r"'[ -~]*'", value) or '\\' in value:

@@ -16,7 +16,6 @@ import pathlib
 import pty
 import random
 import re
-import select
 import shutil
 import signal
 import struct
