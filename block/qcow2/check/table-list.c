@@ -66,6 +66,7 @@ static void merge_tables(GArray **a, const GArray *b)
         const Qcow2TableRef *x = i < (*a)->len ? qcow2_table_ref(*a, i) : NULL;
         const Qcow2TableRef *y = k < b->len ? qcow2_table_ref(b, k) : NULL;
         /* cppcheck-suppress nullPointerRedundantCheck ; one of them is there */
+        /* cppcheck-suppress nullPointerRedundantCheck ; one of them is there */
         Qcow2TableRef ref = !y || (x && x->offset <= y->offset) ? *x : *y;
 
         if (x && y && x->offset == y->offset) {
