@@ -34,15 +34,13 @@ static const uint8_t sixteenths[4][16] = {
 static void hilbert_place(unsigned order, uint32_t index, uint32_t *x, uint32_t *y)
 {
     /* a curve of odd order is the first quarter of one that is larger and mirrored */
-    unsigned levels = order + order % 2;
+    unsigned pairs = order / 2 + order % 2;
     unsigned state = order % 2 ? MIRRORED : 0;
 
     *x = *y = 0;
-    while (levels > 0) {
-        unsigned found;
+    while (pairs-- > 0) {
+        unsigned found = sixteenths[state][index >> (4 * pairs) & 15];
 
-        levels -= 2;
-        found = sixteenths[state][index >> (2 * levels) & 15];
         *x = *x << 2 | (found & 3);
         *y = *y << 2 | (found >> 2 & 3);
         state = found >> 4;
