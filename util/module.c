@@ -35,5 +35,6 @@ void *module_function(const char *name, const char *symbol, GError **errp)
     if (!function) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "Could not load module '%s': %s", name, dlerror());
     }
+    /* cppcheck-suppress resourceLeak ; a module stays loaded for as long as the process lives */
     return function;
 }
