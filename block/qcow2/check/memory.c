@@ -30,7 +30,7 @@ bool qcow2_memory_suffices(const Qcow2Image *image, GError **errp)
     }
     needed = size_format(least);
     allowed = size_format(limit);
-    g_set_error(errp, BLOCK_ERROR, ENOMEM, "a check of this image takes at least %s of memory, and the process may have %s",
-                needed, allowed);
+    g_set_error(errp, BLOCK_ERROR, ENOMEM,
+                "a check of this image takes at least %s of memory, and the process may have %s", needed, allowed);
     return false;
 }
