@@ -1,10 +1,13 @@
 /*
- * A repair as a list of edits: what will be written where, in phases with a flush behind each.
+ * A repair as a list of edits: what will be written where, in steps with a flush behind each.
  *
  * Edits are only listed when they are added; nothing is written before edits_apply(). What an edit writes is known
- * beforehand, copied from elsewhere in the file, or made when it is applied, from what the file has there then: so
- * the list stays small, however much is written. Within a phase the edits may reach the disk in any order; after a
- * crash any part of them may be there. The phases are in the order in which that is harmless.
+ * beforehand, copied from elsewhere in the file, or made from what the edits before have left there: so the list stays
+ * small, however much is written. block_source_new_edited() shows what the edits so far make of a file.
+ *
+ * Edits come in passes. Those of a pass are put in the order of their phases, each phase being a step: within it they
+ * may reach the disk in any order; after a crash any part of them may be there. New structures, of all passes, are
+ * written first of all, as nothing lies where they go: where there is no room for one, nothing else has changed yet.
  *
  * Not thread safe. Offsets and sizes are bytes.
  *
@@ -18,21 +21,14 @@
 #include <stdint.h>
 
 #include "block/source.h"
-#include "block/undo/file.h"
 #include "qapi/qapi-types.h"
 
 typedef enum EditPhase {
-    EDIT_PHASE_FREE_SPACE, /* where nothing lies: copies, new tables and blocks */
-    EDIT_PHASE_OFF_HEADER, /* L2 entries whose data lies on the header, to the copies, before that changes */
+    EDIT_PHASE_FREE_SPACE, /* copies, new tables and blocks, where nothing lies before the first edit is made */
     EDIT_PHASE_AUTOCLEAR,  /* features unknown here must be switched off before anything that is in use changes */
-    EDIT_PHASE_RAISE,      /* reference counts that are too low, those of the copies too */
-    EDIT_PHASE_SWITCH,     /* the header, to new tables */
-    EDIT_PHASE_MOVE,       /* L2 entries, to the copies */
-    EDIT_PHASE_ENTRIES,    /* other entries; COPIED flags that are to be cleared */
-    EDIT_PHASE_LOWER,      /* reference counts that are too high, when nothing needs them any more */
-    EDIT_PHASE_COPIED,     /* COPIED flags that are to be set: the counts are on disk now */
-    EDIT_PHASE_PUNCH,      /* space that is free now */
-    EDIT_PHASE_MARKS,      /* "dirty" and "corrupt" in the header, when all is right */
+    EDIT_PHASE_RAISE,      /* counts that rise */
+    EDIT_PHASE_SWITCH,     /* what refers to something, when its count is on disk */
+    EDIT_PHASE_LOWER,      /* counts that fall, when nothing needs them any more */
     EDIT_PHASE__MAX
 } EditPhase;
 
@@ -48,15 +44,20 @@ typedef struct Edit {
     bool copies;    /* the bytes at @from */
     uint64_t from;
 
-    /* or: changes the @size bytes at @bytes, which are those of the file at this moment. False and @errp set on
-     * failure. */
-    bool (*change)(const struct Edit *edit, uint8_t *bytes, GError **errp);
+    /*
+     * or: changes the @size bytes at @bytes, which are what the edits before have made of them. Any thread may ask for
+     * it, any number of times. False when memory is short.
+     */
+    bool (*change)(const struct Edit *edit, uint8_t *bytes);
 
-    /* or: does what has no bytes, such as giving back space. */
-    bool (*run)(const struct Edit *edit, BlockSource *source, GError **errp);
+    /* or: does what has no bytes, such as giving back space. What is read afterwards must not depend on it. */
+    void (*run)(const struct Edit *edit, BlockSource *source);
 
     void *opaque; /* for the functions */
     uint64_t key; /* likewise */
+
+    EditPhase phase; /* set by the list */
+    unsigned step;   /* likewise: from 0 on, the order in which they are made */
 } Edit;
 
 typedef struct Edits Edits;
@@ -71,19 +72,17 @@ void edits_add(Edits *edits, EditPhase phase, const Edit *edit);
 /* Adds @edit, which sets the 8 bytes at its offset to @value, big-endian; its size and bytes are not looked at. */
 void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t value);
 
-/* The edits of @phase, in the order in which they were added. */
-const Edit *edits_of(const Edits *edits, EditPhase phase, size_t *n);
+/* Ends a pass: puts the edits that were added since the last one in the order of their phases. */
+void edits_end_pass(Edits *edits);
 
-/* True where @phase or a later one up to @last has any. */
-bool edits_any(const Edits *edits, EditPhase first, EditPhase last);
+/* The number of edits, and each of them. Those of a pass are in their order once it has ended. */
+size_t edits_n(const Edits *edits);
+const Edit *edits_at(const Edits *edits, size_t i);
 
-/* Takes away the edits of @phase. */
-void edits_drop(Edits *edits, EditPhase phase);
+/* True where an edit from the one at @first on has @phase. */
+bool edits_any(const Edits *edits, size_t first, EditPhase phase);
 
-/* Saves what all edits will overwrite, and what they write; @source is as they will find it. */
-bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp);
-
-/* Makes the changes of the phases @first to @last. After an error the later edits have not been touched. */
-bool edits_apply(const Edits *edits, EditPhase first, EditPhase last, BlockSource *source, GError **errp);
+/* Takes all edits away. */
+void edits_clear(Edits *edits);
 
 #endif

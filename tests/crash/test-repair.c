@@ -39,7 +39,8 @@ static char **images;
 /* What is wrong with an image. */
 typedef struct Counts {
     int64_t corruptions, leaks, errors;
-    bool kept; /* some of the leaks for the sake of a fault, or of what was lost */
+    bool kept;     /* some of the leaks for the sake of a fault, or of what was lost */
+    bool no_place; /* nothing was repaired, as there is no place for what must be written anew */
 } Counts;
 
 typedef struct Case {
@@ -94,7 +95,7 @@ static Counts counts_of(const ImageCheck *check)
     return (Counts){.corruptions = check->corruptions, .leaks = check->leaks, .errors = check->check_errors};
 }
 
-/* False and @errp where the repair says that it failed. *@claim is what it says that is left. */
+/* False and @errp where the repair says that it failed. *@claim is what it says that is left, and whether it began. */
 static bool repair(BlockSource *disk, bool all, UndoFile *undo, Counts *claim, GError **errp)
 {
     Qcow2CheckOptions check = {.workers = 1};
@@ -107,6 +108,7 @@ static bool repair(BlockSource *disk, bool all, UndoFile *undo, Counts *claim, G
     }
     *claim = counts_of(result.check.check);
     claim->kept = result.leaks_kept;
+    claim->no_place = g_error_matches(result.check.not_repaired, BLOCK_ERROR, ENOSPC);
     qcow2_repair_result_clear(&result);
     return true;
 }
@@ -166,10 +168,14 @@ static bool repair_and_check(Case *c, BlockSource *disk, UndoFile *undo, Counts 
         return failed(c, "%s: the repair says that all is well, a check does not", when);
     }
     left->kept = claim.kept;
+    left->no_place = claim.no_place;
     return disk_unharmed(c, disk, when);
 }
 
-/* A repair of what a crash or a failure left: it finishes, and leaves no more than the undisturbed one. */
+/*
+ * A repair of what a crash or a failure left: it finishes, and leaves no more than the undisturbed one. Where something
+ * is said to be not far behind the end, it may find no place, and changes nothing.
+ */
 static bool repairs_again(Case *c, const uint8_t *bytes, uint64_t size, const char *when)
 {
     g_autoptr(CrashJournal) journal = crash_journal_new();
@@ -179,6 +185,11 @@ static bool repairs_again(Case *c, const uint8_t *bytes, uint64_t size, const ch
 
     if (!repair_and_check(c, disk, NULL, &left, then)) {
         return false;
+    }
+    if (left.no_place && !c->left.no_place && size > c->bytes->len) {
+        /* what was appended takes the place of what is to be: without it, as a rollback leaves the file, there is one
+         */
+        return repairs_again(c, bytes, c->bytes->len, then);
     }
     if (!no_more(&left, &c->left)) {
         return failed_counts(c, then, &left);

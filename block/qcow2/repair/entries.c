@@ -1,73 +1,18 @@
 /*
- * L2 entries that a repair overwrites: looking for them, and unaligned ones without data.
+ * Unaligned L2 entries without data become plain zero.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "block/qcow2/repair/entries.h"
 
-#include <string.h>
-
-#include "block/io/prefetch.h"
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/repair/tables.h"
 #include "util/number.h"
 
-/* ---- going through all tables ---- */
-
-static int compare_entries(const void *a, const void *b)
-{
-    const Qcow2EntryEdit *x = a, *y = b;
-
-    if (x->table != y->table) {
-        return x->table < y->table ? -1 : 1;
-    }
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-GArray *qcow2_repair_search_entries(
-    Qcow2Repair *r, bool (*visit)(void *, const Qcow2TableRef *, const uint8_t *, const Qcow2L2Result *), GError **errp)
-{
-    Qcow2EntrySearch searches[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
-    Qcow2TableVisitor visitor = {.visit = visit, .states = states};
-    GArray *all = g_array_new(FALSE, FALSE, sizeof(Qcow2EntryEdit));
-    bool ok;
-
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        searches[i] = (Qcow2EntrySearch){.r = r, .found = g_array_new(FALSE, FALSE, sizeof(Qcow2EntryEdit))};
-        states[i] = &searches[i];
-    }
-    ok = qcow2_walk_visit(r->check.walk, &visitor, errp);
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        g_array_append_vals(all, searches[i].found->data, searches[i].found->len);
-        g_array_free(searches[i].found, TRUE);
-    }
-    g_array_sort(all, compare_entries);
-    if (!ok) {
-        g_array_free(all, TRUE);
-    }
-    return ok ? all : NULL;
-}
-
-Qcow2EntryEdit qcow2_repair_entry(const Qcow2Repair *r, const Qcow2TableRef *table, const uint8_t *bytes,
-                                  const Qcow2Extent *extent)
-{
-    size_t size = qcow2_l2_entry_size(r->header);
-    const uint8_t *at = bytes + extent->index * size;
-
-    return (Qcow2EntryEdit){
-        .table = table->offset,
-        .weight = table->weight,
-        .active = table->active,
-        .entry = load_be64(at),
-        .bitmap = size > 8 ? load_be64(at + 8) : 0,
-        .offset = extent->offset,
-        .length = extent->length,
-        .index = extent->index,
-        .compressed = extent->compressed,
-    };
-}
-
-/* ---- unaligned entries without data ---- */
+typedef struct UnalignedEntry {
+    TableEntry entry;
+    bool writable; /* nothing but the table is there */
+} UnalignedEntry;
 
 static const Qcow2Extent *extent_of(const Qcow2L2Result *contents, uint32_t index)
 {
@@ -81,104 +26,82 @@ static const Qcow2Extent *extent_of(const Qcow2L2Result *contents, uint32_t inde
     return NULL;
 }
 
-static bool visit_unaligned(void *state, const Qcow2TableRef *table, const uint8_t *bytes,
-                            const Qcow2L2Result *contents)
+static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    Qcow2EntrySearch *s = state;
+    TableSearch *s = state;
+    const MetadataLayout *layout = s->opaque;
 
     for (guint i = 0; i < contents->faults->len; i++) {
         const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
 
         if (fault->kind == QCOW2_FINDING_PREALLOCATED_UNALIGNED) {
-            Qcow2EntryEdit edit = qcow2_repair_entry(s->r, table, bytes, extent_of(contents, fault->index));
+            UnalignedEntry e = {
+                .entry = table_entry(layout->header, table, bytes, extent_of(contents, fault->index)),
+                .writable = layout_table_writable(layout, table->offset, table->weight),
+            };
 
-            edit.writable = qcow2_repair_table_writable(s->r, table->offset, table->weight);
-            g_array_append_val(s->found, edit);
+            g_array_append_val(s->found, e);
         }
     }
     return true;
 }
 
-bool qcow2_repair_find_zeroed(Qcow2Repair *r, bool *all_writable, GError **errp)
+static GArray *find_entries(const MetadataLayout *layout, GError **errp)
 {
-    *all_writable = true;
-    r->zeroed = qcow2_repair_search_entries(r, visit_unaligned, errp);
-    for (guint i = 0; r->zeroed && i < r->zeroed->len; i++) {
-        *all_writable &= g_array_index(r->zeroed, Qcow2EntryEdit, i).writable;
-    }
-    return r->zeroed != NULL;
+    return tables_search(layout->check, visit_table, layout, sizeof(UnalignedEntry), errp);
 }
 
-bool qcow2_repair_choose_zeroed(Qcow2Repair *r, GError **errp)
+bool entries_all_writable(const MetadataLayout *layout, bool *all, GError **errp)
 {
-    guint kept = 0;
+    g_autoptr(GArray) entries = NULL;
 
-    for (guint i = 0; r->zeroed && i < r->zeroed->len; i++) {
-        Qcow2EntryEdit e = g_array_index(r->zeroed, Qcow2EntryEdit, i);
-
-        if (!e.writable || qcow2_repair_read_by_guest(r, e.table >> r->header->cluster_bits)) {
-            continue;
-        }
-        g_array_index(r->zeroed, Qcow2EntryEdit, kept++) = e;
-        if (!qcow2_has_data_file(r->header) && !qcow2_repair_drop(r, e.offset, e.length, e.weight, errp)) {
-            return false;
-        }
+    *all = true;
+    if (!qcow2_walk_any_fault(layout->check->walk)) {
+        return true;
     }
-    if (r->zeroed) {
-        g_array_set_size(r->zeroed, kept);
+    entries = find_entries(layout, errp);
+    for (guint i = 0; entries && i < entries->len; i++) {
+        *all &= g_array_index(entries, UnalignedEntry, i).writable;
     }
-    return true;
+    return entries != NULL;
 }
 
-/* ---- edits ---- */
-
-void qcow2_repair_add_zeroed(Qcow2Repair *r)
+static void add_edit(const RepairInput *in, Edits *edits, const TableEntry *e)
 {
-    size_t size = qcow2_l2_entry_size(r->header);
+    size_t size = qcow2_l2_entry_size(in->header);
+    Edit edit = {
+        .offset = table_entry_offset(in->header, e),
+        .size = size,
+        .structure = IMAGE_CHECK_STRUCTURE_L2,
+        .why = QCOW2_FINDING_PREALLOCATED_UNALIGNED,
+        .count = 1,
+        .what = "refer to nothing, and read as zeros as before",
+        .bytes = g_malloc0(size),
+    };
 
-    for (guint i = 0; r->zeroed && i < r->zeroed->len; i++) {
-        const Qcow2EntryEdit *e = &g_array_index(r->zeroed, Qcow2EntryEdit, i);
-        Edit edit = {
-            .offset = e->table + e->index * size,
-            .size = size,
-            .structure = IMAGE_CHECK_STRUCTURE_L2,
-            .why = QCOW2_FINDING_PREALLOCATED_UNALIGNED,
-            .count = 1,
-            .what = "refer to nothing, and read as zeros as before",
-            .bytes = g_malloc0(size),
-        };
-
-        if (size > 8) {
-            store_be64(edit.bytes + 8, e->bitmap & ~(uint64_t)UINT32_MAX);
-        } else {
-            store_be64(edit.bytes, QCOW2_OFLAG_ZERO);
-        }
-        edits_add(r->edits, EDIT_PHASE_ENTRIES, &edit);
+    if (size > 8) {
+        store_be64(edit.bytes + 8, e->bitmap & ~(uint64_t)UINT32_MAX);
+    } else {
+        store_be64(edit.bytes, QCOW2_OFLAG_ZERO);
     }
+    edits_add(edits, EDIT_PHASE_SWITCH, &edit);
 }
 
-static bool is_among(const GArray *entries, uint64_t table, uint32_t index)
+bool repair_entries(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits, GError **errp)
 {
-    Qcow2EntryEdit wanted = {.table = table, .index = index};
-    guint low = 0, high = entries ? entries->len : 0;
+    g_autoptr(GArray) entries = NULL;
 
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        int order = compare_entries(&wanted, &g_array_index(entries, Qcow2EntryEdit, middle));
+    if (!in->options->all || !repair_wants(in, QCOW2_FINDING_PREALLOCATED_UNALIGNED) ||
+        !repair_found(in, QCOW2_FINDING_PREALLOCATED_UNALIGNED)) {
+        return true;
+    }
+    entries = find_entries(layout, errp);
+    for (guint i = 0; entries && i < entries->len; i++) {
+        const UnalignedEntry *e = &g_array_index(entries, UnalignedEntry, i);
 
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
+        if (e->writable && !layout_read_by_guest(layout, e->entry.table >> in->header->cluster_bits)) {
+            add_edit(in, edits, &e->entry);
         }
     }
-    return false;
-}
-
-bool qcow2_repair_entry_edited(const Qcow2Repair *r, uint64_t table, uint32_t index)
-{
-    return is_among(r->zeroed, table, index) || is_among(r->moved, table, index);
+    return entries != NULL;
 }

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/repair/repair.h"
+#include "block/qcow2/repair/snapshots.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,32 +23,27 @@ static const ImageCheckFindingKind kinds[] = {
     QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
 };
 
-ImageCheckFindingKind qcow2_repair_why_rewritten(const Qcow2Repair *r)
-{
-    return qcow2_repair_first_seen(r, kinds, G_N_ELEMENTS(kinds));
-}
-
-static bool snapshots_wrong(const Qcow2Repair *r)
+static bool snapshots_wrong(const RepairInput *in)
 {
     bool wrong = false;
 
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (r->check.report.count_by_kind[kinds[i]] && !qcow2_repair_wants(r, kinds[i])) {
+        if (repair_found(in, kinds[i]) && !repair_wants(in, kinds[i])) {
             return false; /* a new table would not have what is wrong with the old one */
         }
-        wrong |= r->check.report.count_by_kind[kinds[i]] != 0;
+        wrong |= repair_found(in, kinds[i]) != 0;
     }
-    return wrong && r->check.snapshots.complete;
+    return wrong && in->check->snapshots.complete;
 }
 
 /* Appends @size bytes of the image at @offset. */
-static bool append_bytes(const Qcow2Repair *r, GByteArray *table, uint64_t offset, size_t size, GError **errp)
+static bool append_bytes(const RepairInput *in, GByteArray *table, uint64_t offset, size_t size, GError **errp)
 {
     guint at = table->len;
     int failure;
 
     g_byte_array_set_size(table, at + size);
-    failure = block_source_read(r->image->source, table->data + at, size, offset);
+    failure = block_source_read(in->image->source, table->data + at, size, offset);
     if (failure) {
         g_set_error(errp, BLOCK_ERROR, -failure, "Could not read the snapshot table: %s", g_strerror(-failure));
     }
@@ -56,47 +51,64 @@ static bool append_bytes(const Qcow2Repair *r, GByteArray *table, uint64_t offse
 }
 
 /* What is missing of the extra data has the meaning that it has by not being there. */
-static void complete_extra(const Qcow2Repair *r, const Qcow2Snapshot *s, uint8_t *fixed, uint8_t *extra)
+static void complete_extra(const RepairInput *in, const Qcow2Snapshot *s, uint8_t *fixed, uint8_t *extra)
 {
     if (s->extra_kept < 8) {
         store_be64(extra, load_be32(fixed + DISK_OFFSET(vm_state_size)));
     }
     if (s->extra_kept < 16) {
-        store_be64(extra + 8, r->header->size);
+        store_be64(extra + 8, in->header->size);
     }
     if (s->extra_kept < FULL_EXTRA) {
         store_be64(extra + 16, UINT64_MAX);
     }
 }
 
-static bool append_entry(const Qcow2Repair *r, const Qcow2Snapshot *s, GByteArray *table, GError **errp)
+static bool append_entry(const RepairInput *in, const Qcow2Snapshot *s, GByteArray *table, GError **errp)
 {
     static const uint8_t zeros[FULL_EXTRA] = {0};
     guint start = (table->len + QCOW2_SNAPSHOT_ALIGNMENT - 1) / QCOW2_SNAPSHOT_ALIGNMENT * QCOW2_SNAPSHOT_ALIGNMENT;
     guint extra = MAX(s->extra_kept, FULL_EXTRA);
 
     g_byte_array_append(table, zeros, start - table->len);
-    if (!append_bytes(r, table, s->entry_offset, sizeof(Qcow2DiskSnapshot), errp) ||
-        !append_bytes(r, table, s->entry_offset + sizeof(Qcow2DiskSnapshot), s->extra_kept, errp)) {
+    if (!append_bytes(in, table, s->entry_offset, sizeof(Qcow2DiskSnapshot), errp) ||
+        !append_bytes(in, table, s->entry_offset + sizeof(Qcow2DiskSnapshot), s->extra_kept, errp)) {
         return false;
     }
     g_byte_array_append(table, zeros, extra - s->extra_kept);
     store_be32(table->data + start + DISK_OFFSET(extra_data_size), extra);
-    complete_extra(r, s, table->data + start, table->data + start + sizeof(Qcow2DiskSnapshot));
-    return append_bytes(r, table, s->strings, (size_t)s->id_size + s->name_size, errp);
+    complete_extra(in, s, table->data + start, table->data + start + sizeof(Qcow2DiskSnapshot));
+    return append_bytes(in, table, s->strings, (size_t)s->id_size + s->name_size, errp);
 }
 
 /* What was in its clusters before must not look like more entries. */
-static void fill_last_cluster(const Qcow2Repair *r, GByteArray *table)
+static void fill_last_cluster(const RepairInput *in, GByteArray *table)
 {
-    guint size = DIV_ROUND_UP(table->len, r->header->cluster_size) * r->header->cluster_size, used = table->len;
+    guint size = DIV_ROUND_UP(table->len, in->header->cluster_size) * in->header->cluster_size, used = table->len;
 
     g_byte_array_set_size(table, size);
     memset(table->data + used, 0, size - used);
 }
 
-/* Finds a place for the table, and takes the old one's away. */
-static bool place_table(Qcow2Repair *r, GByteArray *table, GError **errp)
+/* The header refers to @n entries at @offset; number and offset are neighbours, and change in one write. */
+static void add_switch(const RepairInput *in, Edits *edits, uint32_t n, uint64_t offset)
+{
+    Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n), .snapshots_offset = GUINT64_TO_BE(offset)};
+    Edit edit = {
+        .offset = offsetof(Qcow2DiskHeader, nb_snapshots),
+        .size = offsetof(Qcow2DiskHeader, incompatible_features) - offsetof(Qcow2DiskHeader, nb_snapshots),
+        .structure = IMAGE_CHECK_STRUCTURE_HEADER,
+        .why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds)),
+        .count = 1,
+        .what = "refer to the new tables",
+    };
+
+    edit.bytes = g_memdup2((const uint8_t *)&new + edit.offset, edit.size);
+    edits_add(edits, EDIT_PHASE_SWITCH, &edit);
+}
+
+/* Finds a place for the table; without one, the old one stays as it is. */
+static bool place_table(const RepairInput *in, Allocator *alloc, Edits *edits, GByteArray *table, GError **errp)
 {
     Edit edit = {
         .size = table->len,
@@ -105,54 +117,53 @@ static bool place_table(Qcow2Repair *r, GByteArray *table, GError **errp)
         .what = "a new table",
     };
 
-    if (table->len && !qcow2_repair_allocate(r, table->len >> r->header->cluster_bits, 1, &edit.offset, errp)) {
+    if (table->len && !allocator_reserve(alloc, table->len >> in->header->cluster_bits, 1, &edit.offset, errp)) {
         return false;
     }
     if (table->len && !edit.offset) {
-        if (r->messages) {
-            fputs("No place for a new snapshot table\n", r->messages);
-        }
-        return true; /* the old one stays as it is */
+        repair_say(in, "No place for a new snapshot table\n");
+        return true;
     }
-    r->new_snapshots = edit.offset;
-    r->switch_snapshots = true;
     if (table->len) {
         edit.bytes = g_memdup2(table->data, table->len);
-        edits_add(r->edits, EDIT_PHASE_FREE_SPACE, &edit);
+        edits_add(edits, EDIT_PHASE_FREE_SPACE, &edit);
+        allocator_add_counts(alloc, edits, edit.why);
     }
-    return !r->check.snapshots.table_length ||
-           qcow2_repair_drop(r, r->header->snapshots_offset, r->check.snapshots.table_length, 1, errp);
-}
-
-static bool leave(const Qcow2Repair *r, const char *why)
-{
-    if (r->messages) {
-        fprintf(r->messages, "The snapshot table %s, and is left as it is\n", why);
-    }
+    add_switch(in, edits, in->check->snapshots.items->len, edit.offset);
     return true;
 }
 
-bool qcow2_repair_rewrite_snapshots(Qcow2Repair *r, GError **errp)
+static bool leave(const RepairInput *in, const char *why)
 {
-    const GArray *snapshots = r->check.snapshots.items;
+    repair_say(in, "The snapshot table %s, and is left as it is\n", why);
+    return true;
+}
+
+bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
+                      GError **errp)
+{
+    const GArray *snapshots = in->check->snapshots.items;
     g_autoptr(GByteArray) table = g_byte_array_new();
 
-    if (!snapshots_wrong(r)) {
+    if (!in->options->all || !snapshots_wrong(in)) {
         return true;
     }
-    if (!r->check.snapshots.there && r->check.report.leaks && !r->options->free_lost) {
-        return leave(r, "is cut off, or not where the header says");
+    if (!in->check->snapshots.there && in->check->report.leaks && !in->options->free_lost) {
+        return leave(in, "is cut off, or not where the header says");
     }
-    if (r->snapshot_hidden) {
-        return leave(r, "has traces of a snapshot that is lost");
+    if (alloc->targets->snapshot_unlisted) {
+        return leave(in, "has traces of a snapshot that is lost");
+    }
+    if (!allocator_header_writable(alloc)) {
+        return true;
     }
     for (guint i = 0; i < snapshots->len; i++) {
-        if (!append_entry(r, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
+        if (!append_entry(in, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
             return false;
         }
     }
     if (table->len) {
-        fill_last_cluster(r, table);
+        fill_last_cluster(in, table);
     }
-    return place_table(r, table, errp);
+    return place_table(in, alloc, edits, table, errp);
 }

@@ -1,9 +1,9 @@
 /*
- * A repair as a list of edits.
+ * A repair as a list of edits: in which order they are made, and what is saved before.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/io/edits.h"
+#include "block/qcow2/repair/write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -91,7 +91,9 @@ static void apply(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
 
-    edits_apply(f->edits, 0, EDIT_PHASE__MAX - 1, &f->recorder.base, &error);
+    edits_end_pass(f->edits);
+    g_assert_true(edits_fill_free_space(f->edits, &f->recorder.base, &error));
+    edits_apply(f->edits, &f->recorder.base, &error);
     g_assert_no_error(error);
 }
 
@@ -100,7 +102,7 @@ static uint8_t byte_at(const Fixture *f, uint64_t offset)
     return block_source_memory_bytes(f->recorder.below)[offset];
 }
 
-/* Edits are applied phase by phase, however they were added, with a flush behind each phase that has any. */
+/* Edits are made phase by phase, however they were added, with a flush behind each phase that has any. */
 static void test_phases(Fixture *f, gconstpointer data)
 {
     add_write(f, EDIT_PHASE_LOWER, 8, 1);
@@ -114,15 +116,46 @@ static void test_phases(Fixture *f, gconstpointer data)
     g_assert_cmpuint(byte_at(f, 40), ==, 0xaa);
 }
 
+/* Passes are made one after the other; but what is new, of all of them, is written before all else. */
+static void test_passes(Fixture *f, gconstpointer data)
+{
+    add_write(f, EDIT_PHASE_LOWER, 8, 1);
+    edits_end_pass(f->edits);
+    add_write(f, EDIT_PHASE_SWITCH, 32, 2);
+    add_write(f, EDIT_PHASE_FREE_SPACE, 64, 4);
+    edits_end_pass(f->edits);
+    edits_end_pass(f->edits);
+    add_write(f, EDIT_PHASE_RAISE, 8, 3);
+    apply(f);
+    g_assert_cmpstr(f->recorder.log->str, ==, "write 64+8;flush;write 8+8;flush;write 32+8;flush;write 8+8;flush;");
+    g_assert_cmpuint(byte_at(f, 8), ==, 3);
+}
+
+/* Two words of a header that passes change one after the other, one before the other in a sector, change at once. */
+static void test_joined(Fixture *f, gconstpointer data)
+{
+    add_write(f, EDIT_PHASE_SWITCH, 520, 1);
+    edits_end_pass(f->edits);
+    add_write(f, EDIT_PHASE_FREE_SPACE, 64, 4);
+    add_write(f, EDIT_PHASE_SWITCH, 512, 2);
+    edits_end_pass(f->edits);
+    add_write(f, EDIT_PHASE_SWITCH, 504, 3);
+    edits_end_pass(f->edits);
+    apply(f);
+    g_assert_cmpstr(f->recorder.log->str, ==, "write 64+8;flush;write 512+16;flush;write 504+8;flush;");
+    g_assert_cmpuint(byte_at(f, 519), ==, 2);
+    g_assert_cmpuint(byte_at(f, 520), ==, 1);
+}
+
 /* Nothing to do: no flush either. */
 static void test_none(Fixture *f, gconstpointer data)
 {
-    g_assert_false(edits_any(f->edits, 0, EDIT_PHASE__MAX - 1));
+    g_assert_cmpuint(edits_n(f->edits), ==, 0);
     apply(f);
     g_assert_cmpstr(f->recorder.log->str, ==, "");
 }
 
-static bool change_two(const Edit *edit, uint8_t *bytes, GError **errp)
+static bool change_two(const Edit *edit, uint8_t *bytes)
 {
     g_assert_cmpuint(bytes[600], ==, 0xaa);
     bytes[600] = 1;
@@ -140,12 +173,14 @@ static void test_change(Fixture *f, gconstpointer data)
     g_assert_cmpuint(byte_at(f, 2559), ==, 2);
 }
 
-/* A copy has what is there when it is applied. */
+/* A copy has what earlier passes make of its bytes, though it is written before they are made. */
 static void test_copy(Fixture *f, gconstpointer data)
 {
-    add_write(f, EDIT_PHASE_FREE_SPACE, 0, 7);
+    add_write(f, EDIT_PHASE_SWITCH, 0, 7);
+    edits_end_pass(f->edits);
     edits_add(f->edits, EDIT_PHASE_FREE_SPACE, &(Edit){.offset = 2048, .size = 16, .copies = true, .from = 4});
     apply(f);
+    g_assert_true(g_str_has_prefix(f->recorder.log->str, "write 2048+16;flush;write 0+8;"));
     g_assert_cmpuint(byte_at(f, 2048), ==, 7);
     g_assert_cmpuint(byte_at(f, 2051), ==, 7);
     g_assert_cmpuint(byte_at(f, 2052), ==, 0xaa);
@@ -160,15 +195,30 @@ static void test_failure(Fixture *f, gconstpointer data)
     add_write(f, EDIT_PHASE_RAISE, 8, 1);
     add_write(f, EDIT_PHASE_RAISE, 0x200, 1);
     add_write(f, EDIT_PHASE_LOWER, 16, 1);
-    g_assert_false(edits_apply(f->edits, 0, EDIT_PHASE__MAX - 1, &f->recorder.base, &error));
+    edits_end_pass(f->edits);
+    g_assert_false(edits_apply(f->edits, &f->recorder.base, &error));
     g_assert_error(error, BLOCK_ERROR, ENOSPC);
     g_assert_nonnull(strstr(error->message, "0x200"));
     g_assert_cmpstr(f->recorder.log->str, ==, "write 8+8;");
 }
 
-static bool give_back_space(const Edit *edit, BlockSource *source, GError **errp)
+/* Where what is new cannot be written, nothing else is, and the file is as long as before. */
+static void test_no_room(Fixture *f, gconstpointer data)
 {
-    return true;
+    g_autoptr(BlockSource) disk = block_source_new_writable_memory(NULL, 0, SIZE);
+    g_autoptr(GError) error = NULL;
+
+    add_write(f, EDIT_PHASE_SWITCH, 0, 1);
+    add_write(f, EDIT_PHASE_FREE_SPACE, SIZE - 8, 2);
+    add_write(f, EDIT_PHASE_FREE_SPACE, SIZE, 3);
+    edits_end_pass(f->edits);
+    g_assert_false(edits_fill_free_space(f->edits, disk, &error));
+    g_assert_error(error, BLOCK_ERROR, ENOSPC);
+    g_assert_cmpuint(disk->length, ==, 0);
+}
+
+static void give_back_space(const Edit *edit, BlockSource *source)
+{
 }
 
 /* What edits of every kind write is saved before, and a rollback takes it back; an edit without bytes is passed over.
@@ -182,16 +232,16 @@ static void test_saved(Fixture *f, gconstpointer data)
     add_write(f, EDIT_PHASE_FREE_SPACE, SIZE - 16, 7);
     edits_add(f->edits, EDIT_PHASE_FREE_SPACE, &(Edit){.offset = 0, .size = 16, .copies = true, .from = 512});
     edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.offset = 1024, .size = 2048, .change = change_two});
-    edits_add(f->edits, EDIT_PHASE_PUNCH, &(Edit){.run = give_back_space});
+    edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.run = give_back_space});
+    edits_end_pass(f->edits);
     g_assert_true(edits_save(f->edits, &f->recorder.base, undo, NULL));
-    g_assert_true(undo_file_seal(undo, NULL));
     apply(f);
     g_assert_cmpuint(byte_at(f, 1624), ==, 1);
     g_assert_true(undo_rollback_from(file, "undo", f->recorder.below, NULL, NULL));
     g_assert_cmpmem(block_source_memory_bytes(f->recorder.below), f->recorder.below->length, before, SIZE);
 }
 
-static bool add_one(const Edit *edit, uint8_t *bytes, GError **errp)
+static bool add_one(const Edit *edit, uint8_t *bytes)
 {
     for (uint64_t i = 0; i < edit->size; i++) {
         bytes[i]++;
@@ -229,9 +279,8 @@ static void test_foreseen(Fixture *f, gconstpointer data)
     edits_add(f->edits, EDIT_PHASE_RAISE, &(Edit){.offset = 0, .size = 24, .change = add_one});
     edits_add(f->edits, EDIT_PHASE_RAISE, &(Edit){.offset = 1000, .size = 50, .change = add_one});
     edits_add(f->edits, EDIT_PHASE_LOWER, &(Edit){.offset = 16, .size = 100, .change = add_one});
+    edits_end_pass(f->edits);
     edits_save(f->edits, &f->recorder.base, undo, &error);
-    g_assert_no_error(error);
-    undo_file_seal(undo, &error);
     g_assert_no_error(error);
     undo_file_free(undo);
     g_assert_cmpstr(f->recorder.log->str, ==, "");
@@ -245,10 +294,13 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(name) g_test_add("/block/edits/" #name, Fixture, NULL, set_up, test_##name, tear_down)
     ADD(phases);
+    ADD(passes);
+    ADD(joined);
     ADD(none);
     ADD(change);
     ADD(copy);
     ADD(failure);
+    ADD(no_room);
     ADD(saved);
     ADD(foreseen);
     return g_test_run();

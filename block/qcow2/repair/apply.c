@@ -1,0 +1,207 @@
+/*
+ * Repairing a qcow2 image: what becomes of the plan.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/repair.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block/io/edited.h"
+#include "block/qcow2/inspect/result.h"
+#include "block/qcow2/repair/plan.h"
+#include "block/qcow2/repair/write.h"
+#include "util/number.h"
+
+/* ---- what was fixed, among the findings ---- */
+
+static guint hash_finding(gconstpointer key)
+{
+    const ImageCheckFinding *f = key;
+    uint64_t location = f->entry_offset ^ (f->cluster ? f->cluster->offset << 1 : 0);
+
+    return hash_u64(&location) ^ (guint)f->kind;
+}
+
+static gboolean same_finding(gconstpointer a, gconstpointer b)
+{
+    const ImageCheckFinding *x = a, *y = b;
+
+    return x->kind == y->kind && x->entry_offset == y->entry_offset && !x->cluster == !y->cluster &&
+           (!x->cluster || x->cluster->offset == y->cluster->offset) && g_strcmp0(x->snapshot, y->snapshot) == 0;
+}
+
+/* Adds those of @before to @after, as fixed, that are not among them. */
+static bool add_fixed(ImageCheckFindingList *before, ImageCheckFindingList *after, GError **errp)
+{
+    g_autoptr(GHashTable) left = g_hash_table_new(hash_finding, same_finding);
+    size_t n = after->len;
+    g_autoptr(GArray) fixed = g_array_new(FALSE, FALSE, sizeof(size_t));
+
+    for (size_t i = 0; i < n; i++) {
+        g_hash_table_add(left, &after->items[i]);
+    }
+    for (size_t i = 0; i < before->len; i++) {
+        if (before->items[i].severity != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, &before->items[i])) {
+            g_array_append_val(fixed, i);
+        }
+    }
+    g_hash_table_remove_all(left); /* the items may move now */
+    for (guint k = 0; k < fixed->len; k++) {
+        ImageCheckFinding *from = &before->items[g_array_index(fixed, size_t, k)];
+        ImageCheckFinding *to = qapi_append_ImageCheckFinding(after);
+
+        if (!to) {
+            return repair_no_memory(errp);
+        }
+        *to = *from;
+        *from = (ImageCheckFinding){0}; /* what it had is the other's */
+        to->fixed = true;
+    }
+    return true;
+}
+
+/* ---- the result ---- */
+
+static int64_t saturating_sub(uint64_t before, uint64_t after)
+{
+    return before > after ? before - after : 0;
+}
+
+/* Checks what is in @source now. */
+static bool check_again(BlockSource *source, RepairPlan *p, const Qcow2CheckOptions *options, Qcow2RepairResult *result,
+                        GError **errp)
+{
+    const Qcow2Report before = repair_plan_found(p)->check.report;
+    g_autoptr(Qcow2Image) image = NULL;
+    ImageCheckFindingList findings = {0};
+    ImageCheck *check;
+    bool ok;
+
+    if (!qcow2_check_take_findings(&repair_plan_found(p)->check, &findings, errp)) {
+        return false;
+    }
+    repair_plan_forget_stages(p); /* not both at once */
+    image = qcow2_open(source, NULL, errp);
+    ok = image && qcow2_check(image, options, &result->check, errp) &&
+         add_fixed(&findings, &result->check.check->findings, errp);
+    qapi_clear_ImageCheckFindingList(&findings);
+    if (!ok) {
+        return false;
+    }
+    check = result->check.check;
+    check->corruptions_fixed = saturating_sub(before.corruptions, check->corruptions);
+    check->leaks_fixed = saturating_sub(before.leaks, check->leaks);
+    return true;
+}
+
+/* True where a snapshot table was read, to be repaired, that a check gives up at. */
+static bool read_beyond_limits(const RepairInput *in)
+{
+    return in->options->all && repair_found_any(in, QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOTS_TOO_MANY) |
+                                                        QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) |
+                                                        QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG));
+}
+
+/*
+ * Nothing was written, or nothing but flags in the header: what was found in planning is the result. What a dry run
+ * says of the image as it is, what stays where planning read on and a check gives up, and lists that take more than the
+ * counts, are made by a check of their own, whose messages have been printed already: in planning a fault that goes
+ * away with another is not counted, as with the stock tool.
+ */
+static bool finish_unchanged(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *result, GError **errp)
+{
+    Stage *found = repair_plan_found(p);
+    Qcow2CheckOptions options = *found->in.options->check;
+    int failure = found->check.report.failure;
+    uint64_t check_errors = found->check.report.check_errors;
+    bool other_verdict = found->in.options->dry_run || p->given_up || read_beyond_limits(&found->in);
+
+    if (!other_verdict && !options.findings && !options.roles && !options.layout && !options.space) {
+        return qcow2_check_make_result(&found->check, &result->check, errp);
+    }
+    repair_plan_forget_stages(p);
+    options.messages = NULL;
+    if (!qcow2_check(image, &options, &result->check, errp)) {
+        return false;
+    }
+    result->check.failure = failure ? failure : result->check.failure;
+    result->check.check->check_errors = MAX((uint64_t)result->check.check->check_errors, check_errors);
+    return true;
+}
+
+/* There was no room, which is @why, and nothing was changed: what is found in a check goes with that. */
+static bool finish_undone(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError *why,
+                          GError **errp)
+{
+    Qcow2CheckOptions check = *options->check;
+
+    check.messages = NULL; /* planning has printed them */
+    if (why->code == ENOMEM || !qcow2_check(image, &check, &result->check, NULL)) {
+        g_propagate_error(errp, why);
+        return false;
+    }
+    result->check.not_repaired = why;
+    return true;
+}
+
+/* ---- doing it ---- */
+
+static bool apply(Qcow2Image *image, RepairPlan *p, const Qcow2RepairOptions *options, Qcow2RepairResult *result,
+                  GError **errp)
+{
+    BlockSource *source = image->source;
+    bool changes = p->n_changes;
+    GError *no_room = NULL;
+
+    if (!edits_n(p->edits)) {
+        return finish_unchanged(image, p, result, errp);
+    }
+    if (options->undo && !edits_save(p->edits, source, options->undo, errp)) {
+        return false;
+    }
+    if (!edits_fill_free_space(p->edits, source, &no_room)) {
+        return finish_undone(image, options, result, no_room, errp);
+    }
+    if (!edits_apply(p->edits, source, errp)) {
+        return false;
+    }
+    if (!changes) {
+        image->header.incompatible_features = load_be64(edits_at(p->edits, 0)->bytes);
+        return finish_unchanged(image, p, result, errp);
+    }
+    return check_again(source, p, options->check, result, errp);
+}
+
+/* What would be written goes with the verdict on what is there. */
+static bool list_edits(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *result, GError **errp)
+{
+    ImageCheckEditList edits = {0};
+
+    if (!repair_plan_list(p, image->source, &edits, errp) || !finish_unchanged(image, p, result, errp)) {
+        qapi_clear_ImageCheckEditList(&edits);
+        return false;
+    }
+    result->check.check->has_edits = true;
+    result->check.check->edits = edits;
+    return true;
+}
+
+bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp)
+{
+    GError *no_room = NULL;
+    g_autoptr(RepairPlan) plan = repair_plan_new(image, options, &no_room);
+
+    *result = (Qcow2RepairResult){0};
+    if (!plan) {
+        return finish_undone(image, options, result, no_room, errp);
+    }
+    result->leaks_kept = plan->leaks_kept;
+    return options->dry_run ? list_edits(image, plan, result, errp) : apply(image, plan, options, result, errp);
+}
+
+void qcow2_repair_result_clear(Qcow2RepairResult *result)
+{
+    qcow2_check_result_clear(&result->check);
+}

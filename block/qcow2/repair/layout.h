@@ -1,0 +1,75 @@
+/*
+ * Where the structures of an image are, or are said to be; and what guest data lies on them.
+ *
+ * A damaged pointer makes a structure of anything, so structures can lie on one another and on guest data. A cluster is
+ * changed only where it is known what else that changes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_REPAIR_LAYOUT_H
+#define BLOCK_QCOW2_REPAIR_LAYOUT_H
+
+#include "block/clusters/ranges.h"
+#include "block/qcow2/repair/input.h"
+
+/* An L2 entry whose data lies on metadata; see overlap.h. */
+typedef struct GuestOverlap {
+    GArray *entries; /* OverlappedEntry, sorted by table and index; NULL = none */
+    RefMap *reads;   /* how often a guest reads a cluster of metadata by them; NULL = never */
+} GuestOverlap;
+
+typedef struct MetadataLayout {
+    const Qcow2Check *check;
+    const Qcow2HeaderFields *header; /* of the image */
+    uint64_t file_clusters;          /* of the file, a last one that is not whole included */
+    Qcow2Counting metadata;          /* references to metadata only */
+    GArray *structures;              /* Qcow2ClusterRange: where structures are, or are said to be; sorted */
+    GArray *uncounted;               /* those of them that the counts lack; likewise */
+    GuestOverlap overlap;
+} MetadataLayout;
+
+/* Finds out where structures are. Cleared in any case by layout_clear(). */
+bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp);
+void layout_clear(MetadataLayout *layout);
+
+/* Notes that something is said to be there, whether it can be or not. Structures are to be sorted again. */
+void layout_add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size);
+
+/* True where a structure is, or is said to be, in @cluster; *end is set to the cluster behind it. */
+bool layout_in_structure(const MetadataLayout *layout, uint64_t cluster, uint64_t *end);
+
+/* How often there is an L2 table that begins where @cluster does; how many L1 tables are in it. */
+uint64_t layout_l2_tables_in(const MetadataLayout *layout, uint64_t cluster);
+uint64_t layout_l1_tables_in(const MetadataLayout *layout, uint64_t cluster);
+
+/* True where an unaligned L2 table reaches into @cluster, whose words are then also its entries. */
+bool layout_in_unaligned_table(const MetadataLayout *layout, uint64_t cluster);
+
+/* True where @cluster has metadata that is no L2 table. */
+bool layout_in_use(const MetadataLayout *layout, uint64_t cluster);
+
+/* True where there is an L2 table with @weight references and no other metadata. */
+bool layout_sole_table(const MetadataLayout *layout, uint64_t offset, uint64_t weight);
+
+/* True where, in addition, no unaligned L2 table overlaps it. */
+bool layout_table_writable(const MetadataLayout *layout, uint64_t offset, uint64_t weight);
+
+/* True where @cluster, with @metadata references to structures, has more users: guest data, or what may be. */
+bool layout_overlapped(const MetadataLayout *layout, uint64_t cluster, uint64_t metadata);
+
+/* True where any cluster with metadata is. */
+bool layout_any_overlapped(const MetadataLayout *layout);
+
+/* True where a guest reads the metadata in @cluster as its data: nothing is written there. */
+static inline bool layout_read_by_guest(const MetadataLayout *layout, uint64_t cluster)
+{
+    return layout->overlap.reads && refmap_get(layout->overlap.reads, cluster);
+}
+
+/*
+ * True where an L1 table, or another structure that is no L2 table, is said to be where the header is: the header's
+ * words are its entries, and a repair would change what a guest reads. An L2 table is not read there.
+ */
+bool layout_header_overlapped(const MetadataLayout *layout);
+
+#endif

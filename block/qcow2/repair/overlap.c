@@ -1,0 +1,146 @@
+/*
+ * Guest data that lies on metadata.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/repair/overlap.h"
+
+#include "block/qcow2/format/format.h"
+#include "util/number.h"
+
+/* True where @cluster is metadata, and has more users. */
+static bool is_overlapped(const MetadataLayout *layout, uint64_t cluster)
+{
+    uint64_t metadata = refmap_get(layout->metadata.refs, cluster);
+
+    return metadata && layout_overlapped(layout, cluster, metadata);
+}
+
+bool overlap_lies_on_metadata(const MetadataLayout *layout, const OverlappedEntry *e)
+{
+    for (uint64_t i = overlap_first_cluster(layout, e); i <= overlap_last_cluster(layout, e); i++) {
+        if (e->counted ? is_overlapped(layout, i) : refmap_get(layout->metadata.refs, i) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is read where an entry has a cluster but says that it is zeros does not depend on that. */
+static bool is_read(const Qcow2HeaderFields *h, const TableEntry *e)
+{
+    if (e->compressed) {
+        return true;
+    }
+    return qcow2_has_extended_l2(h) ? e->bitmap & UINT32_MAX : h->version < 3 || !(e->entry & QCOW2_OFLAG_ZERO);
+}
+
+static void visit_extent(TableSearch *s, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2Extent *extent,
+                         bool counted)
+{
+    const MetadataLayout *layout = s->opaque;
+    OverlappedEntry e = {.entry = table_entry(layout->header, table, bytes, extent)};
+
+    e.read = is_read(layout->header, &e.entry);
+    e.counted = counted && !qcow2_region_beyond_end(&layout->check->counting, e.entry.offset, e.entry.length);
+    e.movable = e.counted && layout->header->crypt_method == QCOW2_CRYPT_NONE && /* else it is read there only */
+                layout_table_writable(layout, table->offset, table->weight);
+    if (overlap_first_cluster(layout, &e) < layout->file_clusters &&
+        (!e.counted || overlap_lies_on_metadata(layout, &e))) {
+        g_array_append_val(s->found, e);
+    }
+}
+
+/* Compressed data that is not counted where it is, but that a guest reads all the same. */
+static void visit_faults(TableSearch *s, const Qcow2TableRef *table, const uint8_t *bytes,
+                         const Qcow2L2Result *contents)
+{
+    const MetadataLayout *layout = s->opaque;
+
+    for (guint i = 0; i < contents->faults->len; i++) {
+        const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
+
+        if (fault->kind == QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS) {
+            uint64_t entry = load_be64(bytes + (size_t)fault->index * qcow2_l2_entry_size(layout->header));
+            Qcow2Extent extent = qcow2_l2_compressed_extent(layout->header, entry, fault->index);
+
+            visit_extent(s, table, bytes, &extent, false);
+        }
+    }
+}
+
+static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+{
+    TableSearch *s = state;
+    const MetadataLayout *layout = s->opaque;
+    const Qcow2HeaderFields *h = layout->header;
+
+    if (!layout_sole_table(layout, table->offset, table->weight)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < contents->n_runs; i++) {
+        const Qcow2Run *run = &contents->runs[i];
+        uint64_t inside = qcow2_clusters_inside(&layout->check->counting, run->offset, run->n);
+
+        for (uint32_t k = 0; k < inside; k++) {
+            Qcow2Extent extent = {
+                .offset = run->offset + ((uint64_t)k << h->cluster_bits),
+                .length = h->cluster_size,
+                .index = run->index + k,
+            };
+
+            if (is_overlapped(layout, extent.offset >> h->cluster_bits)) {
+                visit_extent(s, table, bytes, &extent, true);
+            }
+        }
+    }
+    for (guint i = 0; i < contents->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
+
+        if (e->compressed) { /* unaligned data is damaged otherwise already */
+            visit_extent(s, table, bytes, e, true);
+        }
+    }
+    visit_faults(s, table, bytes, contents);
+    return true;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const OverlappedEntry *x = a, *y = b;
+
+    if (x->entry.table != y->entry.table) {
+        return x->entry.table < y->entry.table ? -1 : 1;
+    }
+    return (x->entry.index > y->entry.index) - (x->entry.index < y->entry.index);
+}
+
+bool overlap_find(MetadataLayout *layout, GError **errp)
+{
+    const uint64_t *found = layout->check->report.count_by_kind;
+    bool uncounted = found[QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS] || found[QCOW2_FINDING_REGION_BEYOND_END];
+    GuestOverlap *overlap = &layout->overlap;
+
+    if (qcow2_has_data_file(layout->header) || (!uncounted && !layout_any_overlapped(layout))) {
+        return true;
+    }
+    overlap->entries = tables_search(layout->check, visit_table, layout, sizeof(OverlappedEntry), errp);
+    if (!overlap->entries) {
+        return false;
+    }
+    g_array_sort(overlap->entries, compare_entries);
+    overlap->reads = refmap_new(layout->file_clusters);
+    for (guint i = 0; i < overlap->entries->len; i++) {
+        const OverlappedEntry *e = &g_array_index(overlap->entries, OverlappedEntry, i);
+        uint64_t first = overlap_first_cluster(layout, e);
+
+        if (e->read && !refmap_add(overlap->reads, first, overlap_last_cluster(layout, e) - first + 1, 1)) {
+            return repair_no_memory(errp);
+        }
+        if (!e->counted) {
+            layout_add_structure(layout, e->entry.offset, e->entry.length); /* or the place would be free */
+        }
+    }
+    qcow2_cluster_ranges_sort(layout->structures);
+    return true;
+}

@@ -1,0 +1,70 @@
+/*
+ * The reference counts that an image is to have: those that were computed, leaked clusters that stay, and clusters that
+ * a pass reserves. They are never kept as a list of changes: what changes is the difference to the stored counts.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_REPAIR_TARGET_COUNTS_H
+#define BLOCK_QCOW2_REPAIR_TARGET_COUNTS_H
+
+#include "block/qcow2/repair/layout.h"
+
+typedef struct TargetCounts {
+    const RepairInput *in;
+    const Qcow2StoredCounts *stored;
+    RefMap *counts; /* those of the check, to which the others are added */
+    uint64_t file_clusters;
+    RefMap *kept;           /* how many of them are leaked references that stay; NULL = none */
+    uint64_t leaks_kept;    /* clusters that have any */
+    bool may_raise;         /* counts that are too low */
+    bool may_lower;         /* and too high */
+    bool keep_leaks;        /* leaked clusters stay, for a fault that remains, or: */
+    const char *orphaned;   /* for what may be in them, as a phrase; NULL = nothing */
+    bool snapshot_unlisted; /* that is a snapshot, of which a new table would have no trace */
+} TargetCounts;
+
+/* An image, and what its counts are to be. */
+typedef struct CountedImage {
+    const RepairInput *in;
+    const MetadataLayout *layout;
+    const TargetCounts *targets;
+} CountedImage;
+
+/*
+ * Counts what is to stay. What is leaked beyond what was when the repair began (in->first) was set free by the repair.
+ * Cleared in any case by target_counts_clear().
+ */
+bool target_counts_init(TargetCounts *t, const RepairInput *in, const MetadataLayout *layout, GError **errp);
+void target_counts_clear(TargetCounts *t);
+
+/* Neighbouring clusters for which both counts are the same, and are not each other. */
+typedef struct CountRun {
+    uint64_t first;
+    uint64_t n;
+    uint64_t stored;
+    uint64_t target;
+    bool known; /* the stored count is */
+} CountRun;
+
+/* The next of them at or behind cluster @at; false where there is none. Runs end where a piece of counters does. */
+bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run);
+
+/* The count that clusters of @run will have in the blocks that there are: one that may not be changed stays. */
+uint64_t target_counts_final(const TargetCounts *t, const CountRun *run);
+
+/* True where the stored count of @cluster is not the one that was computed. */
+bool target_counts_wrong(const TargetCounts *t, uint64_t cluster);
+
+/* How many clusters from @cluster on have the same target count as it, no more than up to the end of a piece. */
+uint64_t target_counts_stretch(const TargetCounts *t, uint64_t cluster);
+
+/* One more than the index of the last refcount block that the target counts need. */
+uint64_t target_counts_blocks_end(const TargetCounts *t);
+
+/* True where a cluster of refcount block @index has a target count that is not 0. */
+bool target_counts_block_needed(const TargetCounts *t, uint64_t index);
+
+/* Writes target counts into a block of zeros, number @index. */
+void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *block);
+
+#endif
