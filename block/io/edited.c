@@ -202,6 +202,38 @@ static GArray *spans_of(const Edits *edits)
     return spans;
 }
 
+/* Where edit @i, which goes beyond the end of the file, ends what it writes: a change writes what differs only. */
+static uint64_t written_end(const EditedSource *e, size_t i)
+{
+    const Edit *edit = edits_at(e->edits, i);
+    g_autofree uint8_t *before = g_try_malloc(edit->size), *after = g_try_malloc(edit->size);
+    uint64_t written = 0;
+
+    if (!edit->change || !before || !after || read_before(e, i, before, edit->size, edit->offset) ||
+        read_before(e, i + 1, after, edit->size, edit->offset)) {
+        return edit->offset + edit->size; /* what cannot be read is not changed either: the repair fails there */
+    }
+    for (uint64_t at = 0, end; edit_next_difference(before, after, edit->size, &at, &end); at = end) {
+        written = end;
+    }
+    return written ? edit->offset + written : 0;
+}
+
+/* The length of the file with the edits made. */
+static uint64_t edited_length(const EditedSource *e)
+{
+    uint64_t length = e->base->length;
+
+    for (size_t i = 0; i < edits_n(e->edits); i++) {
+        const Edit *edit = edits_at(e->edits, i);
+
+        if (edit->size && edit->offset + edit->size > length) {
+            length = MAX(length, written_end(e, i));
+        }
+    }
+    return length;
+}
+
 BlockSource *block_source_new_edited(BlockSource *base, const Edits *edits)
 {
     EditedSource *e = g_new0(EditedSource, 1);
@@ -212,7 +244,7 @@ BlockSource *block_source_new_edited(BlockSource *base, const Edits *edits)
         .edits = edits,
         .spans = spans_of(edits),
     };
-    e->source.length = MAX(base->length, e->spans->len ? span_at(e, e->spans->len - 1)->reach : 0);
+    e->source.length = edited_length(e);
     return &e->source;
 }
 

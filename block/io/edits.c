@@ -6,8 +6,11 @@
 #include "block/io/edits.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "util/number.h"
+
+#define SECTOR 512 /* bytes: the unit in which a change is written */
 
 struct Edits {
     GArray *items;  /* Edit */
@@ -104,4 +107,19 @@ void edits_clear(Edits *edits)
     g_array_set_size(edits->items, 0);
     edits->begin = 0;
     edits->steps = 0;
+}
+
+bool edit_next_difference(const uint8_t *now, const uint8_t *then, uint64_t size, uint64_t *first, uint64_t *end)
+{
+    uint64_t at = *first;
+
+    while (at < size && !memcmp(now + at, then + at, MIN(SECTOR, size - at))) {
+        at += MIN(SECTOR, size - at);
+    }
+    *first = at;
+    while (at < size && memcmp(now + at, then + at, MIN(SECTOR, size - at))) {
+        at += MIN(SECTOR, size - at);
+    }
+    *end = at;
+    return *end > *first;
 }

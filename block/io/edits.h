@@ -82,6 +82,12 @@ const Edit *edits_at(const Edits *edits, size_t i);
 /* True where an edit from the one at @first on has @phase. */
 bool edits_any(const Edits *edits, size_t first, EditPhase phase);
 
+/*
+ * Sets *@end behind the next row of sectors in which @now and @then, of @size bytes each, differ, and *@first, from
+ * which it is looked for, to its beginning. False where there is none. These rows are what a change writes.
+ */
+bool edit_next_difference(const uint8_t *now, const uint8_t *then, uint64_t size, uint64_t *first, uint64_t *end);
+
 /* Takes all edits away. */
 void edits_clear(Edits *edits);
 

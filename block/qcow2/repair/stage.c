@@ -148,8 +148,7 @@ Stage *stage_new_after(const Stage *before, BlockSource *source, const Edits *ed
     s = stage_new(image, &before->in);
     s->view = view;
     s->opened = image;
-    s->options = (Qcow2CheckOptions){
-        .workers = before->options.workers, .max_messages = 1};
+    s->options = (Qcow2CheckOptions){.workers = before->options.workers, .max_messages = 1};
     if (!count(s, image, errp) || !report_structures(s, errp)) {
         return NULL;
     }

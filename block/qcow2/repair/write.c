@@ -11,7 +11,7 @@
 
 #include "block/io/edited.h"
 
-#define SECTOR 512 /* bytes: the unit in which differences are looked for */
+#define SECTOR 512 /* bytes: what a disk writes whole, or not at all */
 
 static bool failed(GError **errp, int failure, const char *what, const Edit *edit)
 {
@@ -143,24 +143,12 @@ bool edits_fill_free_space(const Edits *edits, BlockSource *source, GError **err
 /* Writes the sectors of @then that are not as in @now, each row of them at once. */
 static int write_differences(const Edit *edit, BlockSource *source, const uint8_t *now, const uint8_t *then)
 {
-    uint64_t at = 0;
+    int failure = 0;
 
-    while (at < edit->size) {
-        uint64_t end = at;
-
-        while (end < edit->size && memcmp(now + end, then + end, MIN(SECTOR, edit->size - end))) {
-            end += MIN(SECTOR, edit->size - end);
-        }
-        if (end > at) {
-            int failure = block_source_write(source, then + at, end - at, edit->offset + at);
-
-            if (failure) {
-                return failure;
-            }
-        }
-        at = MAX(end, at + SECTOR);
+    for (uint64_t at = 0, end; !failure && edit_next_difference(now, then, edit->size, &at, &end); at = end) {
+        failure = block_source_write(source, then + at, end - at, edit->offset + at);
     }
-    return 0;
+    return failure;
 }
 
 /* Makes a change to what is there, which is what the edits before have left. */

@@ -98,6 +98,39 @@ static void test_order(void)
     g_assert_true(block_source_edited_from_edited(view, 2));
 }
 
+static bool set_one(const Edit *edit, uint8_t *bytes)
+{
+    bytes[edit->key] = 0xee;
+    return true;
+}
+
+/* A change beyond the end of the file writes the sectors that differ, and the view ends where the file then does. */
+static void test_length(void)
+{
+    static const struct {
+        uint64_t offset, size, key, length;
+    } cases[] = {
+        {SIZE - 512, 2048, 0, SIZE},
+        {SIZE - 512, 2048, 512, SIZE + 512},
+        {SIZE - 512, 2048, 2047, SIZE + 1536},
+        {SIZE - 100, 700, 699, SIZE + 600},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(BlockSource) base = base_new();
+        g_autoptr(Edits) edits = edits_new();
+        g_autoptr(BlockSource) view = NULL;
+
+        edits_add(edits, EDIT_PHASE_RAISE,
+                  &(Edit){.offset = cases[i].offset, .size = cases[i].size, .change = set_one, .key = cases[i].key});
+        edits_end_pass(edits);
+        view = block_source_new_edited(base, edits);
+        g_assert_cmpuint(view->length, ==, cases[i].length);
+        g_assert_true(edits_apply(edits, base, NULL));
+        g_assert_cmpuint(base->length, ==, cases[i].length);
+    }
+}
+
 /* Edits that come later are not seen. */
 static void test_later(void)
 {
@@ -217,6 +250,7 @@ int main(int argc, char **argv)
 #define ADD(name) g_test_add_func("/block/edited/" #name, test_##name)
     ADD(kinds);
     ADD(order);
+    ADD(length);
     ADD(later);
     ADD(before_and_after);
     ADD(random);
