@@ -18,7 +18,7 @@
 
 enum { REFTABLE = 1, REFBLOCK = 2, L1 = 3, SNAPSHOTS = 4, DIRECTORY = 6, FIRST_FREE = 8 };
 
-static inline unsigned upto(unsigned most)
+static inline unsigned up_to(unsigned most)
 {
     return g_test_rand_int_range(0, (int)most + 1);
 }
@@ -26,19 +26,19 @@ static inline unsigned upto(unsigned most)
 /* Mostly a pointer into the file; sometimes one beyond it, odd bits, or nothing. */
 static inline uint64_t random_entry(void)
 {
-    uint64_t offset = AT(upto(CLUSTERS + CLUSTERS / 8));
+    uint64_t offset = AT(up_to(CLUSTERS + CLUSTERS / 8));
 
-    switch (upto(7)) {
+    switch (up_to(7)) {
     case 0:
         return 0;
     case 1:
-        return offset | (upto(1) ? 1 : 3) | (uint64_t)upto(1) << 63;
+        return offset | (up_to(1) ? 1 : 3) | (uint64_t)up_to(1) << 63;
     case 2:
         return offset | UINT64_C(1) << 62;
     case 3:
-        return offset | UINT64_C(1) << (56 + upto(5));
+        return offset | UINT64_C(1) << (56 + up_to(5));
     default:
-        return offset | (uint64_t)upto(1) << 63;
+        return offset | (uint64_t)up_to(1) << 63;
     }
 }
 
@@ -49,8 +49,8 @@ static inline void put_snapshots(uint8_t *bytes, unsigned n)
     put_be32(bytes + AT_NB_SNAPSHOTS, n);
     put_be64(bytes + AT_SNAPSHOTS_OFFSET, AT(SNAPSHOTS));
     for (unsigned i = 0; i < n; i++, entry += 64) {
-        put_be64(entry, AT(FIRST_FREE + upto(8)));
-        put_be32(entry + 8, upto(512));
+        put_be64(entry, AT(FIRST_FREE + up_to(8)));
+        put_be32(entry + 8, up_to(512));
         put_be16(entry + 12, 1);
         put_be16(entry + 14, 1);
         put_be32(entry + 36, 16);
@@ -70,7 +70,7 @@ static inline void put_bitmaps(uint8_t *bytes, unsigned n)
     put_be64(bytes + AT_EXTENSIONS + 16, 32 * n);
     put_be64(bytes + AT_EXTENSIONS + 24, AT(DIRECTORY));
     for (unsigned i = 0; i < n; i++, entry += 32) {
-        put_be64(entry, AT(FIRST_FREE + upto(40)));
+        put_be64(entry, AT(FIRST_FREE + up_to(40)));
         put_be32(entry + 8, 256); /* 1 GiB in bits of 1 KiB */
         entry[16] = 1;
         entry[17] = 10;
@@ -87,16 +87,16 @@ static inline uint8_t *random_image(void)
     put_header(bytes, BITS);
     put_be64(bytes + AT_SIZE, UINT64_C(1) << 30);
     put_be32(bytes + AT_L1_SIZE, 32768); /* far beyond the end of the file */
-    put_be32(bytes + AT_REFCOUNT_ORDER, upto(6));
+    put_be32(bytes + AT_REFCOUNT_ORDER, up_to(6));
     for (unsigned i = 0; i < CLUSTER / 8; i++) {
-        put_be64(bytes + AT(REFTABLE) + i * 8, upto(4) ? AT(REFBLOCK) : random_entry());
+        put_be64(bytes + AT(REFTABLE) + i * 8, up_to(4) ? AT(REFBLOCK) : random_entry());
     }
     for (unsigned at = AT(REFBLOCK); at < AT(CLUSTERS); at += 8) {
         put_be64(bytes + at, random_entry());
     }
     memset(bytes + AT(SNAPSHOTS), 0, AT(FIRST_FREE - SNAPSHOTS));
-    put_snapshots(bytes, upto(12));
-    put_bitmaps(bytes, 1 + upto(7));
+    put_snapshots(bytes, up_to(12));
+    put_bitmaps(bytes, 1 + up_to(7));
     return bytes;
 }
 
