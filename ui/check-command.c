@@ -32,7 +32,6 @@
 #include "util/error-report.h"
 #include "util/sandbox.h"
 
-
 /* Findings can be many, and stderr is not buffered of itself. */
 #define STDERR_BUFFER (64u << 10)
 
