@@ -30,6 +30,13 @@ check:
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja build-asan/build.ninja build-tsan/build.ninja
 	@scripts/run-tests $(BUILD) build-asan build-tsan:threads
 
+# Mistakes that can be seen without running anything.
+lint:
+	@scripts/install-deps lint
+	@$(MAKE) --no-print-directory all
+	@rm -f $(BUILD)/lint.tap
+	@scripts/lint $(BUILD)
+
 # Measures ours and the stock tool on large images, some ten minutes, and writes docs/devel/performance.rst.
 bench:
 	@scripts/install-deps check
@@ -65,4 +72,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-coverage
 
-.PHONY: all demo check bench fuzz fuzz-stock coverage install clean
+.PHONY: all demo check lint bench fuzz fuzz-stock coverage install clean
