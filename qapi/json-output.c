@@ -14,7 +14,7 @@
 
 #include "qapi/visitor-impl.h"
 
-#define BUFFER_SIZE       (32 * 1024)
+#define BUFFER_SIZE       ((size_t)32 << 10)
 #define INDENT            4
 #define MAX_NUMBER_LENGTH G_ASCII_DTOSTR_BUF_SIZE
 
@@ -126,11 +126,11 @@ static char *write_unsigned(char *to, uint64_t value)
         rest = (uint32_t)(value % 100000000);
         value /= 100000000;
         for (unsigned i = 0; i < 4; i++, rest /= 100) {
-            memcpy(next -= 2, digit_pairs + rest % 100 * 2, 2);
+            memcpy(next -= 2, &digit_pairs[(size_t)(rest % 100) * 2], 2);
         }
     }
     for (rest = (uint32_t)value; rest >= 10; rest /= 100) {
-        memcpy(next -= 2, digit_pairs + rest % 100 * 2, 2);
+        memcpy(next -= 2, &digit_pairs[(size_t)(rest % 100) * 2], 2);
     }
     if (next > to) {
         *to = (char)('0' + rest);

@@ -120,7 +120,7 @@ bool visit_type_size(Visitor *v, const char *name, uint64_t *obj, GError **errp)
 
 bool visit_type_int8(Visitor *v, const char *name, int8_t *obj, GError **errp)
 {
-    int64_t value = *obj;
+    int64_t value = *obj; /* NOLINT(bugprone-signed-char-misuse): a number */
     bool ok = v->ops->type_int(v, name, &value, INT8_MIN, INT8_MAX, errp);
 
     if (value != *obj) {

@@ -14,7 +14,7 @@ static const char units[] = "KMGTPE";
 
 char *size_format(uint64_t bytes)
 {
-    double value = bytes;
+    double value = (double)bytes;
     int unit = -1;
     int decimals;
 
@@ -22,10 +22,10 @@ char *size_format(uint64_t bytes)
         return g_strdup_printf("%" PRIu64 " B", bytes);
     }
     /* 1023.5 and more would be rounded to a fourth digit */
-    while (value >= 1023.5 && units[unit + 1]) {
+    do {
         value /= 1024;
         unit++;
-    }
+    } while (value >= 1023.5 && units[unit + 1]);
     decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
     return g_strdup_printf("%.*f %ciB", decimals, value, units[unit]);
 }
