@@ -136,6 +136,18 @@ static const BlockSourceOps file_ops = {
     .close = file_close,
 };
 
+/* A device knows no holes: lseek() has none to tell of, whatever lies below the device. */
+static const BlockSourceOps device_ops = {
+    .read_at = file_read_at,
+    .reader_new = file_reader,
+    .write_at = file_write_at,
+    .flush = file_flush,
+    .truncate = file_truncate,
+    .punch = file_punch,
+    .state = file_state,
+    .close = file_close,
+};
+
 /* The length of the open file, or -1 and @errp set where the file is nothing that can hold an image. */
 static int64_t file_length(int fd, const char *path, GError **errp)
 {
@@ -258,7 +270,10 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
     }
     file = g_new(FileSource, 1);
     *file = (FileSource){
-        .base = {.ops = &file_ops, .length = length, .writable = options->writable, .fixed_length = is_device(fd)},
+        .base = {.ops = is_device(fd) ? &device_ops : &file_ops,
+                 .length = length,
+                 .writable = options->writable,
+                 .fixed_length = is_device(fd)},
         .fd = fd,
         .direct = options->direct,
         .no_flush = options->no_flush,
