@@ -148,7 +148,9 @@ def clean():
 @case
 def leak():
     """A cluster that nothing uses any more: of no structure, and in no range of the guest's disk."""
-    found = built({"l2:0:0": 0}).check()
+    builder = Builder(64 * MIB)
+    builder.write(0, 2 * C)
+    found = built({"l2:0:0": 0}, builder).check()
     only(found, "leak")
     expect(found, "leak", "none", cluster=(0x20000, C), refcount=1, reference=0, count=1)
 
@@ -559,21 +561,93 @@ def lost_l2_table():
     found = image.check()
     expect(found, "leak", "none", cluster=(0xa0000, 9 * C), count=9, refcount=1, reference=0)
     f = expect(found, "leaked-l2", "l2", 0x1c0008, (0xa0000, C), (TABLE, TABLE), count=0)
-    assert "mapped guest 0x20000000-0x3fffffff" in f["message"], f
+    assert "mapped guest 0x20000000-0x3fffffff (proved: L1 entry 1 is the only one without a table)" in f["message"], f
+    assert f["evidence"] == "proved", f
     text = " ".join(image.text().split())
-    assert "looks like the table that mapped guest 0x20000000-0x3fffffff;" in text, text
+    assert "looks like the table that mapped guest 0x20000000-0x3fffffff (proved: " in text, text
 
 
 @case
 def lost_l2_tables():
-    """Where it is not certain what a table mapped, nothing is said of it."""
+    """Two tables that lie where two are missing: their order tells which is which."""
     builder = Builder(4 * TABLE)
     for i in range(4):
         builder.write(i * TABLE, 8 * C)
     found = built({"l1:1": 0, "l1:2": 0}, builder).check()
     lost = [f for f in found if f["kind"] == "leaked-l2"]
-    assert [f["cluster"]["offset"] for f in lost] == [0xa0000, 0x130000], lost
-    assert not any("guest" in f for f in lost), lost
+    assert [(f["cluster"]["offset"], f["guest"]["offset"], f["evidence"]) for f in lost] == \
+        [(0xa0000, TABLE, "inferred"), (0x130000, 2 * TABLE, "inferred")], lost
+
+
+@case
+def lost_l2_table_of_two_places():
+    """Where it is not certain what a table mapped, the places are named, and no range of the guest's disk."""
+    builder = Builder(4 * TABLE)
+    for i in range(3):
+        builder.write(i * TABLE, 8 * C)
+    found = built({"l1:2": 0}, builder).check()
+    f = expect(found, "leaked-l2", "l2", None, (0x130000, C), count=0)
+    assert f["evidence"] == "guessed" and "L1 entries 2, 3 have no table" in f["message"], f
+
+
+@case
+def lost_l1_table():
+    """An L1 table that the header does not refer to any more."""
+    builder = Builder(2 * TABLE)
+    builder.write(0, 8 * C)
+    builder.write(TABLE, 8 * C)  # tables 0x10000, 0xa0000; L1 table 0x130000; refcount table and block
+    found = built({"header:l1_table_offset": 0x160000, "refcount:22": 1}, builder).check()
+    f = expect(found, "leaked-l1", "l1", None, (0x130000, C), count=0)
+    assert f["evidence"] == "proved", f
+
+
+@case
+def lost_snapshot():
+    """A count of snapshots that is gone: the snapshot's L1 table, and the table that has its entry."""
+    builder = Builder(64 * MIB)
+    builder.write(0, 8 * C)  # L2 table 0x10000, data, L1 table of the snapshot 0xa0000
+    builder.snapshot("s")
+    image = Image(builder)
+    table = image.peek("header:snapshots_offset")
+    found = image.poke({"header:nb_snapshots": 0, "header:snapshots_offset": 0}).check()
+    expect(found, "leaked-l1", "l1", None, (0xa0000, C), count=0)
+    expect(found, "leaked-snapshot-table", "snapshot-table", None, (table, C), count=0)
+
+
+@case
+def lost_reference_to_a_table():
+    """An L1 entry that is gone while a snapshot has its table, whose count has room for it."""
+    builder = Builder(64 * MIB)
+    builder.write(0, 8 * C)
+    builder.snapshot("s")
+    image = Image(builder)
+    entry = image.peek("header:l1_table_offset")
+    found = image.poke({"l1:0": 0}).check()
+    f = expect(found, "l2-reference-lost", "l2", entry, (0x10000, C), (0, 64 * MIB), count=0)
+    assert f["evidence"] == "proved", f
+
+
+@case
+def emptied_table():
+    """A sector of an L2 table that is zeros, and exactly as many leaked clusters between those around."""
+    builder = Builder(64 * MIB)
+    builder.write(0, 200 * C)
+    image = Image(builder)
+    image.write(0x10000 + 512, bytes(512))
+    found = image.check()
+    f = expect(found, "emptied-l2", "l2", image.peek("header:l1_table_offset"), (0x10000, C), (64 * C, 64 * C), count=0)
+    assert f["evidence"] == "inferred", f
+
+
+@case
+def cut_off_table():
+    """An L2 table whose second half lies behind the end of the file."""
+    builder = Builder(64 * MIB)
+    builder.write(0, C)
+    image = Image(builder)
+    image.write(0x60000, bytes(C // 2))
+    found = image.poke({"l1:0": COPIED | 0x60000, "refcount:6": 1}).check()
+    expect(found, "table-cut-off", "l2", None, (0x60000, C), count=0)
 
 
 @case

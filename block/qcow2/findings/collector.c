@@ -66,7 +66,7 @@ static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)
 {
     const Qcow2Location *a = &r->location, *b = &f->location;
 
-    return r->kind == f->kind && a->structure == b->structure && a->snapshot == b->snapshot &&
+    return r->kind == f->kind && !f->has_evidence && a->structure == b->structure && a->snapshot == b->snapshot &&
            a->has_refcount == b->has_refcount && a->refcount == b->refcount && a->has_reference == b->has_reference &&
            a->reference == b->reference && a->has_entry == b->has_entry && !a->cluster_size == !b->cluster_size &&
            !a->guest_size == !b->guest_size;
@@ -150,7 +150,13 @@ static uint64_t length_of(const char *text)
 const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
 {
     Qcow2FindingRecord record = {
-        .kind = f->kind, .count = 1, .location = f->location, .last_entry = f->location.entry_offset};
+        .kind = f->kind,
+        .has_evidence = f->has_evidence,
+        .evidence = f->evidence,
+        .count = 1,
+        .location = f->location,
+        .last_entry = f->location.entry_offset,
+    };
 
     if (!is_wanted(c, f->kind)) {
         return NULL;
@@ -224,6 +230,8 @@ static bool fill_finding(ImageCheckFinding *finding, Qcow2FindingRecord *r)
         .refcount = location->refcount,
         .has_reference = location->has_reference,
         .reference = location->reference,
+        .has_evidence = r->has_evidence,
+        .evidence = r->evidence,
         .fixed = r->fixed,
         .message = g_steal_pointer(&r->message),
     };

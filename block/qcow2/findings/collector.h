@@ -24,6 +24,8 @@
 typedef struct Qcow2FindingRecord {
     ImageCheckFindingKind kind;
     bool fixed;
+    bool has_evidence;
+    ImageCheckEvidence evidence;
     uint64_t count;         /* faults in it; 1 for a note */
     Qcow2Location location; /* of all of them; the entry is that of the first */
     uint64_t last_entry;    /* the entry of the last, where they have any */

@@ -108,6 +108,15 @@ static const struct {
                                              "counts allow for it: a write to one destroys the other."},
     [QCOW2_FINDING_LEAKED_L2] = {NOTE, "A leaked cluster looks like an L2 table: %d of the %d clusters that it names "
                                        "are leaked too.%s"},
+    [QCOW2_FINDING_L2_REFERENCE_LOST] = {NOTE, "An L2 table and %d of its %d clusters have one more reference in their "
+                                               "counts than there are.%s"},
+    [QCOW2_FINDING_LEAKED_L1] = {NOTE, "A leaked cluster looks like an L1 table: %d of the %d L2 tables that it names "
+                                       "are leaked too.%s"},
+    [QCOW2_FINDING_LEAKED_SNAPSHOT_TABLE] = {NOTE, "A leaked cluster looks like a snapshot table.%s"},
+    [QCOW2_FINDING_EMPTIED_L2] = {NOTE, "Entries of an L2 table are zeros, and %d leaked clusters may be what they "
+                                        "mapped.%s"},
+    [QCOW2_FINDING_TABLE_CUT_OFF] = {NOTE, "A table goes on behind the end of the file, and its entries there are "
+                                           "lost.%s"},
     [QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK] = {NOTE, "A leaked cluster looks like the missing refcount block for %X to "
                                                    "%X of the file."},
     [QCOW2_FINDING_EMPTY_L2] = {NOTE, "An L2 table is all zeros between two that are full."},

@@ -21,6 +21,8 @@ typedef struct Qcow2Finding {
     uint64_t values[3]; /* the numbers and texts that the message of the kind takes */
     const char *texts[2];
     Qcow2Location location;
+    bool has_evidence; /* of something that was lost: how sure that is */
+    ImageCheckEvidence evidence;
 } Qcow2Finding;
 
 /* The bit of a kind in a set of kinds. */

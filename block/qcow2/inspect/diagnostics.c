@@ -9,7 +9,8 @@
 
 #include "block/io/prefetch.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/inspect/lost-tables.h"
+#include "block/qcow2/inspect/evidence.h"
+#include "block/qcow2/inspect/lost-blocks.h"
 #include "block/qcow2/inspect/users.h"
 #include "util/number.h"
 
@@ -334,11 +335,87 @@ static void find_unmapped_data(Qcow2Check *c)
     }
 }
 
-void qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *c)
+/* ---- what was lost ---- */
+
+static ImageCheckFindingKind kind_of(Qcow2EvidenceKind kind)
+{
+    switch (kind) {
+    case QCOW2_EVIDENCE_L2:
+        return QCOW2_FINDING_LEAKED_L2;
+    case QCOW2_EVIDENCE_L2_USER:
+        return QCOW2_FINDING_L2_REFERENCE_LOST;
+    case QCOW2_EVIDENCE_L1:
+        return QCOW2_FINDING_LEAKED_L1;
+    case QCOW2_EVIDENCE_SNAPSHOT_TABLE:
+        return QCOW2_FINDING_LEAKED_SNAPSHOT_TABLE;
+    case QCOW2_EVIDENCE_EMPTIED:
+        return QCOW2_FINDING_EMPTIED_L2;
+    case QCOW2_EVIDENCE_CUT_OFF:
+        return QCOW2_FINDING_TABLE_CUT_OFF;
+    }
+    g_assert_not_reached();
+}
+
+static ImageCheckStructure structure_of(const Qcow2Evidence *e)
+{
+    switch (e->kind) {
+    case QCOW2_EVIDENCE_L1:
+        return IMAGE_CHECK_STRUCTURE_L1;
+    case QCOW2_EVIDENCE_SNAPSHOT_TABLE:
+        return IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE;
+    case QCOW2_EVIDENCE_CUT_OFF:
+        return e->structure;
+    default:
+        return IMAGE_CHECK_STRUCTURE_L2;
+    }
+}
+
+static void add_evidence(Qcow2Check *c, const Qcow2Evidence *e)
+{
+    g_autofree char *origin = qcow2_evidence_origin(e);
+    g_autofree char *text = g_strdup_printf(" %s", origin);
+    Qcow2Finding finding = {
+        .kind = kind_of(e->kind),
+        .values = {e->lost, e->named},
+        .texts = {text},
+        .location = qcow2_location_range(structure_of(e), e->offset, e->size),
+        .has_evidence = true,
+        .evidence = e->certainty,
+    };
+
+    if (e->has_entry) {
+        finding.location.has_entry = true;
+        finding.location.entry_offset = e->entry_offset;
+        finding.location.snapshot = snapshot_name(c, e->tree);
+    }
+    if (e->has_guest && e->tree == QCOW2_TREE_ACTIVE) {
+        qcow2_location_set_guest(&finding.location, &c->image->header, e->guest_offset, e->guest_size);
+    }
+    qcow2_collector_add(c->collector, &finding);
+}
+
+static bool find_lost_data(Qcow2Check *c, GError **errp)
+{
+    g_auto(Qcow2LostData) lost = {0};
+
+    if (!qcow2_find_lost_data(c, &lost, errp)) {
+        return false;
+    }
+    for (guint i = 0; i < lost.items->len; i++) {
+        add_evidence(c, &g_array_index(lost.items, Qcow2Evidence, i));
+    }
+    return true;
+}
+
+bool qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *c, GError **errp)
 {
     find_empty_tables(diagnostics, c);
     find_shared_metadata(c);
     find_shared_tables(c);
-    qcow2_find_lost_tables(c);
+    if (!find_lost_data(c, errp)) {
+        return false;
+    }
+    qcow2_find_lost_blocks(c);
     find_unmapped_data(c);
+    return true;
 }

@@ -2,8 +2,7 @@
  * Diagnostics: notes on suspicious states that a check alone cannot call wrong, for people who search for lost data.
  * They are findings that count nothing.
  *
- * The search is bounded: in the clusters that it reads (qcow2/inspect/lost-tables.h), and in the queries to the file
- * system.
+ * The search reads what is leaked (qcow2/inspect/evidence.h), and is bounded in the queries to the file system.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,7 +21,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Diagnostics, qcow2_diagnostics_free)
 /* The visitor for qcow2_check_count(). */
 const Qcow2TableVisitor *qcow2_diagnostics_visitor(const Qcow2Diagnostics *diagnostics);
 
-/* Adds the diagnostics to the findings that @check has collected. After qcow2_check_report(). */
-void qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *check);
+/*
+ * Adds the diagnostics to the findings that @check has collected. After qcow2_check_report(). False and @errp set if
+ * memory is short.
+ */
+bool qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *check, GError **errp);
 
 #endif

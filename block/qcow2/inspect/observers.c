@@ -42,11 +42,8 @@ static bool finish_findings(void *self, Qcow2Check *c, Qcow2CheckResult *result,
     Qcow2Diagnostics *diagnostics = self;
 
     result->check->has_findings = true; /* a list that is not announced is not freed */
-    if (diagnostics) {
-        qcow2_add_diagnostics(diagnostics, c);
-        if (!qcow2_explain_findings(c, errp)) {
-            return false;
-        }
+    if (diagnostics && (!qcow2_add_diagnostics(diagnostics, c, errp) || !qcow2_explain_findings(c, errp))) {
+        return false;
     }
     return qcow2_collector_finish(c->collector, &result->check->findings, errp);
 }

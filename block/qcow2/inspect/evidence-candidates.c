@@ -1,0 +1,482 @@
+/*
+ * Candidates for lost tables.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/evidence-candidates.h"
+
+#include "block/io/prefetch.h"
+#include "block/qcow2/inspect/evidence-forms.h"
+#include "block/qcow2/inspect/evidence-stale.h"
+#include "block/qcow2/inspect/evidence-surplus.h"
+#include "util/number.h"
+#include "util/search.h"
+
+#define FIRST_LOOK    512u  /* bytes of a cluster */
+#define CLUSTERS_EACH 65536 /* that are looked at before the next are collected */
+#define LEAST_ZEROS   16    /* entries of a table that refers to nothing */
+#define L1_SAMPLE     64    /* entries of a table that tell whether it refers to tables */
+
+#define ALL_SUBCLUSTERS_ZERO UINT64_C(0xffffffff00000000)
+
+typedef enum Look {
+    LOOK_DISMISSED,
+    LOOK_WHOLE,
+    LOOK_UNREAD,
+} Look;
+
+/* Clusters that are looked at together. */
+typedef struct Batch {
+    uint64_t *clusters;
+    uint8_t *looks; /* Look */
+    bool *in_use;
+    size_t n;
+} Batch;
+
+typedef struct Search {
+    const Qcow2Check *check;
+    const Qcow2HeaderFields *header;
+    Qcow2Candidates *found;
+    GArray *stale; /* Qcow2ClusterRange: tables that nobody wants back */
+    Batch batch;
+    GMutex lock; /* of what was found */
+} Search;
+
+typedef struct SearchWorker {
+    Search *search;
+    Qcow2L2Result *contents;
+    const Qcow2CandidateVisitor *visitor;
+} SearchWorker;
+
+/* Calls @run with a worker for each thread. False when memory is short. */
+static bool with_workers(Search *s, const Qcow2CandidateVisitor *visitor, BlockPrefetch *prefetch)
+{
+    SearchWorker workers[BLOCK_MAX_WORKERS] = {0};
+    unsigned n;
+    bool ok = true;
+
+    prefetch->source = s->check->image->source;
+    prefetch->options = (BlockReadOptions){.workers = s->check->options->workers};
+    prefetch->opaque = s;
+    prefetch->states = workers;
+    prefetch->state_size = sizeof(*workers);
+    n = block_read_workers(&prefetch->options);
+    for (unsigned i = 0; i < n; i++) {
+        workers[i] = (SearchWorker){s, qcow2_l2_result_new(s->header), visitor};
+        ok = ok && workers[i].contents;
+    }
+    ok = ok && block_prefetch(prefetch);
+    for (unsigned i = 0; i < n; i++) {
+        qcow2_l2_result_free(workers[i].contents);
+    }
+    return ok;
+}
+
+/* ---- a look at the beginning ---- */
+
+static BlockRange beginning(const void *opaque, size_t i)
+{
+    const Search *s = opaque;
+
+    return (BlockRange){s->batch.clusters[i] << s->header->cluster_bits, FIRST_LOOK};
+}
+
+static bool look_at_beginning(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    Search *s = ((SearchWorker *)state)->search;
+    uint64_t length = s->check->counting.file_end;
+    /* a hole may end within the cluster */
+    bool may_be = !bytes || qcow2_may_be_l2(bytes, FIRST_LOOK, s->header, length) ||
+                  qcow2_may_be_l1(bytes, FIRST_LOOK, s->header, length) ||
+                  qcow2_may_be_snapshot_table(bytes, FIRST_LOOK, s->header, length);
+
+    if (!s->batch.in_use[i]) {
+        s->batch.looks[i] = error ? LOOK_UNREAD : may_be ? LOOK_WHOLE : LOOK_DISMISSED;
+    }
+    return true;
+}
+
+/* ---- a look at the whole ---- */
+
+/* What the entries of a table lead to. */
+typedef struct Named {
+    uint64_t all;
+    uint64_t surplus;
+    uint64_t wrong; /* damaged entries, and those that name a cluster a second time or the table itself */
+    bool flags_wrong;
+} Named;
+
+static bool inside(const Search *s, uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+
+    return add_u64(offset, size, &end) && end <= s->check->counting.file_end + s->header->cluster_size;
+}
+
+static void add_run(const Search *s, const Qcow2Run *run, uint64_t table, Named *named)
+{
+    uint64_t first = run->offset >> s->header->cluster_bits, end = first + run->n;
+    Qcow2Surplus surplus;
+
+    named->all += run->n;
+    if (qcow2_has_data_file(s->header)) {
+        named->surplus += run->n; /* the clusters are those of another file, in which none is counted */
+        return;
+    }
+    if (!inside(s, run->offset, (uint64_t)run->n << s->header->cluster_bits) || (first <= table && table < end)) {
+        named->wrong += run->n;
+        return;
+    }
+    for (uint64_t at = first; qcow2_next_surplus(s->check, at, end, &surplus); at = surplus.first + surplus.n) {
+        named->surplus += surplus.n;
+        named->flags_wrong |= run->copied != (surplus.stored == 1);
+    }
+}
+
+static void add_extent(const Search *s, const Qcow2Extent *extent, Named *named)
+{
+    named->all++;
+    if (inside(s, extent->offset, extent->length)) {
+        named->surplus += qcow2_count_surplus(s->check, extent->offset >> s->header->cluster_bits, 1);
+    } else {
+        named->wrong++;
+    }
+}
+
+/* True where many entries say that their clusters read as zeros: such a table hides what a backing file has. */
+static bool is_table_of_zeros(const Search *s, const uint8_t *bytes)
+{
+    unsigned size = qcow2_l2_entry_size(s->header), zeros = 0;
+
+    for (uint64_t at = 0; at < s->header->cluster_size && zeros < LEAST_ZEROS; at += size) {
+        uint64_t entry = load_be64(bytes + at);
+
+        zeros += size == 16 ? !entry && load_be64(bytes + at + 8) == ALL_SUBCLUSTERS_ZERO : entry == QCOW2_OFLAG_ZERO;
+    }
+    return zeros >= LEAST_ZEROS;
+}
+
+static void look_at_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Result *contents, Qcow2Candidate *c)
+{
+    Named named = {.wrong = contents->faults->len};
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < contents->n_runs; i++) {
+        add_run(s, &contents->runs[i], c->cluster, &named);
+        named.wrong += contents->runs[i].offset == last;
+        last = contents->runs[i].offset + ((uint64_t)(contents->runs[i].n - 1) << s->header->cluster_bits);
+    }
+    if (contents->n_runs) {
+        c->last_entry = contents->runs[contents->n_runs - 1].index + contents->runs[contents->n_runs - 1].n - 1;
+    }
+    for (guint i = 0; i < contents->extents->len; i++) {
+        const Qcow2Extent *extent = &g_array_index(contents->extents, Qcow2Extent, i);
+
+        add_extent(s, extent, &named);
+        c->last_entry = MAX(c->last_entry, extent->index);
+    }
+    c->named = (uint32_t)named.all;
+    c->surplus = (uint32_t)named.surplus;
+    c->flags_wrong = named.flags_wrong;
+    c->may_be_l2 = named.wrong <= qcow2_bearable_damage(named.all) && named.surplus * 2 >= named.all &&
+                   (named.all || is_table_of_zeros(s, bytes));
+}
+
+static void look_at_l1(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
+{
+    uint64_t length = s->check->counting.file_end;
+    uint32_t named = 0, surplus = 0;
+
+    if (!qcow2_may_be_l1(bytes, s->header->cluster_size, s->header, length)) {
+        return;
+    }
+    for (size_t at = 0; at < s->header->cluster_size; at += 8) {
+        uint64_t word = load_be64(bytes + at);
+
+        if (word && qcow2_may_be_l1_entry(word, s->header, length)) {
+            named++;
+            surplus += qcow2_count_surplus(s->check, (word & QCOW2_OFFSET_MASK) >> s->header->cluster_bits, 1) != 0;
+        }
+    }
+    c->may_be_l1 = named && surplus * 2 >= named;
+    if (c->may_be_l1 && !c->may_be_l2) {
+        c->named = named;
+        c->surplus = surplus;
+    }
+}
+
+/* The first entry of a snapshot table that is not in use, and whose snapshot is lost, refers to a leaked L1 table. */
+static void look_at_snapshot_table(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
+{
+    uint64_t l1 = load_be64(bytes) >> s->header->cluster_bits;
+
+    if (qcow2_may_be_snapshot_table(bytes, s->header->cluster_size, s->header, s->check->counting.file_end)) {
+        c->snapshot_table = qcow2_count_surplus(s->check, l1, 1);
+    }
+}
+
+static BlockRange whole(const void *opaque, size_t i)
+{
+    const Search *s = opaque;
+
+    return (BlockRange){s->batch.clusters[i] << s->header->cluster_bits, (uint32_t)s->header->cluster_size};
+}
+
+static void add_candidate(Search *s, const Qcow2Candidate *c)
+{
+    g_mutex_lock(&s->lock);
+    if (s->found->items->len < QCOW2_MAX_CANDIDATES) {
+        g_array_append_val(s->found->items, *c);
+    } else {
+        s->found->too_many = true;
+    }
+    g_mutex_unlock(&s->lock);
+}
+
+static bool look_at_whole(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    SearchWorker *w = state;
+    Search *s = w->search;
+    Qcow2Candidate c = {.cluster = s->batch.clusters[i], .in_use = s->batch.in_use[i]};
+
+    s->batch.looks[i] = error ? LOOK_UNREAD : LOOK_DISMISSED;
+    if (!bytes || qcow2_is_zeros(bytes, s->header->cluster_size)) {
+        return true;
+    }
+    qcow2_l2_decode(s->header, bytes, w->contents);
+    look_at_l2(s, bytes, w->contents, &c);
+    if (!c.in_use) {
+        look_at_l1(s, bytes, &c);
+        look_at_snapshot_table(s, bytes, &c);
+    }
+    if (c.may_be_l1 || c.may_be_l2 || c.snapshot_table) {
+        add_candidate(s, &c);
+    }
+    return true;
+}
+
+/* ---- which clusters ---- */
+
+static void keep_looks(Search *s, Look look)
+{
+    Batch *b = &s->batch;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->looks[i] == look) {
+            b->clusters[kept] = b->clusters[i];
+            b->in_use[kept++] = b->in_use[i];
+        }
+    }
+    b->n = kept;
+}
+
+static void note_unread(Search *s)
+{
+    for (size_t i = 0; i < s->batch.n; i++) {
+        Qcow2ClusterRange range = {s->batch.clusters[i], 1};
+
+        if (s->batch.looks[i] == LOOK_UNREAD && !s->batch.in_use[i]) {
+            g_array_append_val(s->found->unread, range);
+        }
+    }
+}
+
+/* Looks at the clusters of the batch, and empties it. */
+static bool look_at_batch(Search *s)
+{
+    BlockPrefetch first = {.n = s->batch.n, .range = beginning, .examine = look_at_beginning};
+    BlockPrefetch second = {.range = whole, .examine = look_at_whole};
+
+    if (!with_workers(s, NULL, &first)) {
+        return false;
+    }
+    note_unread(s);
+    keep_looks(s, LOOK_WHOLE);
+    second.n = s->batch.n;
+    if (!with_workers(s, NULL, &second)) {
+        return false;
+    }
+    note_unread(s);
+    s->batch.n = 0;
+    return true;
+}
+
+static bool add_cluster(Search *s, uint64_t cluster, bool in_use)
+{
+    Batch *b = &s->batch;
+
+    b->clusters[b->n] = cluster;
+    b->looks[b->n] = in_use ? LOOK_WHOLE : LOOK_DISMISSED;
+    b->in_use[b->n++] = in_use;
+    return b->n < CLUSTERS_EACH || look_at_batch(s);
+}
+
+/* Those of @surplus, which have references, that are L2 tables. */
+static bool add_tables_in_use(Search *s, const Qcow2Surplus *surplus)
+{
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(s->check->walk, &n);
+    unsigned bits = s->header->cluster_bits;
+
+    for (size_t i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, surplus->first << bits);
+         i < n && tables[i].offset >> bits < surplus->first + surplus->n; i++) {
+        if (tables[i].offset % s->header->cluster_size == 0 && !add_cluster(s, tables[i].offset >> bits, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_leaked(Search *s, const Qcow2Surplus *surplus)
+{
+    for (uint64_t i = surplus->first; i < surplus->first + surplus->n; i++) {
+        if (!qcow2_cluster_ranges_with(s->stale, i) && !add_cluster(s, i, false)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What lies behind the end of the file is zeros. */
+static bool look_everywhere(Search *s)
+{
+    uint64_t end = DIV_ROUND_UP(s->check->counting.file_end, s->header->cluster_size);
+    Qcow2Surplus surplus;
+
+    for (uint64_t at = 0; qcow2_next_surplus(s->check, at, end, &surplus); at = surplus.first + surplus.n) {
+        if (!(surplus.references ? add_tables_in_use(s, &surplus) : add_leaked(s, &surplus))) {
+            return false;
+        }
+    }
+    return !s->batch.n || look_at_batch(s);
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+    const Qcow2Candidate *x = a, *y = b;
+
+    return (x->cluster > y->cluster) - (x->cluster < y->cluster);
+}
+
+/* ---- which of them are L1 tables ---- */
+
+const Qcow2Candidate *qcow2_candidate_at(const Qcow2Candidates *found, uint64_t cluster)
+{
+    size_t i = ARRAY_FIRST_NOT_BELOW(found->items, Qcow2Candidate, cluster, cluster);
+    const Qcow2Candidate *c = i < found->items->len ? &g_array_index(found->items, Qcow2Candidate, i) : NULL;
+
+    return c && c->cluster == cluster ? c : NULL;
+}
+
+/* L2 tables in use whose own entries say nothing of a loss are tables all the same. */
+static bool is_table(const Search *s, uint64_t offset)
+{
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(s->check->walk, &n);
+    size_t i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, offset);
+
+    return (i < n && tables[i].offset == offset) || qcow2_candidate_at(s->found, offset >> s->header->cluster_bits);
+}
+
+/* True where most of the first entries at @bytes lead to tables. */
+static bool leads_to_tables(const Search *s, const uint8_t *bytes)
+{
+    unsigned entries = 0, tables = 0;
+
+    for (size_t at = 0; at < s->header->cluster_size && entries < L1_SAMPLE; at += 8) {
+        uint64_t word = load_be64(bytes + at);
+
+        entries += word != 0;
+        tables += word && is_table(s, word & QCOW2_OFFSET_MASK);
+    }
+    return tables * 2 > entries;
+}
+
+static bool tell_l1(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
+{
+    Search *s = opaque;
+    Qcow2Candidate *c = &g_array_index(s->found->items, Qcow2Candidate, i);
+
+    if (c->may_be_l1) {
+        c->may_be_l1 = leads_to_tables(s, bytes);
+        c->may_be_l2 = c->may_be_l2 && !c->may_be_l1;
+    }
+    return true;
+}
+
+static void drop_neither(Qcow2Candidates *found)
+{
+    guint kept = 0;
+
+    for (guint i = 0; i < found->items->len; i++) {
+        Qcow2Candidate c = g_array_index(found->items, Qcow2Candidate, i);
+
+        if (c.may_be_l1 || c.may_be_l2 || c.snapshot_table) {
+            g_array_index(found->items, Qcow2Candidate, kept++) = c;
+        }
+    }
+    g_array_set_size(found->items, kept);
+}
+
+/* ---- all of it ---- */
+
+static BlockRange candidate_range(const void *opaque, size_t i)
+{
+    const Search *s = opaque;
+    uint64_t cluster = g_array_index(s->found->items, Qcow2Candidate, i).cluster;
+
+    return (BlockRange){cluster << s->header->cluster_bits, (uint32_t)s->header->cluster_size};
+}
+
+static bool visit_candidate(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    SearchWorker *w = state;
+
+    if (error || !bytes) {
+        return true;
+    }
+    qcow2_l2_decode(w->search->header, bytes, w->contents);
+    return w->visitor->visit(w->visitor->opaque, i, bytes, w->contents);
+}
+
+bool qcow2_visit_candidates(const Qcow2Check *check, const Qcow2Candidates *candidates,
+                            const Qcow2CandidateVisitor *visitor)
+{
+    Search s = {.check = check, .header = &check->image->header, .found = (Qcow2Candidates *)candidates};
+    BlockPrefetch prefetch = {.n = candidates->items->len, .range = candidate_range, .examine = visit_candidate};
+
+    return !candidates->items->len || with_workers(&s, visitor, &prefetch);
+}
+
+bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates, GError **errp)
+{
+    Search s = {.check = check, .header = &check->image->header, .found = candidates};
+    Qcow2CandidateVisitor visitor = {tell_l1, &s};
+    bool ok;
+
+    *candidates = (Qcow2Candidates){.items = g_array_new(FALSE, FALSE, sizeof(Qcow2Candidate)),
+                                    .unread = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange))};
+    s.batch.clusters = g_new(uint64_t, CLUSTERS_EACH);
+    s.batch.looks = g_new(uint8_t, CLUSTERS_EACH);
+    s.batch.in_use = g_new(bool, CLUSTERS_EACH);
+    s.stale = qcow2_stale_bitmap_tables(check->image);
+    g_mutex_init(&s.lock);
+    ok = look_everywhere(&s);
+    g_array_sort(candidates->items, compare_candidates);
+    ok = ok && qcow2_visit_candidates(check, candidates, &visitor);
+    drop_neither(candidates);
+    qcow2_cluster_ranges_sort(candidates->unread);
+    g_mutex_clear(&s.lock);
+    g_array_unref(s.stale);
+    g_free(s.batch.clusters);
+    g_free(s.batch.looks);
+    g_free(s.batch.in_use);
+    return ok || qapi_set_out_of_memory(errp);
+}
+
+void qcow2_candidates_clear(Qcow2Candidates *candidates)
+{
+    g_clear_pointer(&candidates->items, g_array_unref);
+    g_clear_pointer(&candidates->unread, g_array_unref);
+}

@@ -1,0 +1,499 @@
+/*
+ * Places where a table is missing.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/evidence-places.h"
+
+#include "block/qcow2/inspect/evidence-forms.h"
+#include "block/qcow2/inspect/evidence-sharing.h"
+#include "util/number.h"
+#include "util/search.h"
+
+#define MAX_OWNED     (1u << 20) /* entries of lost L1 tables that are remembered */
+#define MAX_GAPS      1024       /* rows of missing entries that the order of tables is compared with */
+#define MAX_SHARED    16         /* tables that two L1 entries refer to */
+#define MAX_NAMED     4          /* places in a reason */
+#define MAX_SNAPSHOTS 256        /* whose entries are compared with that of a table in use */
+
+/* An entry of a lost L1 table. */
+typedef struct Owned {
+    uint64_t table; /* cluster of the L2 table that it refers to */
+    uint64_t l1;    /* cluster that the entry is in */
+    uint32_t index; /* in that cluster */
+} Owned;
+
+/* A row of entries without a table. */
+typedef struct Gap {
+    uint64_t first; /* index */
+    uint64_t n;
+    uint64_t before;  /* offset; 0: none */
+    uint64_t behind;  /* offset; UINT64_MAX: none */
+    uint64_t fitting; /* lost tables that lie between the two */
+} Gap;
+
+/* Two entries that refer to one table. */
+typedef struct SharedEntries {
+    uint64_t table; /* offset */
+    uint64_t indexes[2];
+    unsigned n;
+} SharedEntries;
+
+struct Qcow2Places {
+    const Qcow2Check *check;
+    const Qcow2HeaderFields *header;
+    const Qcow2Candidates *candidates;
+    uint64_t needed;  /* L1 entries that the disk needs, or has */
+    uint64_t n_empty; /* of them without a table */
+    GArray *gaps;     /* Gap */
+    bool more_gaps;
+    GArray *shared;  /* SharedEntries, sorted by table */
+    GArray *owned;   /* Owned, sorted by table */
+    GArray *sharing; /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
+    GArray *alone;   /* uint64_t: numbers of leaked L2 tables of which only their place in the file tells anything */
+    bool more_alone; /* than can be named */
+    GMutex lock;
+};
+
+/* ---- entries without a table ---- */
+
+static bool is_missing(const Qcow2Places *p, uint64_t slot)
+{
+    uint64_t offset = slot & QCOW2_OFFSET_MASK;
+
+    return !offset || offset % p->header->cluster_size || offset >= p->check->counting.file_end;
+}
+
+static void end_gap(Qcow2Places *p, Gap *gap, uint64_t behind)
+{
+    gap->behind = behind;
+    if (gap->n && p->gaps->len < MAX_GAPS) {
+        g_array_append_val(p->gaps, *gap);
+    } else if (gap->n) {
+        p->more_gaps = true;
+    }
+    p->n_empty += gap->n;
+    gap->before = behind;
+    gap->n = 0;
+}
+
+static void add_missing(Gap *gap, uint64_t index, uint64_t n)
+{
+    if (n && !gap->n) {
+        gap->first = index;
+    }
+    gap->n += n;
+}
+
+static void note_shared_entry(Qcow2Places *p, uint64_t table, uint64_t index)
+{
+    size_t i = ARRAY_FIRST_NOT_BELOW(p->shared, SharedEntries, table, table);
+    SharedEntries *s = i < p->shared->len ? &g_array_index(p->shared, SharedEntries, i) : NULL;
+
+    if (s && s->table == table && s->n < G_N_ELEMENTS(s->indexes)) {
+        s->indexes[s->n++] = index;
+    }
+}
+
+static void find_missing(Qcow2Places *p)
+{
+    uint64_t done = 0, first = 0, n;
+    Gap gap = {0};
+    const uint64_t *slots;
+
+    while (p->check->regions.active && (n = qcow2_tables_part(p->check->regions.l1_tables, p->header->l1_table_offset,
+                                                              p->needed, &first, &slots))) {
+        add_missing(&gap, done, first - done);
+        for (uint64_t i = 0; i < n; i++) {
+            if (is_missing(p, slots[i])) {
+                add_missing(&gap, first + i, 1);
+                continue;
+            }
+            note_shared_entry(p, slots[i] & QCOW2_OFFSET_MASK, first + i);
+            end_gap(p, &gap, slots[i] & QCOW2_OFFSET_MASK);
+        }
+        done = first += n;
+    }
+    add_missing(&gap, done, p->needed - done);
+    end_gap(p, &gap, UINT64_MAX);
+}
+
+static void find_shared(Qcow2Places *p)
+{
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(p->check->walk, &n);
+
+    for (size_t i = 0; i < n && p->shared->len < MAX_SHARED; i++) {
+        SharedEntries shared = {.table = tables[i].offset};
+
+        if (tables[i].active > 1) {
+            g_array_append_val(p->shared, shared);
+        }
+    }
+}
+
+bool qcow2_places_all_empty(const Qcow2Places *p)
+{
+    return p->n_empty == p->needed;
+}
+
+/* ---- lost L1 tables ---- */
+
+static bool note_entries(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
+{
+    Qcow2Places *p = opaque;
+    const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
+    uint64_t length = p->check->counting.file_end;
+
+    for (size_t at = 0; c->may_be_l1 && at < p->header->cluster_size; at += 8) {
+        uint64_t word = load_be64(bytes + at);
+        Owned owned = {(word & QCOW2_OFFSET_MASK) >> p->header->cluster_bits, c->cluster, (uint32_t)(at / 8)};
+
+        if (!qcow2_may_be_l1_entry(word, p->header, length) || !qcow2_candidate_at(p->candidates, owned.table)) {
+            continue;
+        }
+        g_mutex_lock(&p->lock);
+        if (p->owned->len < MAX_OWNED) {
+            g_array_append_val(p->owned, owned);
+        }
+        g_mutex_unlock(&p->lock);
+    }
+    return true;
+}
+
+static int compare_owned(const void *a, const void *b)
+{
+    const Owned *x = a, *y = b;
+
+    if (x->table != y->table) {
+        return x->table < y->table ? -1 : 1;
+    }
+    if (x->l1 != y->l1) {
+        return x->l1 < y->l1 ? -1 : 1;
+    }
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+/* The entry of a lost L1 table that refers to @cluster; NULL: none. */
+static const Owned *owner_of(const Qcow2Places *p, uint64_t cluster)
+{
+    size_t i = ARRAY_FIRST_NOT_BELOW(p->owned, Owned, table, cluster);
+    const Owned *owned = i < p->owned->len ? &g_array_index(p->owned, Owned, i) : NULL;
+
+    return owned && owned->table == cluster ? owned : NULL;
+}
+
+/* ---- the order of tables ---- */
+
+static const Qcow2SharedPlace *sharing_of(const Qcow2Places *p, size_t candidate)
+{
+    size_t i = ARRAY_FIRST_NOT_BELOW(p->sharing, Qcow2SharedPlace, candidate, candidate);
+    const Qcow2SharedPlace *s = i < p->sharing->len ? &g_array_index(p->sharing, Qcow2SharedPlace, i) : NULL;
+
+    return s && s->candidate == candidate ? s : NULL;
+}
+
+/* A leaked L2 table of which nothing but where it lies tells what it mapped. */
+static bool is_alone(const Qcow2Places *p, size_t i)
+{
+    const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
+
+    return c->may_be_l2 && !c->in_use && !owner_of(p, c->cluster) && !sharing_of(p, i);
+}
+
+static bool fits(const Gap *gap, uint64_t offset)
+{
+    return gap->before < offset && offset < gap->behind;
+}
+
+static uint64_t offset_of(const Qcow2Places *p, uint64_t candidate)
+{
+    return g_array_index(p->candidates->items, Qcow2Candidate, candidate).cluster << p->header->cluster_bits;
+}
+
+static void find_all_alone(Qcow2Places *p)
+{
+    for (uint64_t i = 0; i < p->candidates->items->len && !p->more_alone; i++) {
+        if (is_alone(p, i)) {
+            g_array_append_val(p->alone, i);
+            p->more_alone = p->alone->len > QCOW2_MAX_EVIDENCE;
+        }
+    }
+}
+
+static void count_fitting(Qcow2Places *p)
+{
+    find_all_alone(p);
+    for (guint i = 0; i < p->alone->len && !p->more_alone; i++) {
+        uint64_t offset = offset_of(p, g_array_index(p->alone, uint64_t, i));
+
+        for (guint k = 0; k < p->gaps->len; k++) {
+            Gap *gap = &g_array_index(p->gaps, Gap, k);
+
+            gap->fitting += fits(gap, offset);
+        }
+    }
+}
+
+/* True and *index set where exactly as many tables lie in a gap as it lacks, and this one in no other. */
+static bool find_in_order(const Qcow2Places *p, size_t i, uint64_t *index)
+{
+    const Gap *found = NULL;
+    uint64_t before = 0;
+
+    for (guint k = 0; k < p->gaps->len; k++) {
+        const Gap *gap = &g_array_index(p->gaps, Gap, k);
+
+        if (fits(gap, offset_of(p, i)) && found) {
+            return false;
+        }
+        found = fits(gap, offset_of(p, i)) ? gap : found;
+    }
+    if (!found || found->fitting != found->n || p->more_gaps || p->more_alone) {
+        return false;
+    }
+    for (guint k = 0; k < p->alone->len && g_array_index(p->alone, uint64_t, k) < i; k++) {
+        before += fits(found, offset_of(p, g_array_index(p->alone, uint64_t, k)));
+    }
+    *index = found->first + before;
+    return true;
+}
+
+/* ---- one place or several ---- */
+
+/* True unless the table maps what is behind the end of the disk there. */
+static bool is_possible(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t index)
+{
+    uint64_t clusters = DIV_ROUND_UP(p->header->size, p->header->cluster_size);
+
+    return (index << p->header->l2_bits) + c->last_entry < clusters;
+}
+
+/* "L1 entries 1, 2, 3, 4 and 5 more have no table" */
+static char *name_missing(const Qcow2Places *p)
+{
+    g_autoptr(GString) text = g_string_new(p->n_empty == 1 ? "L1 entry " : "L1 entries ");
+    unsigned named = 0;
+
+    for (guint k = 0; k < p->gaps->len; k++) {
+        const Gap *gap = &g_array_index(p->gaps, Gap, k);
+
+        for (uint64_t i = 0; i < gap->n && named < MAX_NAMED; i++, named++) {
+            g_string_append_printf(text, named ? ", %" PRIu64 : "%" PRIu64, gap->first + i);
+        }
+    }
+    if (p->n_empty > named) {
+        g_string_append_printf(text, " and %" PRIu64 " more", p->n_empty - named);
+    }
+    g_string_append(text, p->n_empty == 1 ? " has no table" : " have no table");
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static char *name_shared(const Qcow2Places *p)
+{
+    const SharedEntries *s = &g_array_index(p->shared, SharedEntries, 0);
+
+    return g_strdup_printf("L1 entries %" PRIu64 " and %" PRIu64 " both refer to the table at 0x%" PRIx64,
+                           s->indexes[0], s->indexes[1], s->table);
+}
+
+static void guess(const Qcow2Places *p, Qcow2Place *place)
+{
+    place->certainty = IMAGE_CHECK_EVIDENCE_GUESSED;
+    if (p->n_empty) {
+        place->reason = name_missing(p);
+    } else if (p->shared->len) {
+        place->reason = name_shared(p);
+    } else {
+        place->reason = g_strdup("no L1 entry lacks a table; it may be that of a snapshot");
+    }
+}
+
+/* The only L1 entry that has no table, where that is so. */
+static bool only_place(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *index)
+{
+    if (p->n_empty != 1 || p->shared->len || p->alone->len != 1) {
+        return false;
+    }
+    *index = g_array_index(p->gaps, Gap, 0).first;
+    return is_possible(p, c, *index);
+}
+
+static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
+{
+    const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
+
+    place->tree = QCOW2_TREE_ACTIVE;
+    if (only_place(p, c, &place->index) && !c->flags_wrong) {
+        place->known = true;
+        place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
+        place->reason = g_strdup_printf("L1 entry %" PRIu64 " is the only one without a table", place->index);
+    } else if (find_in_order(p, i, &place->index) && is_possible(p, c, place->index)) {
+        place->known = true;
+        place->certainty = c->flags_wrong ? IMAGE_CHECK_EVIDENCE_GUESSED : IMAGE_CHECK_EVIDENCE_INFERRED;
+        place->reason = g_strdup_printf("L1 entry %" PRIu64 " has no table, and the tables around it in the file are "
+                                        "those of the ranges before and behind",
+                                        place->index);
+    } else {
+        guess(p, place);
+    }
+}
+
+/* ---- tables in use ---- */
+
+/* Entry @index of the L1 table of @tree; 0 where it ends before. */
+static uint64_t l1_entry(const Qcow2Check *c, const Qcow2Tree *tree, uint64_t index)
+{
+    uint64_t first = index;
+    const uint64_t *slots;
+
+    if (index >= tree->entries ||
+        !qcow2_tables_part(c->regions.l1_tables, tree->offset, tree->entries, &first, &slots)) {
+        return 0;
+    }
+    return first == index ? slots[0] : 0;
+}
+
+static bool lacks_entry(const Qcow2Check *c, const Qcow2Tree *tree, uint64_t index)
+{
+    return index < tree->entries && !l1_entry(c, tree, index);
+}
+
+/* A tree that lacks a table where candidate @c is that of another: the active one, or a snapshot's; NULL: none. */
+static const Qcow2Tree *tree_without(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *index)
+{
+    const Qcow2Regions *regions = &p->check->regions;
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(p->check->walk, &n);
+    size_t i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, c->cluster << p->header->cluster_bits);
+
+    g_assert(i < n);
+    if (!qcow2_regions_find_tree(regions, tables[i].slot, index)) {
+        return NULL;
+    }
+    if (regions->active && lacks_entry(p->check, regions->active, *index)) {
+        return regions->active;
+    }
+    for (guint k = 0; k < regions->trees->len && k < MAX_SNAPSHOTS; k++) {
+        const Qcow2Tree *tree = &g_array_index(regions->trees, Qcow2Tree, k);
+
+        if (lacks_entry(p->check, tree, *index)) {
+            return tree;
+        }
+    }
+    return NULL;
+}
+
+static const char *tree_name(const Qcow2Places *p, int tree)
+{
+    return tree == QCOW2_TREE_ACTIVE ? NULL : g_array_index(p->check->snapshots.items, Qcow2Snapshot, tree).name;
+}
+
+static bool find_in_use(const Qcow2Places *p, const Qcow2Candidate *c, Qcow2Place *place)
+{
+    const Qcow2Tree *tree = tree_without(p, c, &place->index);
+    const char *name = tree ? tree_name(p, tree->snapshot) : NULL;
+
+    if (!tree) {
+        return false;
+    }
+    place->known = true;
+    place->tree = tree->snapshot;
+    place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
+    place->reason = g_strdup_printf("its count has room for one more reference, and L1 entry %" PRIu64 "%s%s is empty",
+                                    place->index, name ? " of snapshot " : "", name ? name : "");
+    return true;
+}
+
+static void find_owned(const Owned *owned, unsigned bits, Qcow2Place *place)
+{
+    place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
+    place->reason = g_strdup_printf("entry %" PRIu32 " of the lost L1 table at 0x%" PRIx64 " refers to it",
+                                    owned->index, owned->l1 << bits);
+}
+
+static void find_sharing(const Qcow2Places *p, const Qcow2SharedPlace *s, Qcow2Place *place)
+{
+    const Qcow2Tree *active = p->check->regions.active;
+    bool empty = active && s->index < p->needed && is_missing(p, l1_entry(p->check, active, s->index));
+    const char *name = tree_name(p, s->tree);
+
+    place->known = empty;
+    place->tree = QCOW2_TREE_ACTIVE;
+    place->index = s->index;
+    place->certainty = empty ? IMAGE_CHECK_EVIDENCE_PROVED : IMAGE_CHECK_EVIDENCE_INFERRED;
+    place->reason = g_strdup_printf("it shares clusters with the table of L1 entry %" PRIu64 " of %s%s", s->index,
+                                    name ? "snapshot " : "the disk", name ? name : "");
+}
+
+bool qcow2_find_place(const Qcow2Places *p, size_t i, Qcow2Place *place)
+{
+    const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
+    const Owned *owned = owner_of(p, c->cluster);
+    const Qcow2SharedPlace *sharing = sharing_of(p, i);
+
+    *place = (Qcow2Place){0};
+    if (owned) {
+        find_owned(owned, p->header->cluster_bits, place);
+        return true;
+    }
+    if (c->in_use) {
+        return find_in_use(p, c, place);
+    }
+    if (sharing) {
+        find_sharing(p, sharing, place);
+        return true;
+    }
+    find_alone(p, i, place);
+    return true;
+}
+
+bool qcow2_place_exists(const Qcow2Places *p, size_t i)
+{
+    const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
+    uint64_t index;
+
+    return !c->in_use || owner_of(p, c->cluster) || tree_without(p, c, &index);
+}
+
+Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidates, GError **errp)
+{
+    g_autoptr(Qcow2Places) p = g_new0(Qcow2Places, 1);
+    const Qcow2HeaderFields *h = &check->image->header;
+    Qcow2CandidateVisitor visitor = {note_entries, p};
+
+    p->check = check;
+    p->header = h;
+    p->candidates = candidates;
+    p->needed = MIN(DIV_ROUND_UP(h->size, UINT64_C(1) << (h->l2_bits + h->cluster_bits)), h->l1_size);
+    p->gaps = g_array_new(FALSE, FALSE, sizeof(Gap));
+    p->shared = g_array_new(FALSE, FALSE, sizeof(SharedEntries));
+    p->owned = g_array_new(FALSE, FALSE, sizeof(Owned));
+    p->alone = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    g_mutex_init(&p->lock);
+    find_shared(p);
+    find_missing(p);
+    p->sharing = qcow2_find_sharing(check, candidates, errp);
+    if (!p->sharing || !qcow2_visit_candidates(check, candidates, &visitor)) {
+        if (p->sharing) {
+            qapi_set_out_of_memory(errp);
+        }
+        return NULL;
+    }
+    g_array_sort(p->owned, compare_owned);
+    count_fitting(p);
+    return g_steal_pointer(&p);
+}
+
+void qcow2_places_free(Qcow2Places *p)
+{
+    if (p) {
+        g_mutex_clear(&p->lock);
+        g_array_unref(p->gaps);
+        g_array_unref(p->shared);
+        g_array_unref(p->owned);
+        g_array_unref(p->alone);
+        g_clear_pointer(&p->sharing, g_array_unref);
+        g_free(p);
+    }
+}

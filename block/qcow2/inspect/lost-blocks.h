@@ -1,0 +1,17 @@
+/*
+ * Leaked clusters that look like refcount blocks: one that is missing in the refcount table leaks itself.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_LOST_BLOCKS_H
+#define BLOCK_QCOW2_INSPECT_LOST_BLOCKS_H
+
+#include "block/qcow2/check/check.h"
+
+/*
+ * Where the refcount table lacks a block, reads some of the leaked clusters, and adds a note to the findings of @check
+ * for each that looks like one. At most 512 clusters and 64 MiB are read. After qcow2_check_report().
+ */
+void qcow2_find_lost_blocks(Qcow2Check *check);
+
+#endif
