@@ -25,6 +25,7 @@
 #include "block/qcow2/repair/orphaned.h"
 #include "block/qcow2/repair/rebuild.h"
 #include "block/qcow2/repair/refcounts.h"
+#include "block/qcow2/repair/report-kept.h"
 #include "block/qcow2/repair/snapshots.h"
 
 #define MAX_STAGES 24 /* images broken at random take up to ten */
@@ -326,19 +327,6 @@ static void add_header_flags(RepairPlan *p)
     }
 }
 
-static void report_kept(const RepairPlan *p)
-{
-    const Stage *s = repair_plan_left(p);
-
-    if (s->targets.leaks_kept && repair_wants(&s->in, QCOW2_FINDING_LEAK)) {
-        repair_say(&s->in,
-                   "Leaked clusters are kept, as %s, and something may be in them. --free-lost frees them all the "
-                   "same.\n",
-                   s->targets.orphaned ? s->targets.orphaned
-                                       : "one of the faults above may be what makes them look leaked");
-    }
-}
-
 /* ---- all of it ---- */
 
 /* Entries are set right before counts are compared: what they refer to is leaked then. */
@@ -370,7 +358,7 @@ static bool plan_rest(RepairPlan *p, GError **errp)
     }
     /* a clean image keeps every byte, whatever else could be said of it */
     if ((anything_wrong(&s->in) || flags_wrong(&s->check)) && !run_chain(p, errp)) {
-        report_kept(p);
+        repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
         return false;
     }
     s = repair_plan_left(p);
@@ -387,7 +375,7 @@ static bool plan_rest(RepairPlan *p, GError **errp)
         if (anything_wrong(&s->in)) {
             moves_report_unmoved(&s->in, &s->layout);
         }
-        report_kept(p);
+        repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
         add_space(p);
         add_header_flags(p);
     }

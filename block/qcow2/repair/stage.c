@@ -160,7 +160,7 @@ Stage *stage_new_after(const Stage *before, BlockSource *source, const Edits *ed
 bool stage_set_targets(Stage *s, const TargetCounts *first, Reserved *reserved, GError **errp)
 {
     s->in.first = first;
-    if (!target_counts_init(&s->targets, &s->in, &s->layout, errp)) {
+    if (!target_counts_init(&s->targets, &s->in, &s->check, &s->layout, errp)) {
         return false;
     }
     s->targets.may_raise |= reserved->any; /* what is new needs counts, and others are raised with them */

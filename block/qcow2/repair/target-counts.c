@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/repair/target-counts.h"
 
+#include <assert.h>
+
 #include "block/qcow2/repair/orphaned.h"
 #include "util/number.h"
 
@@ -196,10 +198,11 @@ static uint64_t leaked_references(const TargetCounts *t, uint64_t cluster)
     return stored > computed ? stored - computed : 0;
 }
 
-static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout)
+/* Lets leaked references stay: all, or those to the clusters of @lost. What this repair has set free does not stay. */
+static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout, const RefMap *lost)
 {
     /* nothing is lowered where leaks are not to be repaired at all */
-    bool may_lower_used = repair_wants(t->in, QCOW2_FINDING_LEAK);
+    bool may_lower_used = !lost && repair_wants(t->in, QCOW2_FINDING_LEAK);
     CountRun run;
 
     t->kept = refmap_new(refmap_clusters(t->counts));
@@ -208,7 +211,7 @@ static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout)
             uint64_t leaked = leaked_references(t, i);
 
             leaked = t->in->first ? MIN(leaked, leaked_references(t->in->first, i)) : leaked;
-            if (!leaked || (may_lower_used && layout_in_use(layout, i))) {
+            if (!leaked || (may_lower_used && layout_in_use(layout, i)) || (lost && !refmap_get(lost, i))) {
                 continue;
             }
             if (!refmap_add(t->counts, i, 1, leaked) || !refmap_add(t->kept, i, 1, leaked)) {
@@ -220,7 +223,22 @@ static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout)
     return true;
 }
 
-bool target_counts_init(TargetCounts *t, const RepairInput *in, const MetadataLayout *layout, GError **errp)
+/* Lets leaked clusters stay for which there is evidence that they are the last copy of something. */
+static bool keep_lost(TargetCounts *t, Qcow2Check *check, const MetadataLayout *layout, GError **errp)
+{
+    if (!check->report.leaks) {
+        return true;
+    }
+    if (!qcow2_find_lost_data(check, &t->lost, errp)) {
+        return false;
+    }
+    t->keep_leaks = t->lost.everything;
+    return !(t->lost.everything || t->lost.n_kept) || keep_leaks(t, layout, t->lost.everything ? NULL : t->lost.kept) ||
+           repair_no_memory(errp);
+}
+
+bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *check, const MetadataLayout *layout,
+                        GError **errp)
 {
     bool careful = !in->options->free_lost;
 
@@ -234,12 +252,17 @@ bool target_counts_init(TargetCounts *t, const RepairInput *in, const MetadataLa
         .orphaned = careful ? repair_orphaned(in, layout) : NULL,
         .snapshot_unlisted = careful && repair_snapshot_unlisted(in, layout),
     };
+    assert(check == in->check);
     t->keep_leaks =
         t->orphaned || (careful && repair_may_cause_false_leaks(in)) || !repair_wants(in, QCOW2_FINDING_LEAK);
-    return !t->keep_leaks || keep_leaks(t, layout) || repair_no_memory(errp);
+    if (t->keep_leaks) {
+        return keep_leaks(t, layout, NULL) || repair_no_memory(errp);
+    }
+    return !careful || keep_lost(t, check, layout, errp);
 }
 
 void target_counts_clear(TargetCounts *t)
 {
     g_clear_pointer(&t->kept, refmap_free);
+    qcow2_lost_data_clear(&t->lost);
 }

@@ -7,6 +7,7 @@
 #ifndef BLOCK_QCOW2_REPAIR_TARGET_COUNTS_H
 #define BLOCK_QCOW2_REPAIR_TARGET_COUNTS_H
 
+#include "block/qcow2/inspect/evidence.h"
 #include "block/qcow2/repair/layout.h"
 
 typedef struct TargetCounts {
@@ -21,6 +22,7 @@ typedef struct TargetCounts {
     bool keep_leaks;        /* leaked clusters stay, for a fault that remains, or: */
     const char *orphaned;   /* for what may be in them, as a phrase; NULL = nothing */
     bool snapshot_unlisted; /* that is a snapshot, of which a new table would have no trace */
+    Qcow2LostData lost;     /* the evidence for what is kept otherwise; clear: not looked for */
 } TargetCounts;
 
 /* An image, and what its counts are to be. */
@@ -31,10 +33,12 @@ typedef struct CountedImage {
 } CountedImage;
 
 /*
- * Counts what is to stay. What is leaked beyond what was when the repair began (in->first) was set free by the repair.
- * Cleared in any case by target_counts_clear().
+ * Counts what is to stay: all that leaks, or what is lost data by the evidence. @check is that of @in, whose counts are
+ * reported, and is read again for it. What is leaked beyond what was when the repair began (in->first) was set free by
+ * the repair. Cleared in any case by target_counts_clear().
  */
-bool target_counts_init(TargetCounts *t, const RepairInput *in, const MetadataLayout *layout, GError **errp);
+bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *check, const MetadataLayout *layout,
+                        GError **errp);
 void target_counts_clear(TargetCounts *t);
 
 /* Neighbouring clusters for which both counts are the same, and are not each other. */
