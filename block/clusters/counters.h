@@ -84,7 +84,7 @@ bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t
  */
 bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t label, uint64_t several);
 
-/* Takes @n, or what is there of it, away from counter @i. */
+/* Subtracts @n from counter @i, which stops at 0. */
 bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n);
 
 /* Makes of @c, which must be clear, a piece with the @size values at @values, each of @width bytes: 1 or 8. */
@@ -97,8 +97,8 @@ bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n);
 void counters_clamp(Counters *c, size_t size, uint64_t max);
 
 /*
- * For going through a piece by stretches of equal counters: the number of counters from @i on, below @end, that
- * are known without a look at each to be the same as counter @i; 1 where each has to be looked at.
+ * For going through a piece by stretches of equal counters: the number of counters from @i on, below @end, that are
+ * known to be the same as counter @i without examining each; 1 if the piece has an array.
  */
 size_t counters_stretch(const Counters *c, size_t i, size_t end);
 

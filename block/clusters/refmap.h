@@ -24,9 +24,9 @@ typedef struct RefMap RefMap;
 RefMap *refmap_new(uint64_t clusters);
 
 /*
- * A map of labels instead, in which a cluster has the label of its users while that is the same: adding is
- * counters_join(), and what is called a weight is a label, 1 or more; @several is more than any that is to be told
- * apart.
+ * A map of labels instead: a cluster has the label of its users as long as all of them have the same. Adding is
+ * counters_join(), and a weight is a label, 1 or more. @several stands for different labels, and is greater than all
+ * that are to be distinguished.
  */
 RefMap *refmap_new_labels(uint64_t clusters, uint64_t several);
 

@@ -1,8 +1,8 @@
 /*
- * What each host cluster of an image is there for, as runs of clusters with the same role, in the order of the file.
+ * The role of each host cluster of an image, as runs of clusters with the same role, in the order of the file.
  *
- * Filled once, from the first cluster on; then any number of threads may look. Memory follows the number of runs, and
- * is no more than a byte for each cluster that is used or counted as used; free clusters between take none.
+ * Filled once, from the first cluster on; then any number of threads may read it. Memory follows the number of runs,
+ * and is at most a byte for each cluster that is used or counted as used; free clusters take none.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,16 +27,16 @@ typedef struct ClusterRun {
 typedef struct ClusterRoles ClusterRoles;
 
 /*
- * Roles for a file of @clusters clusters of @cluster_size bytes each, all of them free. Of an image they may be one
- * more than the file has: an unaligned structure at its end touches the one behind.
+ * Roles for a file of @clusters clusters of @cluster_size bytes each, all of them free. An image may have one cluster
+ * more than its file: an unaligned structure at the end touches the cluster behind it.
  */
 ClusterRoles *cluster_roles_new(uint64_t clusters, uint64_t cluster_size);
 void cluster_roles_free(ClusterRoles *roles);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClusterRoles, cluster_roles_free)
 
 /*
- * Adds a run that lies behind all that were added before. What is left out is free. All is there after
- * cluster_roles_finish(). Both are false when memory is short.
+ * Adds a run that lies behind all runs added before. Clusters between runs are free. cluster_roles_finish() completes
+ * the roles. Both return false when memory is short.
  */
 bool cluster_roles_add(ClusterRoles *roles, const ClusterRun *run);
 bool cluster_roles_finish(ClusterRoles *roles);

@@ -1,8 +1,8 @@
 /*
  * What bounds the work and the memory that a hostile image can ask for, apart from its size.
  *
- * The format's own limits are in block/qcow2/format/format.h. The table in docs/devel/security.rst says what each of
- * these bounds, and which test would tell if it did not.
+ * The limits of the format are in block/qcow2/format/format.h. The table in docs/devel/security.rst explains these, and
+ * names their tests.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

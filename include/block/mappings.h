@@ -1,6 +1,6 @@
 /*
- * Where the guest's clusters lie in the file, as the L2 tables of the active disk and of the snapshots say: from host
- * to guest, for those who want to name the user of a cluster.
+ * The guest's clusters by their place in the file, from the L2 tables of the active disk and of the snapshots: they
+ * name the guest range that uses a host cluster.
  *
  * Neighbouring clusters make one item. There are never more than LIMIT_MAPPINGS items: of a more fragmented image only
  * those are kept that have a guest cluster in them whose number is a multiple of @step. A table that several L1 tables
@@ -29,7 +29,7 @@ typedef struct Mapping {
     unsigned kind : 2;  /* a MappingKind */
 } Mapping;
 
-/* Owned by who has it; mappings_clear() frees what it holds. */
+/* A plain value; mappings_clear() frees its items. */
 typedef struct Mappings {
     Mapping *items; /* sorted by host, then by tree and guest */
     size_t n;

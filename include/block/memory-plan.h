@@ -1,9 +1,9 @@
 /*
- * How much memory reading may take: the one place where that is decided.
+ * How much memory reading may take: the one place that decides it.
  *
- * Everything else that a check keeps follows from what the image really holds: counters as runs where they can be
- * (block/clusters/counters.h), tables as far as the file has them (block/qcow2/load/tables.h). Buffers for reads in
- * flight are what is free to be chosen, so they give way where the process may not have much memory.
+ * The rest of the memory of a check follows from what the image holds: counters (block/clusters/counters.h), tables
+ * (block/qcow2/load/tables.h). Only the buffers for reads in flight can be chosen, so they shrink if the process may
+ * not have much memory.
  *
  * Thread safe.
  *
@@ -21,7 +21,7 @@ typedef struct MemoryPlan {
     size_t batch;     /* bytes of one read, at most, but that a single table is never cut */
 } MemoryPlan;
 
-/* The plan for this process; its limits are looked at the first time. */
+/* The plan for this process. The first call reads the limits of the process. */
 const MemoryPlan *memory_plan(void);
 
 /* The plan for a process that may have @limit bytes. */

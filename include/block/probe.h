@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-/* How much of an image is looked at, bytes; a shorter image counts as filled up with zeros. */
+/* How many bytes of an image are examined; a shorter image counts as filled up with zeros. */
 #define BLOCK_PROBE_SIZE 512
 
 /*

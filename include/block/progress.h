@@ -1,5 +1,5 @@
 /*
- * How far a check has come: written by its threads, read by whoever shows it.
+ * The progress of a check: its threads write it, a progress display reads it.
  *
  * All members are written and read with __atomic operations, relaxed; a reader may see one a little older than
  * another.

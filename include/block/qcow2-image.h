@@ -18,15 +18,15 @@
 typedef struct Qcow2Image Qcow2Image;
 
 /*
- * Reads and validates the header of @source, which the image only borrows: it must outlive the image. NULL and
- * @errp set when the header cannot be accepted; the message is the stock tool's text (spec check-behaviour
- * 2.2 and 2.3). @warn, which may be NULL, gets the texts that are no errors, each complete with its line ends.
+ * Reads and validates the header of @source, which the image borrows: it must outlive the image. NULL and @errp set if
+ * the header is not accepted; the message is the stock tool's text (spec check-behaviour 2.2 and 2.3). @warn, which may
+ * be NULL, gets warnings, each with its line ends.
  */
 Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp);
 void qcow2_close(Qcow2Image *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 
-/* True where the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
+/* Returns true if the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
 bool qcow2_probe(const void *bytes, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The qcow2 driver: opening an image for a check, and checking it.
  *
- * The check never writes. Everything that the image says is bounded by the length of its source.
+ * A check never writes. It bounds everything that the image claims by the length of its source.
  *
  * Not thread safe: one image belongs to one thread.
  *

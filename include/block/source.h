@@ -6,13 +6,13 @@
  * out of a file needs no special case in any reader.
  *
  * A source is opened by the function of its kind and closed with block_source_close(). Reads may be issued from
- * any number of threads at once; nothing else may. Who wants many reads in flight makes a reader, one for each
- * thread that reads.
+ * any number of threads at once; nothing else may. For many reads in flight each reading thread makes a reader of its
+ * own.
  *
- * A source that was opened as writable can be changed, by one thread, while nothing is read. What is written is on
- * disk, and survives a crash, only once a flush that came after it has succeeded; until then any part of it may or
- * may not be there, in any order. After a flush that failed nobody can know what is on disk, so from then on the
- * source refuses all changes and flushes.
+ * A source that was opened as writable can be changed, by one thread, while nothing is read. Written bytes are on disk,
+ * and survive a crash, only after a later flush has succeeded; until then any part of them may or may not be there, in
+ * any order. After a failed flush the state of the disk is unknown, so the source refuses all further changes and
+ * flushes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -37,7 +37,7 @@ typedef struct BlockRequest {
     int error; /* once complete: 0, all bytes being there, or a negative errno value */
 } BlockRequest;
 
-/* What tells that a source was written to. */
+/* A state of a source: it differs after another program wrote to it. */
 typedef struct BlockSourceState {
     uint64_t length;
     int64_t changed_at; /* nanoseconds since 1970, as exact as the file system has it; 0 where not known */
@@ -73,8 +73,8 @@ typedef struct BlockSourceOps {
     ssize_t (*write_at)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
     /*
-     * As write_at, but what is written is on disk when it returns, in less time than with a flush; -EOPNOTSUPP where
-     * that cannot be had. NULL: never.
+     * As write_at, but the bytes are on disk when it returns, in less time than with a flush; -EOPNOTSUPP if that is
+     * not possible. NULL: never.
      */
     ssize_t (*write_durably_at)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
@@ -145,7 +145,7 @@ BlockReader *block_reader_new(BlockSource *source);
 bool block_reader_submit(BlockReader *reader, BlockRequest *request);
 BlockRequest *block_reader_wait(BlockReader *reader);
 
-/* For kinds of readers: reads with read_at what is missing of @request behind its first @done bytes. May block. */
+/* For kinds of readers: reads the rest of @request, behind its first @done bytes, with read_at. May block. */
 void block_request_finish(BlockSource *source, BlockRequest *request, size_t done);
 
 void block_reader_free(BlockReader *reader);
@@ -217,7 +217,7 @@ int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP whe
 /* Gives back space if the source can do that: see BlockSourceOps.punch. The range is cut at the end of the source. */
 int block_source_punch(BlockSource *source, uint64_t offset, uint64_t size);
 
-/* True where the range is all in a hole of the file, as far as holes are known, and within its length. */
+/* Returns true if the range is within the length of the file, and known to be all hole. */
 bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size);
 
 /* The state at this moment; where it is not known, the length as it was when the source was opened. */

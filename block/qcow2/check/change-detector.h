@@ -1,8 +1,9 @@
 /*
- * Whether an image changed while it was checked: length and time of change of the file, where they can be known, and
- * what every writer that allocates changes sooner or later, the header and the active L1 table, read again.
+ * Detects whether an image changed while it was checked. It compares length and time of change of the file, where they
+ * are known, and the bytes of header and active L1 table, which every writer that allocates changes sooner or later.
  *
- * What changes within the clock tick of the first look, and touches neither of the two, goes unnoticed. One thread's.
+ * A change within the clock tick of qcow2_change_detector_begin() that touches neither of the two goes unnoticed. Not
+ * thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,10 +19,10 @@ typedef struct Qcow2ChangeDetector {
     char *content;           /* checksum of header and L1 table */
 } Qcow2ChangeDetector;
 
-/* Looks at @image, which was opened just before: what changed since then counts too. */
+/* Takes the state of @image, which was opened just before; a change since then counts, too. */
 void qcow2_change_detector_begin(Qcow2ChangeDetector *watch, const Qcow2Image *image);
 
-/* Looks again. */
+/* Compares the state with that of now. */
 bool qcow2_change_detector_changed(const Qcow2ChangeDetector *watch);
 
 void qcow2_change_detector_clear(Qcow2ChangeDetector *watch);

@@ -3,7 +3,7 @@
  *
  * Counting and reporting are two passes over the same regions: counts may be added in any order and with weights,
  * and when all are there, the faults are reported in the stock tool's order by the same walk over the same list.
- * A region that reaches beyond the file is a fault whenever it is looked at. A count that does not fit the width
+ * A region that reaches beyond the file is a fault of each reference to it. A count that does not fit the width
  * of the image's counts is a fault of those references that come last in stock order, so it is known only when
  * everything is counted.
  *
@@ -29,7 +29,8 @@ typedef struct Qcow2Counting {
 
     /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
     GHashTable *overflowed;
-    GHashTable *blocks_left_out; /* likewise: those that lack references of the refcount table; NULL = none */
+    GHashTable *blocks_left_out; /* after qcow2_count_refcount_blocks(): clusters of blocks that are counted too low;
+                                    NULL: none */
     uint64_t overflows;          /* findings of references beyond max that are still to be reported */
 } Qcow2Counting;
 
@@ -37,7 +38,7 @@ typedef struct Qcow2Counting {
 void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *header, uint64_t length);
 void qcow2_counting_clear(Qcow2Counting *c);
 
-/* True where the region reaches beyond the end of the file by a cluster or more; it is not counted then. */
+/* Returns true if the region reaches beyond the end of the file by a cluster or more; it is not counted then. */
 bool qcow2_region_beyond_end(const Qcow2Counting *c, uint64_t offset, uint64_t size);
 
 /* The clusters that the region touches and that are counted; false where there are none. */
@@ -56,16 +57,16 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
 void qcow2_counting_finish(Qcow2Counting *c);
 
 /*
- * Reports what is wrong with the reference at @place to the region it names. After qcow2_counting_finish(). What of it
- * a full report would only count is left to qcow2_report_overflows(), which is called when all regions are reported.
+ * Reports the faults of the reference at @location to the region that it names. After qcow2_counting_finish().
+ * Overflows are not counted when the report is full, but by qcow2_report_overflows(), after all regions.
  */
 void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2Report *report);
 void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report);
 
-/* True where a reference to the region may have something to report. */
+/* Returns true if a reference to the region may have something to report. */
 bool qcow2_region_reportable(const Qcow2Counting *c, uint64_t offset, uint64_t size);
 
-/* True where @cluster has more references than can be stored, and so more than are counted. */
+/* Returns true if @cluster has more references than are counted, since more cannot be stored. */
 static inline bool qcow2_count_incomplete(const Qcow2Counting *c, uint64_t cluster)
 {
     return (c->overflowed && g_hash_table_contains(c->overflowed, &cluster)) ||

@@ -33,7 +33,7 @@ typedef struct Qcow2CopiedFault {
 
 typedef struct Qcow2TableFaults {
     GArray *faults;       /* Qcow2L2Fault, in stock order: reported for every reference to the table */
-    GArray *copied;       /* Qcow2CopiedFault, likewise, but for references from the active L1 table only */
+    GArray *copied;       /* Qcow2CopiedFault, in stock order: reported for references from the active L1 table only */
     GArray *more;         /* Qcow2MoreFaults, one for each kind: those that are not among the faults; NULL: none */
     uint64_t more_copied; /* wrong COPIED flags that are only a number */
     uint64_t forgotten;   /* kinds of faults that were removed: a set of QCOW2_FINDING_BIT() */

@@ -1,6 +1,6 @@
 /*
- * The steps of a check: all regions of metadata in the order in which the stock tool looks at them (spec
- * check-behaviour 3.2), written down once and gone through twice, for counting and for reporting.
+ * The regions of metadata in the stock tool's order (spec check-behaviour 3.2): listed once, and gone through twice,
+ * for counting and for reporting.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,15 +26,15 @@ typedef struct Qcow2Tree {
 
 typedef struct Qcow2Regions {
     const Qcow2Image *image;
-    GArray *items;               /* the steps */
+    GArray *items;               /* the regions */
     Qcow2Tables *l1_tables;      /* all L1 tables that can be followed */
-    Qcow2Tables *bitmap_tables;  /* likewise bitmap tables */
+    Qcow2Tables *bitmap_tables;  /* all bitmap tables that can be followed */
     Qcow2Slots bad_bitmap_slots; /* bitmap table entries with something to report */
     GArray *trees;               /* Qcow2Tree, sorted by offset: the L1 tables that can be followed */
     const Qcow2Tree *active;     /* that of the active table; NULL where it cannot be followed */
 } Qcow2Regions;
 
-/* Lists the steps for @image and reads the tables. All that is passed is borrowed. False when memory is short. */
+/* Lists the regions of @image and reads the tables. All that is passed is borrowed. False when memory is short. */
 bool qcow2_regions_init(Qcow2Regions *regions, const Qcow2Image *image, const Qcow2Snapshots *snapshots,
                         const Qcow2BitmapDirectory *bitmaps, const BlockReadOptions *options, GError **errp);
 void qcow2_regions_clear(Qcow2Regions *regions);
@@ -49,7 +49,7 @@ const Qcow2Tree *qcow2_regions_find_tree(const Qcow2Regions *regions, uint64_t s
 /* Counts every region, but for what the trees below the L1 tables refer to. False when memory is short. */
 bool qcow2_regions_count(Qcow2Regions *regions, Qcow2Counting *counting, GError **errp);
 
-/* Reports every step, the trees included, once the counting is finished. */
+/* Reports the faults of every region, the trees included, once the counting is finished. */
 void qcow2_regions_report(Qcow2Regions *regions, Qcow2Counting *counting, Qcow2TreeReport *trees, Qcow2Report *report);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Counting the refcount blocks, which comes last and is different: each block must be referenced exactly once, and
- * whether it is can only be told when everything else is counted (spec check-behaviour 3.5).
+ * Counting the refcount blocks. It comes last: each block must be referenced exactly once, so everything else is
+ * counted before (spec check-behaviour 3.5).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 #include "block/qcow2/check/count.h"
 #include "block/qcow2/load/refcount-blocks.h"
 
-/* Counts the blocks of @table, after qcow2_counting_finish(), and reports what is wrong. False when memory is short. */
+/* Counts the blocks of @table, after qcow2_counting_finish(), and reports their faults. False when memory is short. */
 bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *counting, Qcow2Report *report,
                                  GError **errp);
 

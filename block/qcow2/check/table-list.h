@@ -17,7 +17,7 @@ typedef struct Qcow2TableRef {
     uint64_t slot;        /* where in the file one L1 entry lies that refers to it; of the active table if any does */
     uint64_t weight;      /* references from all L1 tables */
     uint64_t active : 63; /* references from the active one */
-    uint64_t skipped : 1; /* it is one too many of those that lie over one another: it is not looked at */
+    uint64_t skipped : 1; /* it is one too many of those that overlap: it is not read */
 } Qcow2TableRef;
 
 static inline Qcow2TableRef *qcow2_table_ref(const GArray *tables, size_t i)

@@ -1,11 +1,11 @@
 /*
- * The findings of a check, collected for those who asked for a list: neighbours with the same fault become one record
- * while they arrive, so that a million leaks in a row are one.
+ * The findings of a check, collected for a list: neighbours with the same fault become one record while they arrive, so
+ * that a million leaks in a row are one.
  *
- * Records stay in the order in which their first fault arrived. There are never more than a limit: what comes when it
- * is reached, and continues no record, is only counted, by kind. So is what comes when all texts together are too long:
- * the name of a snapshot may have 65,535 bytes, and be in each of them. So the counts of all records and those numbers
- * add up to the counts of the report.
+ * Records stay in the order in which their first fault arrived. Their number has a limit: when it is reached, faults
+ * that continue no record are only counted, by kind. The same happens when all texts together are too long: the name of
+ * a snapshot may have 65,535 bytes, and be in each of them. The counts of all records and those numbers add up to the
+ * counts of the report.
  *
  * Memory: about 250 bytes a record, and its text. Not thread safe.
  *
@@ -35,14 +35,13 @@ typedef struct Qcow2FindingRecord {
 
 typedef struct Qcow2Collector Qcow2Collector;
 
-/* Keeps at most @limit records, and LIMIT_FINDING_TEXT bytes of text for each; of what is no corruption none where
- * @only_corruptions. */
+/* Keeps at most @limit records, with LIMIT_FINDING_TEXT bytes of text for each; with @only_corruptions, no others. */
 Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions);
 void qcow2_collector_free(Qcow2Collector *collector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Collector, qcow2_collector_free)
 
 /*
- * Adds one fault. What its place borrows must live as long as the collector. Returns its message where it begins a
+ * Adds one fault. What its location borrows must live as long as the collector. Returns its message where it begins a
  * record, as long as nothing else is added; NULL where no message was needed.
  */
 const char *qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *finding);

@@ -26,7 +26,7 @@ typedef struct Qcow2Report {
     struct Qcow2Collector *collector; /* NULL: no list wanted; borrowed */
     uint64_t max_messages;            /* 0: no limit */
     uint64_t written;                 /* messages so far */
-    uint64_t examined; /* faults, and references that were looked at one by one and had nothing to report */
+    uint64_t examined; /* faults, and references that were examined one by one and had nothing to report */
     uint64_t left_out[QCOW2_FINDING__MAX]; /* findings without a message */
     uint64_t corruptions;
     uint64_t leaks;
@@ -40,15 +40,15 @@ typedef struct Qcow2Report {
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding);
 
 /*
- * True where findings are only counted from now on: there were as many messages as wanted, and no list is; or there
- * were LIMIT_EXAMINED_PER_MESSAGE references examined for each message. Stays true.
+ * Returns true if findings are only counted from now on: all wanted messages are printed and no list is wanted, or
+ * there were LIMIT_EXAMINED_PER_MESSAGE references examined for each message. Stays true.
  */
 bool qcow2_report_full(const Qcow2Report *report);
 
 /* Counts @n findings of @kind, and nothing else. */
 void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n);
 
-/* Writes a line that says how many messages were left out; nothing where there are none. */
+/* Writes a line with the number of messages that were left out, if there are any. */
 void qcow2_report_summary(const Qcow2Report *report);
 
 /* Counts @n corruptions that a repair of @finding sets right by giving something up, and writes the message. */

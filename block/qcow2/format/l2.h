@@ -1,8 +1,8 @@
 /*
  * One L2 table: its bytes to runs, extents and faults. Pure, no I/O; the hot loop of a check.
  *
- * A run is a row of guest clusters whose host clusters follow one another. What is no cluster-aligned row, that
- * is compressed and unaligned clusters, are extents. Neither is compared with the length of the file here.
+ * A run is a row of guest clusters whose host clusters follow one another. Compressed and unaligned clusters are
+ * extents. Neither is compared with the length of the file here.
  *
  * The result is reused from table to table, so that nothing is allocated in the long run. Not thread safe, but
  * any number of results may be filled at once.
@@ -37,11 +37,11 @@ typedef struct Qcow2Extent {
 typedef struct Qcow2L2Fault {
     uint32_t index;
     ImageCheckFindingKind kind;
-    uint64_t values[2]; /* what the message of the kind wants; where that is an offset only, its length is behind it */
+    uint64_t values[2]; /* the values of the message of the kind; behind a single offset, the length of the extent */
 } Qcow2L2Fault;
 
 typedef struct Qcow2L2Result {
-    Qcow2Run *runs; /* room for a run in every entry */
+    Qcow2Run *runs; /* memory for one in each entry */
     uint32_t n_runs;
     GArray *extents; /* Qcow2Extent */
     GArray *faults;  /* Qcow2L2Fault */
@@ -59,7 +59,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2L2Result, qcow2_l2_result_free)
 /* Decodes the table of one cluster at @table; @result is emptied first. */
 void qcow2_l2_decode(const Qcow2HeaderFields *header, const uint8_t *table, Qcow2L2Result *result);
 
-/* What the compressed cluster of @entry, number @index of its table, takes; the COPIED flag is not looked at. */
+/* The extent of the compressed cluster of @entry, number @index of its table; the COPIED flag is ignored. */
 Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *header, uint64_t entry, uint32_t index);
 
 /* Bytes of one entry: 8, or 16 with extended L2 entries. */

@@ -21,18 +21,18 @@ typedef struct Qcow2Bitmap {
     uint64_t table_offset;
     uint32_t table_size; /* entries */
     bool table_valid;    /* the table can be followed */
-    const char *fault;   /* what is wrong with the entry; NULL = nothing */
+    const char *fault;   /* the fault of the entry; NULL: none */
     char *name;          /* as stored, up to the first NUL */
 } Qcow2Bitmap;
 
 typedef struct Qcow2BitmapDirectory {
     GArray *items;     /* Qcow2Bitmap */
-    const char *fault; /* what is wrong with the directory behind the last item; NULL = nothing */
+    const char *fault; /* the fault of the directory behind the last item; NULL: none */
 } Qcow2BitmapDirectory;
 
 /*
- * Reads the directory that @extensions has. False and @errp set when it cannot be read at all, or when memory is
- * short; everything else that is wrong is in @directory.
+ * Reads the directory that @extensions point at. False and @errp set when it cannot be read at all, or when memory is
+ * short; all other faults are in @directory.
  */
 bool qcow2_read_bitmap_directory(BlockSource *source, const Qcow2HeaderFields *header,
                                  const Qcow2Extensions *extensions, Qcow2BitmapDirectory *directory, GError **errp);
@@ -45,7 +45,7 @@ void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, uint64_t 
                                   const Qcow2Extensions *extensions, Qcow2BitmapDirectory *directory);
 void qcow2_bitmap_directory_clear(Qcow2BitmapDirectory *directory);
 
-/* What is wrong with an entry of a bitmap table; NULL = nothing. */
+/* The fault of an entry of a bitmap table; NULL: none. */
 const char *qcow2_bitmap_table_entry_fault(uint64_t entry, const Qcow2HeaderFields *header);
 
 #endif

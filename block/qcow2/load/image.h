@@ -1,5 +1,5 @@
 /*
- * An opened image, as the parts of the driver see it.
+ * An opened image, for the files of the layers above.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,12 +17,11 @@ struct Qcow2Image {
     Qcow2Extensions extensions;
     Qcow2RefcountEntries refcount_table;
 
-    uint64_t
-        header_unread_from; /* where the bytes of cluster 0 begin that are wanted and cannot be read; 0 = nowhere */
-    int header_error;       /* why, a positive errno value */
+    uint64_t header_unread_from; /* the first unreadable byte of cluster 0 among those needed; 0: none */
+    int header_error;            /* why, a positive errno value */
 };
 
-/* True where what is known of @image is less than its first clusters would say, could they be read. */
+/* Returns true if a part of the header cluster or of the refcount table could not be read. */
 static inline bool qcow2_image_partly_unread(const Qcow2Image *image)
 {
     return image->header_unread_from || image->refcount_table.error;

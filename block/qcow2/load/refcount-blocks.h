@@ -1,10 +1,10 @@
 /*
- * Stored reference counts: what the refcount blocks of an image say.
+ * Stored reference counts: the contents of the refcount blocks of an image.
  *
  * Every block is read once, when the counts are loaded, and kept as narrow counters (counters.h); entries of the
  * table that share a block share its counters. Memory is bounded by the blocks that the file really holds.
  *
- * Any number of threads may look at once.
+ * Any number of threads may read them at once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -36,7 +36,7 @@ typedef struct Qcow2RefcountEntries {
 int qcow2_read_refcount_table(BlockSource *source, const Qcow2HeaderFields *header, Qcow2RefcountEntries *table);
 void qcow2_refcount_table_clear(Qcow2RefcountEntries *table);
 
-/* True where entry @i could not be read: which block has its counts is unknown. */
+/* Returns true if entry @i could not be read: the block with its counts is unknown. */
 static inline bool qcow2_refcount_entry_unread(const Qcow2RefcountEntries *table, uint64_t i)
 {
     return table->error && i < table->n && table->unread[i / QCOW2_REFTABLE_PIECE];
@@ -62,7 +62,7 @@ const Counters *qcow2_stored_counts_piece(const Qcow2StoredCounts *counts, uint6
 /* The first cluster at or behind @cluster whose block exists; UINT64_MAX when there is none. */
 uint64_t qcow2_stored_counts_next(const Qcow2StoredCounts *counts, uint64_t cluster);
 
-/* True and *count set where the count of @cluster is known. */
+/* Returns true and sets *count if the count of @cluster is known. */
 bool qcow2_stored_count(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *count);
 
 /* Why the counts around @cluster are unknown: a positive errno value. */
@@ -72,7 +72,7 @@ int qcow2_stored_counts_error(const Qcow2StoredCounts *counts, uint64_t cluster)
 bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *index,
                                    uint64_t *offset);
 
-/* True where they are unknown because the part of the table that names their block could not be read. */
+/* Returns true if the counts around @cluster are unknown because the table entry of their block could not be read. */
 bool qcow2_stored_counts_block_unknown(const Qcow2StoredCounts *counts, uint64_t cluster);
 
 /*

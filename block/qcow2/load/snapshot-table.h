@@ -1,9 +1,9 @@
 /*
  * The snapshot table (spec qcow2-format 9, check-behaviour 3.1).
  *
- * A damaged table is read as far as its entries can be believed: what is wrong is reported, and the snapshots
- * before, and where their entries are plausible behind, are returned all the same. Where the length of an entry cannot
- * be right, the next is looked for; that tells the true length, unless it is the last.
+ * A damaged table is read as far as its entries are plausible: its faults are reported, and the snapshots before them,
+ * and plausible ones behind them, are returned. If the length of an entry cannot be right, the next plausible entry
+ * gives the true length.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,7 +26,7 @@ typedef struct Qcow2Snapshot {
     char *id;                 /* as stored, up to the first NUL */
     char *name;
 
-    /* for whoever writes the table anew */
+    /* for writing the table anew */
     uint64_t strings;    /* offset of the ID in the file; the name follows */
     uint32_t extra_kept; /* bytes of extra data that are there and may be kept */
     uint16_t id_size;
@@ -40,12 +40,12 @@ typedef struct Qcow2Snapshots {
     bool there;            /* all of it lies in the file, and it was not zeros that were read as entries */
 } Qcow2Snapshots;
 
-/* Reads the table that @header points at and reports what is wrong with it. */
+/* Reads the table that @header points at and reports its faults. */
 void qcow2_read_snapshots(BlockSource *source, const Qcow2HeaderFields *header, Qcow2Snapshots *snapshots,
                           Qcow2Report *report);
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots);
 
-/* True for an entry of nothing but zeros: it comes from a table that is not where the header says. */
+/* Returns true if the entry is all zeros: the table is not where the header points. */
 bool qcow2_snapshot_is_zeros(const Qcow2Snapshot *snapshot);
 
 /*

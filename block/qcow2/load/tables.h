@@ -1,10 +1,10 @@
 /*
  * Tables of 8-byte entries (L1 tables, bitmap tables), each byte of them read once however many tables share it.
  *
- * Snapshots may share an L1 table, and a hostile image may lay thousands of tables over one another. So what is
- * held is the union of all tables, cut into spans whose slots belong to the same tables: a span knows how many
- * tables it is part of, and a slot is looked at once with that weight. Memory and time follow the bytes of the
- * file that are tables, never the sizes claimed: what lies beyond the end of the file is not held, being zeros.
+ * Snapshots may share an L1 table, and in a hostile image thousands of tables may overlap. So the union of all tables
+ * is held, cut into spans whose slots belong to the same tables: a span has the number of tables that it is part of as
+ * its weight, and a slot is examined once with that weight. Memory and time follow the bytes of the file that are
+ * tables, never the sizes claimed: beyond the end of the file there are only zeros, which are not held.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
