@@ -5,6 +5,7 @@
  */
 #include "ui/check-command.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -259,6 +260,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
     if (error) {
         return could_not_open(command, error);
     }
+    assert(source && format);
     if (g_str_equal(format, "qcow2")) {
         signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
         signal(SIGXFSZ, SIG_IGN); /* an output file that gets too large is an error of writing it */
@@ -376,6 +378,7 @@ static int run(CheckCommand *command)
     progress_answer_signal(&progress);
     status = run_one(command);
     progress_answer_signal(NULL);
+    command->progress = NULL;
     return status;
 }
 

@@ -270,7 +270,7 @@ int check_many(const CheckOptions *options, CheckOne *check, void *context)
     g_autofree Image **slots = NULL;
     Many many = {.options = options, .check = check, .context = context, .filenames = filenames};
 
-    if (!filenames) {
+    if (error) {
         error_report("%s", error->message);
         return 1;
     }

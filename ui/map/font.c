@@ -128,7 +128,7 @@ int map_font_glyph(char c, uint8_t coverage[MAP_GLYPH_HEIGHT][MAP_GLYPH_STRIDE])
 {
     const Glyph *glyph = find_glyph(c);
 
-    memset(coverage, 0, MAP_GLYPH_HEIGHT * MAP_GLYPH_STRIDE);
+    memset(coverage, 0, (size_t)MAP_GLYPH_HEIGHT * MAP_GLYPH_STRIDE);
     for (int y = 0; y < MAP_GLYPH_HEIGHT; y++) {
         for (int x = 0; x < 2 * COLUMNS; x++) {
             int column = x / 2, row = y / 2;

@@ -26,7 +26,7 @@ MapLayout map_layout(MapCurve curve, uint64_t clusters)
 {
     MapLayout layout = {.curve = curve, .clusters = clusters, .clusters_per_cell = 1};
 
-    while (DIV_ROUND_UP(clusters, layout.clusters_per_cell) > MAP_SIDE_MAX * MAP_SIDE_MAX) {
+    while (DIV_ROUND_UP(clusters, layout.clusters_per_cell) > (uint64_t)MAP_SIDE_MAX * MAP_SIDE_MAX) {
         layout.clusters_per_cell <<= 1;
     }
     layout.cells = (uint32_t)DIV_ROUND_UP(clusters, layout.clusters_per_cell);

@@ -138,7 +138,7 @@ static bool are_many(const Painter *painter, MapMark mark, int least)
 {
     const MapLayout *layout = painter->layout;
     uint64_t room = (uint64_t)layout->columns * layout->rows * layout->cell * layout->cell;
-    uint64_t each = (uint64_t)least + 2 * OUTLINE_WIDTH;
+    uint64_t each = (uint64_t)least + UINT64_C(2) * OUTLINE_WIDTH;
     uint64_t n = 0;
 
     for (guint i = 0; i < painter->marked->len; i++) {
