@@ -5,6 +5,7 @@
  */
 #include "block/undo/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -215,6 +216,7 @@ static UndoFile *make(BlockSource *file, const char *name, const char *path, Blo
 {
     g_autoptr(UndoFile) undo = g_new0(UndoFile, 1);
 
+    assert(file && name && image);
     undo->file = file;
     undo->path = g_strdup(path);
     undo->folder = path ? open_folder(path) : -1;
