@@ -167,6 +167,7 @@ static void add_to_runs(Counters *c, size_t size, size_t first, size_t n, uint64
 /* ---- arrays ---- */
 
 /* For each width: the greatest of a range, and addition to one in which nothing overflows. Compilers vectorise both. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in any */
 #define DEFINE_RANGE_FUNCTIONS(type)                                                                                   \
     static type range_max_##type(const type *p, size_t n)                                                              \
     {                                                                                                                  \
@@ -188,6 +189,7 @@ static void add_to_runs(Counters *c, size_t size, size_t first, size_t n, uint64
 DEFINE_RANGE_FUNCTIONS(uint8_t)
 DEFINE_RANGE_FUNCTIONS(uint16_t)
 DEFINE_RANGE_FUNCTIONS(uint64_t)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static uint64_t range_max(const Counters *c, size_t first, size_t n)
 {

@@ -5,6 +5,7 @@
  */
 #include "block/io/prefetch.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -276,6 +277,7 @@ bool block_prefetch(const BlockPrefetch *p)
         __atomic_fetch_add(&p->options.progress->bytes_known, bytes, __ATOMIC_RELAXED);
     }
     pthread_mutex_init(&shared.lock, NULL);
+    assert(shared.workers >= 1);
     for (unsigned i = 0; i < shared.workers; i++) {
         workers[i].shared = &shared;
         workers[i].state = (char *)p->states + i * p->state_size;

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/check/table-list.h"
 
+#include <assert.h>
+
 #include "block/limits.h"
 #include "block/qcow2/format/format.h"
 #include "util/search.h"
@@ -65,7 +67,8 @@ static void merge_tables(GArray **a, const GArray *b)
     while (i < (*a)->len || k < b->len) {
         const Qcow2TableRef *x = i < (*a)->len ? qcow2_table_ref(*a, i) : NULL;
         const Qcow2TableRef *y = k < b->len ? qcow2_table_ref(b, k) : NULL;
-        /* cppcheck-suppress nullPointerRedundantCheck ; one of them is there */
+
+        assert(x || y);
         /* cppcheck-suppress nullPointerRedundantCheck ; one of them is there */
         Qcow2TableRef ref = !y || (x && x->offset <= y->offset) ? *x : *y;
 

@@ -184,7 +184,7 @@ static uint32_t plain_run_end(const Decoder *d, uint32_t i, uint32_t end, uint64
         uint64_t differing = 0;
 
         for (unsigned k = 0; k < 8; k++) {
-            differing |= load_be64(p + k * 8) ^ (expected + k * d->cluster_size);
+            differing |= load_be64(p + (size_t)k * 8) ^ (expected + k * d->cluster_size);
         }
         if (differing) {
             break;
