@@ -1,6 +1,6 @@
 /*
- * Counting comparisons: see work.h. The linker's --wrap has the calls that the compiler puts before each comparison come
- * here, and they go on to whoever else wants them, such as libFuzzer.
+ * Counting comparisons: see work.h. The linker's --wrap has the calls that the compiler puts before each comparison
+ * come here, and they go on to whoever else wants them, such as libFuzzer.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
