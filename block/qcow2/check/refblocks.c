@@ -38,8 +38,8 @@ static void leave_out(Qcow2Counting *c, uint64_t cluster)
 }
 
 /*
- * Counts the reference to the block at @offset, entry @index of the table, and reports what is wrong with it. False when
- * memory is short.
+ * Counts the reference to the block at @offset, entry @index of the table, and reports what is wrong with it. False
+ * when memory is short.
  */
 static bool count_block(Qcow2Counting *c, uint64_t index, uint64_t offset, Qcow2Report *report)
 {
