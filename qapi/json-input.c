@@ -5,12 +5,12 @@
  */
 #include "qapi/json-input.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "json-scan.h"
+#include "option-text.h"
 #include "qapi/visitor-impl.h"
 
 /* An object or list that is being visited. */
@@ -262,21 +262,6 @@ static bool input_str(Visitor *v, const char *name, char **obj, GError **errp)
     return true;
 }
 
-static bool parse_bool(const char *text, bool *value)
-{
-    static const char *const words[2][4] = {{"off", "no", "false", "n"}, {"on", "yes", "true", "y"}};
-
-    for (int truth = 0; truth < 2; truth++) {
-        for (size_t i = 0; i < G_N_ELEMENTS(words[truth]); i++) {
-            if (strcmp(text, words[truth][i]) == 0) {
-                *value = truth;
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static bool input_bool(Visitor *v, const char *name, bool *obj, GError **errp)
 {
     JsonInputVisitor *in = input(v);
@@ -290,7 +275,8 @@ static bool input_bool(Visitor *v, const char *name, bool *obj, GError **errp)
         return true;
     }
     if (in->keyval) {
-        return (text_of(node) && parse_bool(text_of(node), obj)) || fail(in, name, errp, "expects 'on' or 'off'");
+        return (text_of(node) && option_parse_bool(text_of(node), obj)) ||
+               fail(in, name, errp, "expects 'on' or 'off'");
     }
     return fail_type(in, name, "boolean", errp);
 }
@@ -317,36 +303,24 @@ static bool input_number(Visitor *v, const char *name, double *obj, GError **err
     return (isfinite(*obj) && (!end || !*end)) || fail(in, name, errp, "expects a number");
 }
 
-/*
- * Reads a whole number as sign and magnitude. In JSON a string can be one only as qapi_json_parse() makes it,
- * beyond the range of int64_t.
- */
+/* Reads a whole number. In JSON a string can be one only as qapi_json_parse() makes it, beyond int64_t. */
 static bool read_integer(const JsonInputVisitor *in, JsonNode *node, bool *negative, uint64_t *magnitude)
 {
     const char *text = text_of(node);
 
     if (!text) {
+        int64_t value;
+
         if (kind_of(node) != QAPI_KIND_NUMBER || json_node_get_value_type(node) != G_TYPE_INT64) {
             return false;
         }
-
-        int64_t value = json_node_get_int(node);
+        value = json_node_get_int(node);
 
         *negative = value < 0;
         *magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
         return true;
     }
-    *negative = *text == '-';
-    text += *negative;
-    if (!g_ascii_isdigit(*text)) {
-        return false;
-    }
-
-    char *end;
-
-    errno = 0;
-    *magnitude = g_ascii_strtoull(text, &end, 10);
-    return errno == 0 && !*end && (in->keyval || *magnitude > INT64_MAX);
+    return option_parse_integer(text, negative, magnitude) && (in->keyval || *magnitude > INT64_MAX);
 }
 
 static bool fail_integer(JsonInputVisitor *in, const char *name, GError **errp)
@@ -397,54 +371,6 @@ static bool input_uint(Visitor *v, const char *name, uint64_t *obj, uint64_t max
     return true;
 }
 
-/* The power of two that a suffix of a size stands for, -1 if it is none. */
-static int suffix_shift(char suffix)
-{
-    static const char suffixes[] = "BKMGTPE";
-    const char *found = suffix ? strchr(suffixes, g_ascii_toupper(suffix)) : NULL;
-
-    return found ? 10 * (int)(found - suffixes) : -1;
-}
-
-typedef enum SizeParse { SIZE_GOOD, SIZE_MALFORMED, SIZE_OUT_OF_RANGE } SizeParse;
-
-/* Digits, or digits with a fraction and a suffix, or 0x and hexadecimal digits. */
-static SizeParse parse_size(const char *text, uint64_t *size)
-{
-    bool hexadecimal = g_ascii_strncasecmp(text, "0x", 2) == 0 && g_ascii_isxdigit(text[2]);
-    double fraction = 0;
-    char *end;
-
-    if (!g_ascii_isdigit(*text)) {
-        return SIZE_MALFORMED;
-    }
-    errno = 0;
-    *size = g_ascii_strtoull(text, &end, hexadecimal ? 16 : 10);
-    if (errno) {
-        return SIZE_OUT_OF_RANGE;
-    }
-    if (*end == '.' && g_ascii_isdigit(end[1]) && !hexadecimal) {
-        const char *digits = end + 1;
-        double unit = 0.1;
-
-        for (; g_ascii_isdigit(*digits); digits++, unit /= 10) {
-            fraction += unit * (*digits - '0');
-        }
-        end = (char *)digits;
-    }
-
-    int shift = *end && !hexadecimal ? suffix_shift(*end++) : 0;
-
-    if (shift < 0 || *end || (fraction > 0 && shift == 0)) {
-        return SIZE_MALFORMED;
-    }
-    if (*size > UINT64_MAX >> shift) {
-        return SIZE_OUT_OF_RANGE;
-    }
-    *size = (*size << shift) + (uint64_t)(fraction * (double)(UINT64_C(1) << shift));
-    return SIZE_GOOD;
-}
-
 static bool input_size(Visitor *v, const char *name, uint64_t *obj, GError **errp)
 {
     JsonInputVisitor *in = input(v);
@@ -455,12 +381,12 @@ static bool input_size(Visitor *v, const char *name, uint64_t *obj, GError **err
         return input_uint(v, name, obj, UINT64_MAX, errp);
     }
     take(in, name, NULL);
-    switch (parse_size(text, obj)) {
-    case SIZE_GOOD:
+    switch (option_parse_size(text, obj)) {
+    case OPTION_SIZE_GOOD:
         return true;
-    case SIZE_MALFORMED:
+    case OPTION_SIZE_MALFORMED:
         return fail(in, name, errp, "expects a non-negative number below 2^64");
-    case SIZE_OUT_OF_RANGE:
+    case OPTION_SIZE_OUT_OF_RANGE:
     default:
         break;
     }
@@ -554,13 +480,12 @@ Visitor *keyval_input_visitor_new(JsonNode *root)
 JsonNode *qapi_json_parse(const char *text, GError **errp)
 {
     g_autofree char *scanned = json_scan(text, errp);
-    g_autoptr(JsonParser) parser = NULL;
+    g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GError) error = NULL;
 
     if (!scanned) {
         return NULL;
     }
-    parser = json_parser_new();
     if (!json_parser_load_from_data(parser, scanned, -1, &error)) {
         g_set_error(errp, QAPI_ERROR, QAPI_ERROR_SYNTAX, "JSON parse error, %s", error->message);
         return NULL;

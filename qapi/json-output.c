@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "qapi/visitor-impl.h"
 
 #define BUFFER_SIZE       ((size_t)32 << 10)
@@ -77,65 +78,6 @@ static void put_line_break(JsonOutputVisitor *j)
         j->used += size;
         left -= size;
     }
-}
-
-#define DIGITS_MOST 20
-
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
-
-static unsigned count_digits(uint64_t value)
-{
-    static const uint64_t powers[DIGITS_MOST] = {
-        UINT64_C(0),
-        UINT64_C(10),
-        UINT64_C(100),
-        UINT64_C(1000),
-        UINT64_C(10000),
-        UINT64_C(100000),
-        UINT64_C(1000000),
-        UINT64_C(10000000),
-        UINT64_C(100000000),
-        UINT64_C(1000000000),
-        UINT64_C(10000000000),
-        UINT64_C(100000000000),
-        UINT64_C(1000000000000),
-        UINT64_C(10000000000000),
-        UINT64_C(100000000000000),
-        UINT64_C(1000000000000000),
-        UINT64_C(10000000000000000),
-        UINT64_C(100000000000000000),
-        UINT64_C(1000000000000000000),
-        UINT64_C(10000000000000000000),
-    };
-    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
-    unsigned about = bits * 1233 >> 12; /* by the logarithm of 2, one too many at times */
-
-    return about + (value >= powers[about]);
-}
-
-/* Two digits at a time: a division takes longer than all else. Returns what is behind the last one. */
-static char *write_unsigned(char *to, uint64_t value)
-{
-    char *end = to + count_digits(value), *next = end;
-    uint32_t rest;
-
-    while (value >= 100000000) {
-        rest = (uint32_t)(value % 100000000);
-        value /= 100000000;
-        for (unsigned i = 0; i < 4; i++, rest /= 100) {
-            memcpy(next -= 2, &digit_pairs[(size_t)(rest % 100) * 2], 2);
-        }
-    }
-    for (rest = (uint32_t)value; rest >= 10; rest /= 100) {
-        memcpy(next -= 2, &digit_pairs[(size_t)(rest % 100) * 2], 2);
-    }
-    if (next > to) {
-        *to = (char)('0' + rest);
-    }
-    return end;
 }
 
 /* JavaScript has no number for each integer above this. */
@@ -339,7 +281,7 @@ static void put_integer(Visitor *v, const char *name, bool negative, uint64_t ma
 {
     JsonOutputVisitor *j = (JsonOutputVisitor *)v;
     bool quoted = j->for_html && magnitude > GREATEST_EXACT;
-    char *to = begin_value(j, name, DIGITS_MOST + 3);
+    char *to = begin_value(j, name, DECIMAL_MAX_DIGITS + 3);
 
     if (quoted) {
         *to++ = '"';
@@ -347,7 +289,7 @@ static void put_integer(Visitor *v, const char *name, bool negative, uint64_t ma
     if (negative) {
         *to++ = '-';
     }
-    to = write_unsigned(to, magnitude);
+    to = decimal_write(to, magnitude);
     if (quoted) {
         *to++ = '"';
     }
