@@ -169,6 +169,7 @@ static size_t add_l1(Finder *f, size_t i, uint64_t n_l1)
     e.reason = g_strdup(only ? "the L1 table of the disk has no table, and no other L1 table is lost"
                              : "it may be that of the disk before, or of a snapshot");
     g_array_append_val(f->lost->items, e);
+    /* cppcheck-suppress memleak ; the list has it */
     return n;
 }
 

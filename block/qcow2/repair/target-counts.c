@@ -145,16 +145,16 @@ bool target_counts_block_needed(const TargetCounts *t, uint64_t index)
     return false;
 }
 
-void target_counts_fill_block(const TargetCounts *t, uint64_t block, uint8_t *bytes)
+void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *bytes)
 {
     unsigned bits = qcow2_refblock_bits(t->in->header);
-    uint64_t from = block << bits, to = MIN((block + 1) << bits, refmap_clusters(t->counts));
+    uint64_t from = index << bits, to = MIN((index + 1) << bits, refmap_clusters(t->counts));
     uint64_t max = t->in->check->counting.max;
 
     for (uint64_t at = from; at < to;) {
-        uint64_t index = at >> COUNTERS_PER_PIECE_BITS;
-        const Counters *piece = refmap_next_piece(t->counts, &index);
-        uint64_t first = MAX(at, index << COUNTERS_PER_PIECE_BITS);
+        uint64_t piece_index = at >> COUNTERS_PER_PIECE_BITS;
+        const Counters *piece = refmap_next_piece(t->counts, &piece_index);
+        uint64_t first = MAX(at, piece_index << COUNTERS_PER_PIECE_BITS);
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
         uint64_t end = MIN(to, (first | (COUNTERS_PER_PIECE - 1)) + 1);
 

@@ -68,7 +68,7 @@ uint64_t target_counts_blocks_end(const TargetCounts *t);
 /* True where a cluster of refcount block @index has a target count that is not 0. */
 bool target_counts_block_needed(const TargetCounts *t, uint64_t index);
 
-/* Writes target counts into a block of zeros, number @index. */
-void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *block);
+/* Writes target counts into @bytes, a block of zeros, number @index. */
+void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *bytes);
 
 #endif
