@@ -65,7 +65,8 @@ void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t va
 void edits_end_pass(Edits *edits)
 {
     guint n = edits->items->len - edits->begin;
-    g_autofree Edit *pass = g_memdup2(edits->items->data + edits->begin * sizeof(Edit), n * sizeof(Edit));
+    g_autofree Edit *pass = n ? g_memdup2(&g_array_index(edits->items, Edit, edits->begin), n * sizeof(Edit))
+                              : NULL; /* no bytes: no data */
 
     for (EditPhase phase = 0; n && phase < EDIT_PHASE__MAX; phase++) {
         guint before = edits->begin;
