@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/inspect/evidence-candidates.h"
 
+#include <pthread.h>
+
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-stale.h"
@@ -39,7 +41,7 @@ typedef struct Search {
     Qcow2Candidates *found;
     GArray *stale; /* Qcow2ClusterRange: tables that nobody wants back */
     Batch batch;
-    GMutex lock; /* of what was found */
+    pthread_mutex_t lock; /* of what was found */
 } Search;
 
 typedef struct SearchWorker {
@@ -224,13 +226,13 @@ static BlockRange whole(const void *opaque, size_t i)
 
 static void add_candidate(Search *s, const Qcow2Candidate *c)
 {
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     if (s->found->items->len < QCOW2_MAX_CANDIDATES) {
         g_array_append_val(s->found->items, *c);
     } else {
         s->found->too_many = true;
     }
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static bool look_at_whole(void *state, size_t i, const uint8_t *bytes, int error)
@@ -461,13 +463,13 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
     s.batch.looks = g_new(uint8_t, CLUSTERS_EACH);
     s.batch.in_use = g_new(bool, CLUSTERS_EACH);
     s.stale = qcow2_stale_bitmap_tables(check->image);
-    g_mutex_init(&s.lock);
+    pthread_mutex_init(&s.lock, NULL);
     ok = look_everywhere(&s);
     g_array_sort(candidates->items, compare_candidates);
     ok = ok && qcow2_visit_candidates(check, candidates, &visitor);
     drop_neither(candidates);
     qcow2_cluster_ranges_sort(candidates->unread);
-    g_mutex_clear(&s.lock);
+    pthread_mutex_destroy(&s.lock);
     g_array_unref(s.stale);
     g_free(s.batch.clusters);
     g_free(s.batch.looks);

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/inspect/evidence-emptied.h"
 
+#include <pthread.h>
+
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
@@ -40,11 +42,11 @@ typedef struct Emptied {
     const Qcow2HeaderFields *header;
     Qcow2LostData *lost; /* not changed while tables are read */
     unsigned entry_size;
-    uint32_t per_sector; /* entries */
-    uint64_t left;       /* leaked clusters that no lost table explains */
-    GMutex lock;         /* of what follows */
-    GArray *empty;       /* uint64_t: offsets of tables of zeros that were seen */
-    GArray *guesses;     /* Guess */
+    uint32_t per_sector;  /* entries */
+    uint64_t left;        /* leaked clusters that no lost table explains */
+    pthread_mutex_t lock; /* of what follows */
+    GArray *empty;        /* uint64_t: offsets of tables of zeros that were seen */
+    GArray *guesses;      /* Guess */
 } Emptied;
 
 /* ---- leaked clusters that nothing explains yet ---- */
@@ -103,11 +105,11 @@ static void add_guess(Emptied *e, const Gap *gap, uint64_t first, uint64_t end, 
 {
     Guess guess = {*gap, first, end, certainty, reason};
 
-    g_mutex_lock(&e->lock);
+    pthread_mutex_lock(&e->lock);
     if (e->guesses->len < MAX_GUESSES) {
         g_array_append_val(e->guesses, guess);
     }
-    g_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(&e->lock);
 }
 
 static void guess_anywhere(Emptied *e, const Gap *gap, const char *reason)
@@ -248,9 +250,9 @@ static bool look_at_table(void *state, const Qcow2TableRef *ref, const uint8_t *
         look_for_gaps(e, ref, bytes, n);
         return true;
     }
-    g_mutex_lock(&e->lock);
+    pthread_mutex_lock(&e->lock);
     g_array_append_val(e->empty, ref->offset);
-    g_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(&e->lock);
     return true;
 }
 
@@ -406,13 +408,13 @@ bool qcow2_find_emptied(Qcow2Check *check, Qcow2LostData *lost, GError **errp)
     if (e.left && !qcow2_has_data_file(e.header)) {
         e.empty = g_array_new(FALSE, FALSE, sizeof(uint64_t));
         e.guesses = g_array_new(FALSE, FALSE, sizeof(Guess));
-        g_mutex_init(&e.lock);
+        pthread_mutex_init(&e.lock, NULL);
         ok = visit_tables(&e, errp);
         if (ok) {
             judge_empty_tables(&e);
             ok = keep_guessed(&e) || qapi_set_out_of_memory(errp);
         }
-        g_mutex_clear(&e.lock);
+        pthread_mutex_destroy(&e.lock);
         g_array_unref(e.empty);
         g_array_unref(e.guesses);
     }

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/inspect/evidence-places.h"
 
+#include <pthread.h>
+
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-sharing.h"
 #include "util/number.h"
@@ -52,7 +54,7 @@ struct Qcow2Places {
     GArray *sharing; /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
     GArray *alone;   /* uint64_t: numbers of leaked L2 tables of which only their place in the file tells anything */
     bool more_alone; /* than can be named */
-    GMutex lock;
+    pthread_mutex_t lock;
 };
 
 /* ---- entries without a table ---- */
@@ -152,11 +154,11 @@ static bool note_entries(void *opaque, size_t i, const uint8_t *bytes, const Qco
         if (!qcow2_may_be_l1_entry(word, p->header, length) || !qcow2_candidate_at(p->candidates, owned.table)) {
             continue;
         }
-        g_mutex_lock(&p->lock);
+        pthread_mutex_lock(&p->lock);
         if (p->owned->len < MAX_OWNED) {
             g_array_append_val(p->owned, owned);
         }
-        g_mutex_unlock(&p->lock);
+        pthread_mutex_unlock(&p->lock);
     }
     return true;
 }
@@ -470,7 +472,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
     p->shared = g_array_new(FALSE, FALSE, sizeof(SharedEntries));
     p->owned = g_array_new(FALSE, FALSE, sizeof(Owned));
     p->alone = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    g_mutex_init(&p->lock);
+    pthread_mutex_init(&p->lock, NULL);
     find_shared(p);
     find_missing(p);
     p->sharing = qcow2_find_sharing(check, candidates, errp);
@@ -488,7 +490,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
 void qcow2_places_free(Qcow2Places *p)
 {
     if (p) {
-        g_mutex_clear(&p->lock);
+        pthread_mutex_destroy(&p->lock);
         g_array_unref(p->gaps);
         g_array_unref(p->shared);
         g_array_unref(p->owned);

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/inspect/evidence-sharing.h"
 
+#include <pthread.h>
+
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
 #include "util/search.h"
@@ -26,18 +28,18 @@ typedef struct Sharing {
     const Qcow2Candidates *candidates;
     GArray *samples; /* Sample, sorted by cluster */
     GArray *matches; /* Qcow2SharedPlace */
-    GMutex lock;
+    pthread_mutex_t lock;
 } Sharing;
 
 /* ---- samples ---- */
 
 static void add_sample(Sharing *s, const Sample *sample)
 {
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     if (s->samples->len < MAX_SAMPLES) {
         g_array_append_val(s->samples, *sample);
     }
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* Takes samples of one run, @left at most; returns how many are left. */
@@ -103,11 +105,11 @@ static void add_match(Sharing *s, uint64_t candidate, uint64_t slot)
 
     if (tree) {
         match.tree = tree->snapshot;
-        g_mutex_lock(&s->lock);
+        pthread_mutex_lock(&s->lock);
         if (s->matches->len < MAX_MATCHES) {
             g_array_append_val(s->matches, match);
         }
-        g_mutex_unlock(&s->lock);
+        pthread_mutex_unlock(&s->lock);
     }
 }
 
@@ -187,13 +189,13 @@ GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates,
 
     s.samples = g_array_new(FALSE, FALSE, sizeof(Sample));
     s.matches = g_array_new(FALSE, FALSE, sizeof(Qcow2SharedPlace));
-    g_mutex_init(&s.lock);
+    pthread_mutex_init(&s.lock, NULL);
     ok = qcow2_visit_candidates(check, candidates, &visitor) || qapi_set_out_of_memory(errp);
     sort_samples(s.samples);
     ok = ok && (!s.samples->len || find_matches(&s, errp));
     keep_certain(s.matches);
     g_array_unref(s.samples);
-    g_mutex_clear(&s.lock);
+    pthread_mutex_destroy(&s.lock);
     if (!ok) {
         g_clear_pointer(&s.matches, g_array_unref);
     }

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/inspect/mappings.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "block/io/prefetch.h"
@@ -27,7 +28,7 @@ struct Qcow2MappingCollector {
     void *states[BLOCK_MAX_WORKERS];
     Qcow2TableVisitor visitor;
 
-    GMutex lock; /* of what follows */
+    pthread_mutex_t lock; /* of what follows */
     Mappings mappings;
     size_t capacity;
 };
@@ -111,7 +112,7 @@ static bool hand_over(Batch *b)
     Mappings *mappings = &c->mappings;
     bool ok;
 
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     ok = make_room(c);
     for (size_t i = 0; ok && i < b->n; i++) {
         if (is_kept(c->header, &b->items[i], mappings->step)) {
@@ -122,7 +123,7 @@ static bool hand_over(Batch *b)
         thin_out(c->header, mappings);
     }
     b->step = mappings->step;
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
     b->n = 0;
     return ok;
 }
@@ -207,7 +208,7 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
     c->n = CLAMP(workers, 1, BLOCK_MAX_WORKERS);
     c->visitor = (Qcow2TableVisitor){.visit = visit, .states = c->states};
     c->mappings.step = 1;
-    g_mutex_init(&c->lock);
+    pthread_mutex_init(&c->lock, NULL);
     c->batches = g_new(Batch, c->n);
     for (unsigned i = 0; i < c->n; i++) {
         c->batches[i].of = c;
@@ -222,7 +223,7 @@ void qcow2_mapping_collector_free(Qcow2MappingCollector *c)
 {
     if (c) {
         mappings_clear(&c->mappings);
-        g_mutex_clear(&c->lock);
+        pthread_mutex_destroy(&c->lock);
         g_free(c->batches);
         g_free(c);
     }

@@ -288,10 +288,10 @@ bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bo
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
         states[i] = &copy;
     }
-    g_mutex_init(&copy.lock);
+    pthread_mutex_init(&copy.lock, NULL);
     ok = qcow2_check_count(&check, image, options, (const Qcow2TableVisitor *[]){&visitor, NULL}, errp) &&
          copy_all(&copy);
-    g_mutex_clear(&copy.lock);
+    pthread_mutex_destroy(&copy.lock);
     if (copy.error) {
         g_clear_error(errp); /* a sink that fails ends the walk, which then blames memory */
         g_propagate_error(errp, copy.error);

@@ -19,10 +19,10 @@ static bool write_locked(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes,
     const Qcow2CopySink *sink = copy->sink;
     bool ok;
 
-    g_mutex_lock(&copy->lock);
+    pthread_mutex_lock(&copy->lock);
     copy->over_header |= offset < copy->check->image->header.cluster_size;
     ok = !copy->error && sink->write(sink->opaque, offset, bytes, size, &copy->error);
-    g_mutex_unlock(&copy->lock);
+    pthread_mutex_unlock(&copy->lock);
     return ok;
 }
 
@@ -59,7 +59,7 @@ bool qcow2_copy_bytes(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes, si
 
 void qcow2_copy_omit(Qcow2Copy *copy, ImageCheckStructure structure, uint64_t offset, uint64_t size, const char *why)
 {
-    g_mutex_lock(&copy->lock);
+    pthread_mutex_lock(&copy->lock);
     copy->sink->omitted(copy->sink->opaque, structure, offset, size, why);
-    g_mutex_unlock(&copy->lock);
+    pthread_mutex_unlock(&copy->lock);
 }

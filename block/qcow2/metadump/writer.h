@@ -8,6 +8,8 @@
 #ifndef BLOCK_QCOW2_METADUMP_WRITER_H
 #define BLOCK_QCOW2_METADUMP_WRITER_H
 
+#include <pthread.h>
+
 #include "block/qcow2/check/check.h"
 #include "block/qcow2/metadump/scramble.h"
 #include "block/qcow2/metadump/sink.h"
@@ -16,7 +18,7 @@ typedef struct Qcow2Copy {
     Qcow2Check *check;
     const Qcow2CopySink *sink;
     Qcow2Scrambler *scrambler; /* NULL: names stay */
-    GMutex lock;               /* of the sink and of all members below */
+    pthread_mutex_t lock;      /* of the sink and of all members below */
     GError *error;             /* the first one */
     bool over_header;          /* something was copied over the header */
 } Qcow2Copy;
