@@ -5,6 +5,7 @@
  */
 #include "block/clusters/counters.h"
 
+#include <assert.h>
 #include <glib.h>
 #include <string.h>
 
@@ -294,6 +295,7 @@ static uint64_t joined(uint64_t a, uint64_t b, uint64_t several)
 
 bool counters_join(Counters *c, size_t size, size_t first, size_t n, uint64_t label, uint64_t several)
 {
+    assert(label >= 1 && first + n <= size);
     for (size_t i = first; i < first + n;) {
         uint64_t value;
         size_t same = counters_same(c, i, first + n, &value);
@@ -312,6 +314,7 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
 {
     uint64_t value = counters_get(c, i);
 
+    assert(i < size);
     if (!counters_has_array(c) && !widen(c, size, width_for(range_max(c, 0, size)))) {
         return false;
     }
@@ -321,6 +324,7 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
 
 bool counters_set_runs(Counters *c, const CounterRun *runs, size_t n)
 {
+    assert(!c->data && n >= 1 && runs[0].first == 0);
     if (n == 1) {
         c->value = runs->value;
         return true;
@@ -368,6 +372,8 @@ bool counters_set(Counters *c, size_t size, const void *values, unsigned width)
     size_t n_runs = find_runs(values, width, size, runs, CLAMP(size / RUNS_SHARE / sizeof(CounterRun), 1, RUNS_MOST));
     uint64_t max = 0;
 
+    assert(width == 1 || width == 8);
+    assert(size <= COUNTERS_PER_PIECE);
     if (n_runs) {
         return counters_set_runs(c, runs, n_runs);
     }

@@ -39,6 +39,7 @@ RefMapWriter *refmap_writer_new(RefMap *map)
     while (buckets < pieces && buckets < MAX_BUCKETS) {
         buckets *= 2;
     }
+    assert(buckets <= UINT16_MAX + 1u);
     w->map = map;
     w->mask = buckets - 1;
     return w;

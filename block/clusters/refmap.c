@@ -5,6 +5,7 @@
  */
 #include "block/clusters/refmap.h"
 
+#include <assert.h>
 #include <sched.h>
 
 #include "util/number.h"
@@ -35,6 +36,7 @@ RefMap *refmap_new(uint64_t clusters)
     RefMap *map = g_new0(RefMap, 1);
     uint64_t pieces = (clusters >> (COUNTERS_PER_PIECE_BITS - 1)) + 2; /* twice the length, rounded up */
 
+    assert(clusters <= UINT64_C(1) << 55);
     map->clusters = clusters;
     map->levels = 1;
     while (map->levels * NODE_BITS < 64 && pieces >> (map->levels * NODE_BITS)) {

@@ -7,6 +7,7 @@
  */
 #include "block/cluster-roles.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "block/clusters/counters.h"
@@ -171,6 +172,7 @@ bool cluster_roles_add(ClusterRoles *r, const ClusterRun *run)
     uint64_t first = run->first, end = run->first + run->n;
     bool ok = true;
 
+    assert(r->filling && run->n >= 1 && (first >> COUNTERS_PER_PIECE_BITS) >= r->filling->index);
     r->added++;
     while (ok && value && first < end) {
         size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
@@ -219,6 +221,7 @@ bool cluster_roles_next(const ClusterRoles *r, uint64_t *at, ClusterRun *run)
     uint64_t end, next_end;
     uint8_t value;
 
+    assert(!r->filling);
     if (*at >= r->clusters) {
         return false;
     }

@@ -119,6 +119,7 @@ static bool take_batch(Worker *w, Batch *batch)
         if (!batch->n) {
             batch->request.offset = range.offset;
         }
+        assert(range.size >= 1 && range.size <= 1u << 21);
         end = range.offset + range.size;
         batch->n++;
         s->next++;
@@ -170,6 +171,7 @@ static void examine_batch(Worker *w, Batch *batch)
         w->shared->look_for_holes = true;
         pthread_mutex_unlock(&w->shared->lock);
     }
+    assert(w->n_free < MAX_DEPTH);
     w->free[w->n_free++] = batch;
 }
 
@@ -224,6 +226,7 @@ static void finish_batch(Worker *w)
     if (g_get_monotonic_time() - before > SLOW_READ) {
         w->depth = MIN(w->depth * 2, MIN(limit, MAX_DEPTH));
     }
+    assert(w->in_flight > 0);
     w->in_flight--;
     examine_batch(w, (Batch *)((char *)request - offsetof(Batch, request)));
 }

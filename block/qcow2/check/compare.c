@@ -7,6 +7,7 @@
  */
 #include "block/qcow2/check/compare.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
@@ -167,6 +168,7 @@ static void compare_known(Comparison *c, const Qcow2CountStretch *s)
     size_t computed_used = counters_used(s->other, s->other_at, s->n);
     size_t i = 0;
 
+    assert(s->n <= COUNTERS_PER_PIECE);
     if (stored_used || computed_used) {
         uint64_t stored_end = stored_used ? s->first + (stored_used - s->stored_at) : 0;
         uint64_t computed_end = computed_used ? s->first + (computed_used - s->other_at) : 0;

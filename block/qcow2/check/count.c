@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/check/count.h"
 
+#include <assert.h>
+
 #include "block/limits.h"
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/load/refcount-blocks.h"
@@ -124,6 +126,7 @@ void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2R
         return;
     }
     last = (offset + size - 1) >> c->header->cluster_bits;
+    assert(last < refmap_clusters(c->refs));
     for (uint64_t i = offset >> c->header->cluster_bits; i <= last && !qcow2_report_full(report); i++) {
         uint64_t *references = overflow_of(c, i);
 

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/check/refblocks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -47,6 +48,7 @@ static bool count_block(Qcow2Counting *c, uint64_t index, uint64_t offset, Qcow2
     uint64_t cluster = offset >> c->header->cluster_bits;
     uint64_t references = refmap_get(c->refs, cluster);
 
+    assert(references <= c->max); /* qcow2_counting_finish() has lowered them */
     if (qcow2_region_beyond_end(c, offset, c->header->cluster_size)) {
         /* possible where an unaligned structure has let the map grow by a cluster */
         qcow2_report(

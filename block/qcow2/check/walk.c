@@ -196,6 +196,7 @@ bool qcow2_walk_count(Qcow2Walk *w, const Qcow2TableVisitor *const *visitors, GE
 {
     bool ok;
 
+    assert(!w->tables);
     w->tables = qcow2_table_refs_new(w->l1_tables);
     w->skipped = qcow2_table_refs_skip(w->tables, w->header->cluster_size);
     w->visitors = visitors;

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/findings/collector.h"
 
+#include <assert.h>
+
 #include "block/limits.h"
 
 /* Records that the next fault may continue: several kinds of fault, or of trees, may take turns. */
@@ -158,6 +160,7 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
         .last_entry = f->location.entry_offset,
     };
 
+    assert(f->kind < QCOW2_FINDING__MAX);
     if (!is_wanted(c, f->kind)) {
         return NULL;
     }

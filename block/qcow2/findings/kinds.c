@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/findings/kinds.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "util/text.h"
@@ -205,6 +206,7 @@ static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
         }
         switch (*++p) {
         case 'd':
+            assert(value < finding->values + G_N_ELEMENTS(finding->values));
             put_number(to, *value++, 10);
             break;
         case '#':
@@ -221,6 +223,7 @@ static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
             put_number(to, *value++, 16);
             break;
         case 's':
+            assert(text < finding->texts + G_N_ELEMENTS(finding->texts));
             put_escaped(to, *text++);
             break;
         case 'p':

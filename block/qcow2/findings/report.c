@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/findings/report.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 
 static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
+    assert(kind < QCOW2_FINDING__MAX);
     report->count_by_kind[kind] += n;
     switch (qcow2_finding_severity(kind)) {
     case IMAGE_CHECK_SEVERITY_CORRUPTION:

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/format/refcounts.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "util/number.h"
@@ -29,6 +30,7 @@ static uint8_t bits_at(const uint8_t *block, unsigned order, size_t i)
 
 void qcow2_unpack_refcounts(const uint8_t *block, unsigned order, size_t first, size_t n, uint64_t *counts)
 {
+    assert(order <= 6);
     switch (order) {
     case 3:
         for (size_t i = 0; i < n; i++) {
@@ -67,6 +69,7 @@ static void set_bits_at(uint8_t *block, unsigned order, size_t i, uint64_t count
 
 void qcow2_pack_refcounts(uint8_t *block, unsigned order, size_t first, size_t n, uint64_t count)
 {
+    assert(order <= 6 && (order == 6 || count >> (1u << order) == 0));
     switch (order) {
     case 3:
         memset(block + first, (int)count, n);

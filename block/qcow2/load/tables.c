@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/load/tables.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "block/limits.h"
@@ -60,6 +61,7 @@ void qcow2_tables_add(Qcow2Tables *t, uint64_t offset, uint64_t entries, bool ac
         {.offset = offset + entries * 8, .weight = -1, .active = -active},
     };
 
+    assert(offset % 8 == 0 && entries >= 1 && entries <= UINT32_MAX && offset + entries * 8 <= INT64_MAX);
     g_array_append_vals(t->edges, edges, 2);
 }
 
@@ -89,6 +91,7 @@ static void make_spans(Qcow2Tables *t, uint64_t end)
         span.weight += edge->weight;
         span.active += edge->active;
     }
+    assert(span.weight == 0 && span.active == 0); /* each table that begins ends */
 }
 
 static BlockRange span_range(const void *opaque, size_t i)
