@@ -52,7 +52,7 @@ bool size_parse(const char *text, uint64_t *bytes)
     if (*end && (!unit || end[1])) {
         return false;
     }
-    shift = unit ? 10 * (unit - units + 1) : 0;
+    shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
     if (number > UINT64_MAX >> shift) {
         return false;
     }
