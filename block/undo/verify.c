@@ -167,8 +167,8 @@ static void compare_segments(Window *window, size_t a, size_t b, bool any)
         while (head < end - a && window->now[end - 1 - tail] == window->then[end - 1 - tail]) {
             tail++;
         }
-        window->head[a] = MAX(window->head[a], head);
-        window->tail[a] = MAX(window->tail[a], tail);
+        window->head[a] = (uint16_t)MAX(window->head[a], head);
+        window->tail[a] = (uint16_t)MAX(window->tail[a], tail);
     }
 }
 
