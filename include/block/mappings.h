@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MAPPING_MAX_TREE ((1u << 30) - 1)
+
 typedef enum MappingKind {
     MAPPING_DATA,       /* as many clusters of the guest, one behind the other */
     MAPPING_COMPRESSED, /* one cluster of the guest; others may share the host clusters */

@@ -146,7 +146,7 @@ static GArray *find_shared_tables(const Explainer *e)
 
 static guint find_shared(const GArray *shared, uint64_t table)
 {
-    return ARRAY_FIRST_NOT_BELOW(shared, SharedTable, table, table);
+    return (guint)ARRAY_FIRST_NOT_BELOW(shared, SharedTable, table, table);
 }
 
 /* Appends @u once for each L1 entry through which it is reached, as far as there is room. */
@@ -222,7 +222,9 @@ static uint64_t end_cluster(const Explainer *e, const Qcow2User *u)
 /* The index of the first user that may reach into clusters from @first on; users are looked at from there. */
 static guint find_first_user(const Explainer *e, uint64_t first)
 {
-    return first_not_below(e->ends->data, e->users->len, sizeof(uint64_t), 0, (first << e->header->cluster_bits) + 1);
+    uint64_t end = (first << e->header->cluster_bits) + 1;
+
+    return (guint)first_not_below(e->ends->data, e->users->len, sizeof(uint64_t), 0, end);
 }
 
 /* Metadata before data, the active tree before snapshots: in this order users of the same clusters are named. */

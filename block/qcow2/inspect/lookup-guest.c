@@ -201,7 +201,8 @@ static void explain_plain(Lookup *l)
     /* in an external data file a cluster may be at 0 */
     bool has_place = e->offset || (qcow2_has_data_file(h) && e->copied);
 
-    l->answer->state = e->has_subclusters ? subcluster_state(l, in_cluster / unit) : cluster_state(l, has_place);
+    l->answer->state =
+        e->has_subclusters ? subcluster_state(l, (unsigned)(in_cluster / unit)) : cluster_state(l, has_place);
     if (has_place) {
         set_host(l, e->offset + in_cluster, unit - in_cluster % unit);
     }

@@ -187,7 +187,7 @@ static bool collect_table(Batch *b, const Qcow2TableRef *ref, const Qcow2L2Resul
         return true;
     }
     table.guest = l1_index << h->l2_bits;
-    table.tree = (unsigned)(tree->snapshot + 1);
+    table.tree = (unsigned)(tree->snapshot + 1) & MAPPING_MAX_TREE;
     return collect(b, &table) && (qcow2_has_data_file(h) || collect_contents(b, &table, contents));
 }
 

@@ -289,7 +289,7 @@ static ClusterRole role_of_metadata(const Qcow2Roles *r, const Fact *facts)
     if (facts[METADATA].value == CLUSTER_ROLE_L2 && r->owners && facts[OWNER].value != r->active) {
         return CLUSTER_ROLE_SNAPSHOT_DATA;
     }
-    return facts[METADATA].value;
+    return (ClusterRole)facts[METADATA].value;
 }
 
 static ClusterRole role_of(const Qcow2Roles *r, const Fact *facts)

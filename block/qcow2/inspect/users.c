@@ -269,7 +269,7 @@ static void find_in_run(TableSearch *w, const Qcow2Run *run)
     for (size_t i = qcow2_cluster_ranges_find(s->ranges, s->n, first); i < s->n && s->ranges[i].first < end; i++) {
         uint64_t from = MAX(first, s->ranges[i].first);
         uint64_t to = MIN(end, s->ranges[i].first + s->ranges[i].n);
-        Qcow2User user = data_user(w, run->index + (from - first), to - from);
+        Qcow2User user = data_user(w, run->index + (uint32_t)(from - first), (uint32_t)(to - from));
 
         user.structure = IMAGE_CHECK_STRUCTURE_DATA;
         user.offset = from << s->header->cluster_bits;

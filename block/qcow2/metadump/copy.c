@@ -183,7 +183,7 @@ static BlockRange block_range(const void *opaque, size_t i)
     const BlockCopy *b = opaque;
 
     return (BlockRange){.offset = g_array_index(b->blocks, BlockRef, i).offset,
-                        .size = b->copy->check->image->header.cluster_size};
+                        .size = (uint32_t)b->copy->check->image->header.cluster_size};
 }
 
 static bool copy_block(void *state, size_t i, const uint8_t *bytes, int error)

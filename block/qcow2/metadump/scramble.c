@@ -37,7 +37,7 @@ static GBytes *random_name(size_t size, unsigned attempt)
     uint8_t *name = g_malloc(size);
 
     for (size_t i = 0; i < size; i++) {
-        name[i] = attempt < ATTEMPTS ? 'a' + g_random_int_range(0, 26) : g_random_int_range(0, 256);
+        name[i] = (uint8_t)(attempt < ATTEMPTS ? 'a' + g_random_int_range(0, 26) : g_random_int_range(0, 256));
     }
     return g_bytes_new_take(name, size);
 }
