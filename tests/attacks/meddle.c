@@ -68,7 +68,7 @@ static void write_bytes(const char *arguments)
     unsigned byte;
 
     for (hex++; sscanf(hex, "%2x", &byte) == 1; hex += 2, offset++) {
-        if (pwrite(meddle.fd, &(char){byte}, 1, offset) != 1) {
+        if (pwrite(meddle.fd, &(char){(char)byte}, 1, offset) != 1) {
             _exit(99);
         }
     }

@@ -100,7 +100,7 @@ static Reading read_all(const char *path, const GArray *ranges)
         read_range(fd, &g_array_index(ranges, Range, i), buffer, &sum);
     }
     close(fd);
-    sum.seconds = (g_get_monotonic_time() - start) / 1e6;
+    sum.seconds = (double)(g_get_monotonic_time() - start) / 1e6;
     return sum;
 }
 

@@ -123,7 +123,7 @@ static unsigned versions(const ImageWriter *w)
 
 static uint16_t references_of_active_table(const ImageWriter *w)
 {
-    return 1 + w->shape.shared_snapshots;
+    return 1 + (unsigned)w->shape.shared_snapshots;
 }
 
 /*
@@ -133,9 +133,9 @@ static uint16_t references_of_active_table(const ImageWriter *w)
 static uint16_t references_of_data(const ImageWriter *w, uint64_t index, unsigned since)
 {
     if (since == 0 && index < w->shape.own_snapshots) {
-        return index + 1;
+        return (unsigned)index + 1;
     }
-    return versions(w) - since + w->shape.shared_snapshots;
+    return versions(w) - (unsigned)since + (unsigned)w->shape.shared_snapshots;
 }
 
 static void set_entry(ImageWriter *w, uint8_t *table, uint64_t index, uint64_t host, bool copied)
@@ -179,7 +179,7 @@ static uint32_t *random_order(ImageWriter *w)
         uint64_t j = random_below(w, i + 1);
 
         order[i] = order[j];
-        order[j] = i;
+        order[j] = (uint32_t)i;
     }
     return order;
 }
@@ -297,14 +297,14 @@ static void store_count(uint8_t *block, uint64_t i, unsigned order, uint16_t cou
     if (order < 3) {
         unsigned per_byte = 8 >> order;
 
-        block[i / per_byte] |= count << ((i % per_byte) << order);
+        block[i / per_byte] |= (uint8_t)(count << ((i % per_byte) << order));
     } else {
         unsigned bytes = 1u << (order - 3);
         uint8_t *last = block + i * bytes + bytes - 1;
 
-        last[0] = count;
+        last[0] = (uint8_t)count;
         if (bytes > 1) {
-            last[-1] = count >> 8;
+            last[-1] = (uint8_t)(count >> 8);
         }
     }
 }
@@ -322,7 +322,7 @@ static void write_refcounts(ImageWriter *w)
         for (uint64_t i = 0; i < n; i++) {
             uint64_t count = w->counts[first + i];
 
-            store_count(block, i, w->shape.refcount_order, count + (count && w->shape.counts_too_high));
+            store_count(block, i, w->shape.refcount_order, (unsigned)(count + (count && w->shape.counts_too_high)));
         }
         write_at(w, block, w->cluster_size, w->blocks[b] * w->cluster_size);
         table[b] = GUINT64_TO_BE(w->blocks[b] * w->cluster_size);

@@ -19,7 +19,7 @@ static bool parse_size(const char *name, const char *text, uint64_t *size, GErro
     unsigned shift = 0;
 
     if (end != text && *end && (suffix = strchr(suffixes, *end)) != NULL) {
-        shift = 10 * (suffix - suffixes + 1);
+        shift = 10 * (unsigned)(suffix - suffixes + 1);
         end++;
     }
     if (end == text || *end || number > UINT64_MAX >> shift) {

@@ -30,12 +30,12 @@ static double now(void)
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static double in_seconds(const struct timeval *t)
 {
-    return t->tv_sec + t->tv_usec / 1e6;
+    return (double)t->tv_sec + (double)t->tv_usec / 1e6;
 }
 
 static pid_t start(char **argv)

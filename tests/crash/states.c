@@ -32,7 +32,7 @@ static void set_length(GByteArray *disk, uint64_t length)
 {
     guint before = disk->len;
 
-    g_byte_array_set_size(disk, length);
+    g_byte_array_set_size(disk, (guint)length);
     if (length > before) {
         memset(disk->data + before, 0, length - before);
     }

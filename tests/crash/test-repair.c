@@ -426,7 +426,7 @@ static bool test_undo(Case *c)
     }
     c->states += crash_states(journal, initial, &plan, judge_rollback, c, &ended);
     return !ended && (file->length == 0 || (test_full_disk(c, 0) && test_full_disk(c, file->length - 1) &&
-                                            test_full_disk(c, g_rand_int_range(c->random, 0, file->length))));
+                                            test_full_disk(c, g_rand_int_range(c->random, 0, (int)file->length))));
 }
 
 /* A header that is not accepted is nothing to repair. */

@@ -43,13 +43,13 @@ typedef struct StandIn {
 static void fill(GRand *random, uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        bytes[i] = g_rand_int(random);
+        bytes[i] = (uint8_t)g_rand_int(random);
     }
 }
 
 static size_t below(StandIn *s, size_t limit)
 {
-    return g_rand_int_range(s->random, 0, limit);
+    return g_rand_int_range(s->random, 0, (int)limit);
 }
 
 static void invent_edits(StandIn *s)
@@ -58,7 +58,7 @@ static void invent_edits(StandIn *s)
 
     s->new_length = length;
     for (unsigned g = 0; g < GROUPS; g++) {
-        s->n[g] = 1 + below(s, MAX_EDITS);
+        s->n[g] = 1 + (unsigned)below(s, MAX_EDITS);
         for (unsigned i = 0; i < s->n[g]; i++) {
             size_t size = 1 + (below(s, 3) ? below(s, 40) : below(s, sizeof(s->edits[g][i].bytes)));
 
@@ -82,7 +82,7 @@ static StandIn *stand_in_new(guint32 seed)
     s->random = g_rand_new_with_seed(seed);
     length = 1000 + below(s, MAX_BYTES);
     s->original = g_byte_array_new();
-    g_byte_array_set_size(s->original, length);
+    g_byte_array_set_size(s->original, (guint)length);
     fill(s->random, s->original->data, length);
     s->nothing = g_byte_array_new();
     s->journal = crash_journal_new();
@@ -175,7 +175,7 @@ static bool judge_again(const CrashState *state, void *opaque)
     g_autoptr(GError) error = NULL;
     g_autoptr(BlockSource) image = roll_back(journal, state->disks[IMAGE], judge->undo->data, judge->undo->len, &error);
 
-    if (!image || !is_original(judge->s, crash_disk_bytes(image), image->length)) {
+    if (!image || !is_original(judge->s, crash_disk_bytes(image), (guint)image->length)) {
         g_test_message("seed %u, a second rollback after operation %u, parts %s: %s", judge->seed, state->done,
                        state->parts, error ? error->message : "not the original");
         return false;
@@ -206,7 +206,7 @@ static bool judge_state(const CrashState *state, void *opaque)
     g_autoptr(CrashJournal) journal = crash_journal_new();
     g_autoptr(GError) error = NULL;
     g_autoptr(BlockSource) image = roll_back(journal, before, undo->data, undo->len, &error);
-    bool well = image ? is_original(judge->s, crash_disk_bytes(image), image->length)
+    bool well = image ? is_original(judge->s, crash_disk_bytes(image), (guint)image->length)
                       : is_original(judge->s, before->data, before->len);
 
     if (!well) {
@@ -271,7 +271,7 @@ static void assert_taken_back(const StandIn *s)
     g_autoptr(GByteArray) image = g_byte_array_new();
     g_autoptr(BlockSource) after = NULL;
 
-    g_byte_array_append(image, crash_disk_bytes(s->image), s->image->length);
+    g_byte_array_append(image, crash_disk_bytes(s->image), (guint)s->image->length);
     if (is_original(s, image->data, image->len)) {
         return;
     }
@@ -311,7 +311,7 @@ static void test_faults_of_rollback(void)
     const uint8_t *undo;
 
     g_assert_true(repair(s));
-    g_byte_array_append(repaired, crash_disk_bytes(s->image), s->image->length);
+    g_byte_array_append(repaired, crash_disk_bytes(s->image), (guint)s->image->length);
     undo = crash_disk_bytes(s->file);
     block_source_close(roll_back(whole, repaired, undo, s->file->length, NULL));
     for (size_t f = 0; f < G_N_ELEMENTS(faults); f++) {
@@ -329,7 +329,7 @@ static void test_faults_of_rollback(void)
             g_assert_true((error == NULL) == (faults[f].error == 0));
             g_assert_true(error == NULL || error->code == -faults[f].error);
             journal->fault.at = 0;
-            g_byte_array_append(left, crash_disk_bytes(image), image->length);
+            g_byte_array_append(left, crash_disk_bytes(image), (guint)image->length);
             again = roll_back(journal, left, undo, s->file->length, NULL);
             g_assert_nonnull(again);
             g_assert_true(is_original(s, crash_disk_bytes(again), again->length));

@@ -59,7 +59,7 @@ static void expect_compressed(Expected *e, const Qcow2HeaderFields *h, uint32_t 
     } else if (bitmap) {
         fault(e, i, QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS);
     } else {
-        e->clusters[i] = (Cluster){offset, sectors * 512 - offset % 512, .compressed = true};
+        e->clusters[i] = (Cluster){offset, (uint32_t)(sectors * 512 - offset % 512), .compressed = true};
         e->allocated++;
         e->compressed++;
         e->fragmented++;
@@ -78,7 +78,7 @@ static void expect_cluster(Expected *e, const Qcow2HeaderFields *h, uint32_t i, 
     if (offset & (h->cluster_size - 1)) {
         fault(e, i, has_data ? QCOW2_FINDING_DATA_UNALIGNED : QCOW2_FINDING_PREALLOCATED_UNALIGNED);
     }
-    e->clusters[i] = (Cluster){offset, h->cluster_size, .copied = entry >> 63};
+    e->clusters[i] = (Cluster){offset, (uint32_t)h->cluster_size, .copied = entry >> 63};
     e->allocated++;
     e->fragmented += e->next != 0 && offset != e->next;
     e->next = offset + h->cluster_size;

@@ -93,7 +93,7 @@ static void assert_same_left(Left a, Left b)
 
 static void assert_bytes(const BlockSource *disk, const uint8_t *bytes, size_t size)
 {
-    g_assert_cmpmem(block_source_memory_bytes(disk), disk->length, bytes, size);
+    g_assert_cmpmem(block_source_memory_bytes(disk), (int)disk->length, bytes, (int)size);
 }
 
 static void assert_guest_unharmed(const GuestView *before, const BlockSource *disk)

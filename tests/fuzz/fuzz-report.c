@@ -164,11 +164,11 @@ static void mappings_are_those_of(const Mappings *mappings, const CheckReport *r
     for (size_t i = 0; i < mappings->n; i++) {
         const Mapping *wanted = &mappings->items[i];
         uint64_t head = next_number(&packed);
-        Mapping found = {.n = head >> 3, .kind = head & 3};
+        Mapping found = {.n = (uint32_t)(head >> 3), .kind = (unsigned)head & 3};
 
         found.host = before.host + next_number(&packed);
         found.guest = before.guest + before.n + (uint64_t)next_signed(&packed);
-        found.tree = head & 4 ? next_number(&packed) : before.tree;
+        found.tree = (head & 4 ? (unsigned)next_number(&packed) : before.tree) & MAPPING_MAX_TREE;
         g_assert_cmpuint(found.host, ==, wanted->host);
         g_assert_cmpuint(found.guest, ==, wanted->guest);
         g_assert_cmpuint(found.n, ==, wanted->n);

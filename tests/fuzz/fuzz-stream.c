@@ -65,8 +65,9 @@ static bool read_stream(Stream *stream, const uint8_t *bytes, size_t size)
     stream->length = stream_get(bytes + STREAM_MAGIC_SIZE, 8);
     while (stream->length <= STREAM_MAX_LENGTH && size - at >= STREAM_RECORD_SIZE) {
         const uint8_t *record = bytes + at;
-        Part part = {
-            .offset = stream_get(record, 8), .bytes = record + STREAM_RECORD_SIZE, .size = stream_get(record + 8, 4)};
+        Part part = {.offset = stream_get(record, 8),
+                     .bytes = record + STREAM_RECORD_SIZE,
+                     .size = (uint32_t)stream_get(record + 8, 4)};
 
         at += STREAM_RECORD_SIZE;
         if (stream_get(record + 12, 4) != 0 || part.size == 0 || part.size > STREAM_MAX_PART || part.size > size - at) {

@@ -51,7 +51,7 @@ static void try_with(BlockSource *file, BlockSource *image)
 
     if (!roll_back(file, image, &said)) {
         if (!accepted) {
-            g_assert_cmpmem(block_source_memory_bytes(image), image->length, before, length);
+            g_assert_cmpmem(block_source_memory_bytes(image), (int)image->length, before, (int)length);
         }
         return;
     }
@@ -60,7 +60,7 @@ static void try_with(BlockSource *file, BlockSource *image)
     length = image->length;
     before = g_memdup2(block_source_memory_bytes(image), length);
     g_assert_true(roll_back(file, image, &said));
-    g_assert_cmpmem(block_source_memory_bytes(image), image->length, before, length);
+    g_assert_cmpmem(block_source_memory_bytes(image), (int)image->length, before, (int)length);
 }
 
 /* The image as the repair was to leave it. */

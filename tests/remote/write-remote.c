@@ -50,7 +50,7 @@ static bool follow_punch(BlockSource *source, char *copy, uint64_t offset, size_
 static int change(BlockSource *source, char *copy, GRand *rand)
 {
     size_t size = MIN(source->length, (uint64_t)g_rand_int_range(rand, 1, g_rand_boolean(rand) ? 600 : MAX_SIZE));
-    uint64_t offset = g_rand_double_range(rand, 0, source->length - size + 1);
+    uint64_t offset = (uint64_t)g_rand_double_range(rand, 0, (double)(source->length - size + 1));
     int failure;
 
     if (g_rand_int_range(rand, 0, 5) == 0) {
@@ -61,7 +61,7 @@ static int change(BlockSource *source, char *copy, GRand *rand)
         return follow_punch(source, copy, offset, size) ? 0 : fail("read after punch", -EIO);
     }
     for (size_t i = 0; i < size; i++) {
-        copy[offset + i] = g_rand_int(rand);
+        copy[offset + i] = (uint8_t)g_rand_int(rand);
     }
     if (g_rand_int_range(rand, 0, 5) == 0) {
         failure = block_source_write_durably(source, copy + offset, size, offset);

@@ -54,7 +54,7 @@ static inline void put_snapshots(uint8_t *bytes, unsigned n)
         put_be16(entry + 12, 1);
         put_be16(entry + 14, 1);
         put_be32(entry + 36, 16);
-        entry[56] = '1' + i;
+        entry[56] = (uint8_t)('1' + i);
         entry[57] = 'n';
     }
 }
@@ -75,7 +75,7 @@ static inline void put_bitmaps(uint8_t *bytes, unsigned n)
         entry[16] = 1;
         entry[17] = 10;
         put_be16(entry + 18, 1);
-        entry[24] = 'a' + i;
+        entry[24] = (uint8_t)('a' + i);
     }
 }
 

@@ -63,7 +63,7 @@ static void test_equal(void)
     fixture_begin(&f, 1024, 2);
     f.entries[1] = 512;
     for (unsigned i = 0; i < 200; i++) {
-        store(&f, 1, i, i % 7);
+        store(&f, 1, i, (uint16_t)(i % 7));
         compute(&f, 256 + i, 1, i % 7);
     }
     g_assert_cmpuint(compare(&f), ==, 256 + 200); /* 199 % 7 is 3 */

@@ -348,7 +348,7 @@ static void random_addition(Counters *c, Model *m)
     static const uint64_t weights[] = {1, 1, 1, 2, 250, 300, 70000};
     uint64_t weight = weights[g_test_rand_int_range(0, G_N_ELEMENTS(weights))];
     size_t first = g_test_rand_int_range(0, SIZE);
-    size_t n = g_test_rand_int_range(1, SIZE - first + 1);
+    size_t n = (size_t)g_test_rand_int_range(1, (int)(SIZE - first + 1));
 
     if (g_test_rand_bit()) {
         g_assert_true(counters_add(c, SIZE, first, n, weight));
@@ -360,7 +360,7 @@ static void random_addition(Counters *c, Model *m)
 
         n = g_test_rand_int_range(1, G_N_ELEMENTS(at));
         for (size_t i = 0; i < n; i++) {
-            at[i] = g_test_rand_int_range(0, SIZE);
+            at[i] = (uint16_t)g_test_rand_int_range(0, SIZE);
             m->values[at[i]] += weight;
         }
         g_assert_true(counters_add_scattered(c, SIZE, at, n, weight));
@@ -427,7 +427,7 @@ static void test_join(void)
         for (unsigned round = 0; round < 400; round++) {
             size_t first = g_test_rand_int_range(0, SIZE);
             size_t n = g_test_rand_int_range(1, round % 2 ? 3 : 300);
-            uint64_t label = g_test_rand_int_range(1, several[s] + 3);
+            uint64_t label = (uint64_t)g_test_rand_int_range(1, (int)several[s] + 3);
 
             n = MIN(n, SIZE - first);
             g_assert_true(counters_join(&c, SIZE, first, n, label, several[s]));

@@ -238,7 +238,7 @@ static void test_saved(Fixture *f, gconstpointer data)
     apply(f);
     g_assert_cmpuint(byte_at(f, 1624), ==, 1);
     g_assert_true(undo_rollback_from(file, "undo", f->recorder.below, NULL, NULL));
-    g_assert_cmpmem(block_source_memory_bytes(f->recorder.below), f->recorder.below->length, before, SIZE);
+    g_assert_cmpmem(block_source_memory_bytes(f->recorder.below), (int)f->recorder.below->length, before, SIZE);
 }
 
 static bool add_one(const Edit *edit, uint8_t *bytes)
@@ -265,7 +265,7 @@ static void assert_last_known(const Fixture *f, BlockSource *file, guint n)
     }
     last = &g_array_index(contents.ranges, UndoRange, n - 1);
     g_assert_cmpint(block_source_read(file, new, last->size, last->position + last->old_size), ==, 0);
-    g_assert_cmpmem(new, last->size, block_source_memory_bytes(f->recorder.below) + last->offset, last->size);
+    g_assert_cmpmem(new, (int)last->size, block_source_memory_bytes(f->recorder.below) + last->offset, (int)last->size);
 }
 
 /* An undo file knows beforehand what edits make of the same bytes one after the other. */

@@ -64,7 +64,7 @@ static void set_up(Fixture *f, gconstpointer data)
 {
     next_answers(0, 0);
     for (size_t i = 0; i < LENGTH; i++) {
-        f->bytes[i] = i * 7 + i / 256;
+        f->bytes[i] = (uint8_t)(i * 7 + i / 256);
     }
     f->fd = g_file_open_tmp("file-io-XXXXXX", &f->path, NULL);
     g_assert_cmpint(f->fd, >=, 0);

@@ -24,7 +24,7 @@ static void set_up(Fixture *f, gconstpointer data)
 {
     f->size = SIZE;
     for (size_t i = 0; i < f->size; i++) {
-        f->bytes[i] = i / 7;
+        f->bytes[i] = (uint8_t)(i / 7);
     }
     f->path = g_strdup("file-write-XXXXXX"); /* not in /tmp, which may have no O_DIRECT */
     close(g_mkstemp(f->path));
@@ -43,7 +43,7 @@ static void assert_content(const Fixture *f)
     size_t size;
 
     g_assert_true(g_file_get_contents(f->path, &content, &size, NULL));
-    g_assert_cmpmem(content, size, f->bytes, f->size);
+    g_assert_cmpmem(content, (int)size, f->bytes, (int)f->size);
 }
 
 /* What is written is what the file then has, wherever it begins and ends; nothing beside it changes. */
@@ -65,13 +65,13 @@ static void test_places(Fixture *f, gconstpointer options)
     }
     g_assert_no_error(error);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        memset(pattern, 0x80 + i, cases[i].size);
-        memset(f->bytes + cases[i].offset, 0x80 + i, cases[i].size);
+        memset(pattern, 0x80 + (int)i, cases[i].size);
+        memset(f->bytes + cases[i].offset, 0x80 + (int)i, cases[i].size);
         f->size = MAX(f->size, cases[i].offset + cases[i].size);
         g_assert_cmpint(block_source_write(source, pattern, cases[i].size, cases[i].offset), ==, 0);
         g_assert_cmpuint(source->length, ==, f->size);
         g_assert_cmpint(block_source_read(source, back, f->size, 0), ==, 0);
-        g_assert_cmpmem(back, f->size, f->bytes, f->size);
+        g_assert_cmpmem(back, (int)f->size, f->bytes, (int)f->size);
     }
     g_assert_cmpint(block_source_flush(source), ==, 0);
     assert_content(f);

@@ -95,7 +95,7 @@ static void test_same_counts(void)
         for (size_t k = 0; k < G_N_ELEMENTS(limits); k++) {
             /* a long list takes its time */
             for (unsigned findings = 0; findings <= (i == 0 && limits[k] <= 700); findings++) {
-                Result limited = check(bytes, limits[k], findings, 1 + k % 3);
+                Result limited = check(bytes, limits[k], findings, 1 + (unsigned)k % 3);
 
                 compare(&all, &limited);
                 free(limited.messages);

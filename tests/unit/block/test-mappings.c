@@ -138,7 +138,7 @@ static void test_sort(void)
             mappings.items[k] = (Mapping){
                 .host = (next_number(&state) & ((UINT64_C(1) << used) - 1)) << (i % 2 ? 0 : 23),
                 .guest = next_number(&state),
-                .tree = next_number(&state) % 3,
+                .tree = (unsigned)(next_number(&state) % 3) & MAPPING_MAX_TREE,
             };
             guests += mappings.items[k].guest;
         }

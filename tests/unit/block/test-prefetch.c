@@ -43,7 +43,7 @@ static ssize_t scrambled_read_at(BlockSource *source, void *buffer, size_t size,
         if (at >= BROKEN && at < BROKEN + RANGE) {
             return -EIO;
         }
-        bytes[i] = in_hole(at) ? 0 : 1 + at / RANGE % 251;
+        bytes[i] = in_hole(at) ? 0 : (uint8_t)(1 + at / RANGE % 251);
     }
     if (in_hole(offset) && in_hole(offset + size - 1)) {
         g_atomic_int_inc(&((Scrambled *)source)->reads_in_hole);
@@ -123,7 +123,7 @@ static bool bytes_right(const uint8_t *bytes, uint64_t offset)
 {
     for (size_t i = 0; i < RANGE; i++) {
         uint64_t at = offset + i;
-        uint8_t expected = at >= LENGTH || in_hole(at) ? 0 : 1 + at / RANGE % 251;
+        uint8_t expected = at >= LENGTH || in_hole(at) ? 0 : (uint8_t)(1 + at / RANGE % 251);
 
         if ((bytes ? bytes[i] : 0) != expected) {
             return false;

@@ -186,8 +186,8 @@ static void put_count(uint8_t *block, unsigned order, size_t i, uint64_t count)
     if (order >= 3) {
         put_be(block + i * (width / 8), width / 8, count);
     } else {
-        block[bit / 8] &= ~(((1u << width) - 1) << bit % 8);
-        block[bit / 8] |= count << bit % 8;
+        block[bit / 8] &= (uint8_t) ~(((1u << width) - 1) << bit % 8);
+        block[bit / 8] |= (uint8_t)(count << bit % 8);
     }
 }
 

@@ -66,7 +66,7 @@ static void assert_left(const Repair *r, int64_t corruptions, int64_t leaks, int
 
 static void assert_bytes(const BlockSource *source, const uint8_t *bytes)
 {
-    g_assert_cmpmem(block_source_memory_bytes(source), source->length, bytes, AT(CLUSTERS));
+    g_assert_cmpmem(block_source_memory_bytes(source), (int)source->length, bytes, AT(CLUSTERS));
 }
 
 /* ---- a disk that is full, and stays as long as it is ---- */
@@ -267,7 +267,7 @@ static void put_empty_snapshot(uint8_t *entry, unsigned name_size)
 {
     put_be64(entry, AT(SNAPSHOT_L1));
     put_be16(entry + 12, 1);
-    put_be16(entry + 14, name_size);
+    put_be16(entry + 14, (uint16_t)name_size);
     put_be32(entry + 36, 16);
     entry[56] = '1';
 }
@@ -290,7 +290,7 @@ static void repair_long_image(Repair *r, const uint8_t *bytes, unsigned clusters
     g_assert_no_error(next.error);
     g_assert_cmpint(next.result.check.check->corruptions, ==, 0);
     g_assert_cmpint(next.result.check.check->check_errors, ==, 0);
-    g_assert_cmpmem(block_source_memory_bytes(disk), disk->length, after, size);
+    g_assert_cmpmem(block_source_memory_bytes(disk), (int)disk->length, after, (int)size);
 }
 
 /* A dry run has the verdict on the image as it is, which no check can finish. */

@@ -33,7 +33,7 @@ static void test_short_names(void)
     bool seen[256] = {0};
 
     for (unsigned i = 0; i < 256; i++) {
-        uint8_t name = i;
+        uint8_t name = (uint8_t)i;
 
         qcow2_scramble(s, &name, 1);
         g_assert_false(seen[name]);

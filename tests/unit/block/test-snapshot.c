@@ -43,8 +43,8 @@ static void add(Fixture *f, uint64_t l1_offset, uint32_t l1_size, uint32_t extra
 
     put_be64(entry, l1_offset);
     put_be32(entry + 8, l1_size);
-    put_be16(entry + 12, strlen(id));
-    put_be16(entry + 14, strlen(name));
+    put_be16(entry + 12, (uint16_t)strlen(id));
+    put_be16(entry + 14, (uint16_t)strlen(name));
     put_be32(entry + 36, extra);
     memcpy(entry + 40 + extra, id, strlen(id));
     memcpy(entry + 40 + extra + strlen(id), name, strlen(name));

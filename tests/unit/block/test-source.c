@@ -87,7 +87,7 @@ static ssize_t slow_read_at(BlockSource *source, void *buffer, size_t size, uint
     g_assert_cmpuint(size, >, 0);
     g_assert_cmpuint(offset + size, <=, source->length);
     slow->reads++;
-    memset(buffer, 'a' + offset, n);
+    memset(buffer, 'a' + (int)offset, n);
     return n;
 }
 
@@ -128,7 +128,7 @@ static void test_read_only(void)
 
 static void assert_bytes(const BlockSource *source, const char *expected, size_t size)
 {
-    g_assert_cmpmem(block_source_memory_bytes(source), source->length, expected, size);
+    g_assert_cmpmem(block_source_memory_bytes(source), (int)source->length, expected, (int)size);
 }
 
 /* Writing replaces bytes, and makes the source longer where it sticks out; the gap is zeros. */

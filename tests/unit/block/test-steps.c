@@ -110,7 +110,7 @@ static void test_nested(void)
     f->image.header.cluster_size = 512;
     f->image.header.l1_size = 0;
     for (uint64_t i = 0; i < SNAPSHOTS; i++) {
-        add_snapshot(f, i * 512, i * 512 * 2 < length ? ENTRIES - i * 128 : 1);
+        add_snapshot(f, i * 512, i * 512 * 2 < length ? ENTRIES - (unsigned)i * 128 : 1);
     }
     init_steps(f);
     begin = g_get_monotonic_time();

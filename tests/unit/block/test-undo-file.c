@@ -24,7 +24,7 @@ typedef struct Fixture {
 static void set_up(Fixture *f, gconstpointer data)
 {
     for (size_t i = 0; i < LENGTH; i++) {
-        f->original[i] = i * 7 + i / 256;
+        f->original[i] = (uint8_t)(i * 7 + i / 256);
     }
     f->image = block_source_new_writable_memory(f->original, LENGTH, LIMIT);
     f->file = block_source_new_writable_memory(NULL, 0, LIMIT);
@@ -61,7 +61,7 @@ static void seal(Fixture *f)
 
 static void assert_original(const Fixture *f)
 {
-    g_assert_cmpmem(block_source_memory_bytes(f->image), f->image->length, f->original, LENGTH);
+    g_assert_cmpmem(block_source_memory_bytes(f->image), (int)f->image->length, f->original, LENGTH);
 }
 
 static void assert_rolls_back(Fixture *f)
@@ -84,7 +84,7 @@ static void assert_refused(Fixture *f, BlockSource *file, const char *pattern)
     if (!g_pattern_match_simple(pattern, error->message)) {
         g_error("'%s' is not '%s'", error->message, pattern);
     }
-    g_assert_cmpmem(block_source_memory_bytes(f->image), f->image->length, before, length);
+    g_assert_cmpmem(block_source_memory_bytes(f->image), (int)f->image->length, before, (int)length);
 }
 
 /* What was overwritten is put back: in the header, across sectors, at the end. */
