@@ -35,8 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RefMap, refmap_free)
 
 /*
  * The length of the map in clusters: that of the file, or one more when an unaligned structure at its end has
- * touched the cluster behind it (spec check-behaviour 3.2, "the table grows when needed"), or as much more as a repair
- * has added.
+ * touched the cluster behind it (docs/interop/check-behaviour.rst 3.2, "The table grows when needed"), or as much more
+ * as a repair has added.
  */
 uint64_t refmap_clusters(const RefMap *map);
 

@@ -1,5 +1,5 @@
 /*
- * The locks by which programs that use an image agree (spec check-behaviour 2.8).
+ * The locks by which programs that use an image agree (docs/interop/check-behaviour.rst 2.8).
  *
  * They belong to the open file, and are dropped when it is closed.
  *

@@ -1,8 +1,8 @@
 /*
  * A qcow2 image, opened for a check.
  *
- * An image is opened in the tolerant way of a check (spec check-behaviour 2.2): backing file and external data file are
- * not opened, no key is asked for, and damage that leaves the header readable is no obstacle.
+ * An image is opened in the tolerant way of a check (docs/interop/check-behaviour.rst 2.2). Unlike in the stock tool,
+ * backing file and external data file are not opened, and no key is asked for (docs/interop/differences.rst).
  *
  * Not thread safe: one image belongs to one thread.
  *
@@ -19,14 +19,17 @@ typedef struct Qcow2Image Qcow2Image;
 
 /*
  * Reads and validates the header of @source, which the image borrows: it must outlive the image. NULL and @errp set if
- * the header is not accepted; the message is the stock tool's text (spec check-behaviour 2.2 and 2.3). @warn, which may
- * be NULL, gets warnings, each with its line ends.
+ * the header is not accepted; the message is the stock tool's text (docs/interop/check-behaviour.rst 2.2 and 2.3).
+ * @warn, which may be NULL, gets warnings, each with its line ends.
  */
 Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp);
 void qcow2_close(Qcow2Image *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 
-/* Returns true if the first @size bytes of a file are those of a qcow2 image, version 2 or later (spec 2.1). */
+/*
+ * Returns true if the first @size bytes of a file are those of a qcow2 image, version 2 or later
+ * (docs/interop/check-behaviour.rst 2.1).
+ */
 bool qcow2_probe(const void *bytes, size_t size);
 
 #endif

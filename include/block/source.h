@@ -1,9 +1,9 @@
 /*
  * Block sources: where the bytes of an image come from.
  *
- * A format driver sees nothing of files, devices or servers but this. Offsets and lengths are bytes. Reading
- * beyond the end gives zeros, as the stock tool has it (spec check-behaviour 2.7), so that a table which sticks
- * out of a file needs no special case in any reader.
+ * A format driver sees nothing of files, devices or servers but this. Offsets and lengths are bytes. Reading beyond the
+ * end gives zeros, as in the stock tool (docs/interop/check-behaviour.rst 2.7), so that no reader needs a special case
+ * for a table that crosses the end of the file.
  *
  * A source is opened by the function of its kind and closed with block_source_close(). Reads may be issued from
  * any number of threads at once; nothing else may. For many reads in flight each reading thread makes a reader of its
@@ -171,10 +171,10 @@ typedef struct FileOptions {
 } FileOptions;
 
 /*
- * Opens a regular file or a block device for reading, or for reading and writing, and takes the locks of a plain
- * check or of a repair (spec check-behaviour 2.8). A device cannot be made longer. NULL and @errp set on failure; the
- * message is what follows the colon in "Could not open 'NAME': ", so that a caller can put the name as the user
- * gave it in front.
+ * Opens a regular file or a block device for reading, or for reading and writing, and takes the locks of a plain check
+ * or of a repair (docs/interop/check-behaviour.rst 2.8). A device cannot be made longer. NULL and @errp set on failure;
+ * the message is what follows the colon in "Could not open 'NAME': ", so that a caller can put the name in front as the
+ * user gave it.
  */
 BlockSource *block_source_open_file(const char *path, const FileOptions *options, GError **errp);
 

@@ -3,7 +3,7 @@
  *
  * Pretty output has the layout of the stock tool: four spaces for each level, a member or item on a line of its own.
  * Compact output is a single line. The text is pure ASCII; strings are read as UTF-8, and each malformed sequence in
- * them becomes U+FFFD (spec check-behaviour 6.2). No newline follows the last character.
+ * them becomes U+FFFD (docs/interop/check-behaviour.rst 6.2). No newline follows the last character.
  *
  * The visitor keeps a buffer of fixed size and nothing else, so output may have any length. It keeps the first write
  * error, and visit_complete() reports it; the output is complete only after that has returned true.

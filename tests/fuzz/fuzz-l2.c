@@ -44,10 +44,10 @@ static void fault(Expected *e, uint32_t index, ImageCheckFindingKind kind)
     g_array_append_val(e->faults, added);
 }
 
-/* Spec check-behaviour 3.4, "Compressed". */
+/* docs/interop/check-behaviour.rst 3.4, "compressed". */
 static void expect_compressed(Expected *e, const Qcow2HeaderFields *h, uint32_t i, uint64_t entry, uint64_t bitmap)
 {
-    unsigned x = 62 - (h->cluster_bits - 8); /* spec qcow2-format 6.1: bits 0 .. x-1 are the offset */
+    unsigned x = 62 - (h->cluster_bits - 8); /* docs/interop/qcow2-format.rst 6.1: bits 0 .. x-1 are the offset */
     uint64_t offset = entry % (UINT64_C(1) << x);
     uint64_t sectors = (entry << 2 >> 2 >> x) + 1;
 

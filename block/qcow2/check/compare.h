@@ -1,5 +1,5 @@
 /*
- * Comparing stored with computed reference counts (spec check-behaviour 4.1).
+ * Comparing stored with computed reference counts (docs/interop/check-behaviour.rst 4.1).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

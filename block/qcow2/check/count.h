@@ -1,5 +1,5 @@
 /*
- * Counting references to regions of the file (spec check-behaviour 3.2).
+ * Counting references to regions of the file (docs/interop/check-behaviour.rst 3.2).
  *
  * Counting and reporting are two passes over the same regions: counts may be added in any order and with weights,
  * and when all are there, the faults are reported in the stock tool's order by the same walk over the same list.
@@ -23,7 +23,7 @@
 
 typedef struct Qcow2Counting {
     const Qcow2HeaderFields *header;
-    uint64_t file_end; /* length of the file in bytes, rounded up to a sector (spec check-behaviour 2.7) */
+    uint64_t file_end; /* length of the file in bytes, rounded up to a sector (docs/interop/check-behaviour.rst 2.7) */
     uint64_t max;      /* the greatest count that can be stored */
     RefMap *refs;
 

@@ -1,6 +1,6 @@
 /*
- * The regions of metadata in the stock tool's order (spec check-behaviour 3.2): listed once, and gone through twice,
- * for counting and for reporting.
+ * The regions of metadata in the stock tool's order (docs/interop/check-behaviour.rst 3.2): listed once, and visited
+ * twice, for counting and for reporting.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

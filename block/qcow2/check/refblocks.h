@@ -1,6 +1,6 @@
 /*
  * Counting the refcount blocks. It comes last: each block must be referenced exactly once, so everything else is
- * counted before (spec check-behaviour 3.5).
+ * counted before (docs/interop/check-behaviour.rst 3.5).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

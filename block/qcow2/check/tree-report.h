@@ -1,6 +1,6 @@
 /*
- * Reporting what is wrong in the trees of an image, as often as it is referred to, in the stock tool's order (spec
- * check-behaviour 3.3, 3.4 and 4.2).
+ * Reporting what is wrong in the trees of an image, as often as it is referred to, in the stock tool's order
+ * (docs/interop/check-behaviour.rst 3.3, 3.4 and 4.2).
  *
  * Not thread safe.
  *

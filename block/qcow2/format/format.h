@@ -10,8 +10,8 @@
  *        └─ extensions ──> bitmap directory ──> bitmap tables ──> bitmap data
  *                  └────> encryption header
  *
- * All integers on disk are unsigned and big-endian. Sections named below are those of the format document
- * (spec qcow2-format). Offsets and sizes are in bytes unless said otherwise.
+ * All integers on disk are unsigned and big-endian. Sections named below are those of
+ * docs/interop/qcow2-format.rst. Offsets and sizes are in bytes unless said otherwise.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -64,7 +64,7 @@ static_assert(sizeof(Qcow2DiskHeader) == 112, "size on disk");
 enum { QCOW2_CRYPT_NONE = 0, QCOW2_CRYPT_AES = 1, QCOW2_CRYPT_LUKS = 2 };
 enum { QCOW2_COMPRESSION_ZLIB = 0, QCOW2_COMPRESSION_ZSTD = 1 };
 
-/* Feature bits, section 2.1. */
+/* Feature bits, section 2. */
 #define QCOW2_INCOMPAT_DIRTY          (UINT64_C(1) << 0)
 #define QCOW2_INCOMPAT_CORRUPT        (UINT64_C(1) << 1)
 #define QCOW2_INCOMPAT_DATA_FILE      (UINT64_C(1) << 2)
@@ -75,7 +75,7 @@ enum { QCOW2_COMPRESSION_ZLIB = 0, QCOW2_COMPRESSION_ZSTD = 1 };
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (UINT64_C(1) << 1)
 #define QCOW2_AUTOCLEAR_KNOWN         UINT64_C(0x3)
 
-/* Limits that make an image unacceptable, section 2.2. */
+/* Limits beyond which an image is refused, docs/interop/check-behaviour.rst 2.2. */
 #define QCOW2_MAX_L1_BYTES       (UINT64_C(32) << 20)
 #define QCOW2_MAX_L1_ENTRIES     (QCOW2_MAX_L1_BYTES / 8)
 #define QCOW2_MAX_REFTABLE_BYTES (UINT64_C(8) << 20)

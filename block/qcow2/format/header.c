@@ -14,7 +14,10 @@
 
 #define REFUSE(errp, ...) (g_set_error(errp, BLOCK_ERROR, EINVAL, __VA_ARGS__), false)
 
-/* The end of what a source can hold: tables that reach beyond are refused, not read (spec 2.2, tests 16, 18). */
+/*
+ * The end of what a source can hold. Tables that reach beyond it are refused, not read
+ * (docs/interop/check-behaviour.rst 2.2, tests 16 and 18).
+ */
 static bool table_range_valid(uint64_t offset, uint64_t bytes, uint64_t cluster_size)
 {
     uint64_t end;
@@ -179,7 +182,7 @@ static bool refuse_unknown_features(const uint8_t *bytes, size_t size, const Qco
     return REFUSE(errp, "Unsupported qcow2 feature(s): %s", list->str);
 }
 
-/* Spec check-behaviour 2.2, tests 2 to 8: enough to know where the header ends. */
+/* docs/interop/check-behaviour.rst 2.2, tests 2 to 8: enough to know where the header ends. */
 static bool check_dimensions(const Qcow2HeaderFields *h, uint32_t magic, GError **errp)
 {
     if (magic != QCOW2_MAGIC) {

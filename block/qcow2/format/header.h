@@ -1,9 +1,9 @@
 /*
  * The qcow2 header and its extensions: bytes to checked values. Pure, no I/O.
  *
- * Both functions work on the first bytes of cluster 0, which the caller keeps. Error messages are the stock
- * tool's (spec check-behaviour 2.2 and 2.3), in its order. What is accepted here is inside the limits of the
- * format, but need not lie inside the file.
+ * Both functions work on the first bytes of cluster 0, which the caller keeps. Error messages are the stock tool's, in
+ * its order (docs/interop/check-behaviour.rst 2.2 and 2.3). What is accepted here is inside the limits of the format,
+ * but need not lie inside the file.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

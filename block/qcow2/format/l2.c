@@ -86,7 +86,7 @@ static void account_clusters(Decoder *d, uint64_t offset, uint32_t n)
 
 Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *h, uint64_t entry, uint32_t index)
 {
-    unsigned offset_bits = 70 - h->cluster_bits; /* x of spec qcow2-format 6.1 */
+    unsigned offset_bits = 70 - h->cluster_bits; /* x of docs/interop/qcow2-format.rst 6.1 */
     uint64_t offset = entry & ((UINT64_C(1) << offset_bits) - 1);
     uint64_t sectors = ((entry & ~(QCOW2_OFLAG_COMPRESSED | QCOW2_OFLAG_COPIED)) >> offset_bits) + 1;
 
@@ -144,7 +144,7 @@ static void add_run(Decoder *d, uint32_t i, uint32_t n, uint64_t entry)
     account_clusters(d, run->offset, n);
 }
 
-/* An entry that the fast path leaves aside. Spec check-behaviour 3.4, in its order. */
+/* An entry that the fast path leaves aside. docs/interop/check-behaviour.rst 3.4, in its order. */
 static void decode_unusual(Decoder *d, uint32_t i, uint64_t entry)
 {
     uint64_t offset = entry & QCOW2_OFFSET_MASK;

@@ -46,7 +46,7 @@ typedef struct Qcow2L2Result {
     GArray *extents; /* Qcow2Extent */
     GArray *faults;  /* Qcow2L2Fault */
 
-    /* statistics, in guest clusters (spec check-behaviour 3.4) */
+    /* statistics, in guest clusters (docs/interop/check-behaviour.rst 3.4) */
     uint32_t allocated;
     uint32_t compressed;
     uint32_t fragmented;

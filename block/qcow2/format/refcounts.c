@@ -20,7 +20,7 @@ unsigned qcow2_refblock_bits(const Qcow2HeaderFields *h)
     return h->cluster_bits + 3 - h->refcount_order;
 }
 
-/* Count @i of those narrower than a byte, lowest bits first (spec qcow2-format 8). */
+/* Count @i of those narrower than a byte, lowest bits first (docs/interop/qcow2-format.rst 8). */
 static uint8_t bits_at(const uint8_t *block, unsigned order, size_t i)
 {
     size_t bit = i << order;

@@ -2,7 +2,7 @@
  * Reference counts in the bytes of refcount blocks: unpacking and packing them. Pure, no I/O.
  *
  * A count has 2^order bits, order being 0 .. 6. Counts narrower than a byte begin at the lowest bits of a byte, wider
- * ones are big-endian (spec qcow2-format 8).
+ * ones are big-endian (docs/interop/qcow2-format.rst 8).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -35,7 +35,7 @@ bool qcow2_implausible_entry(uint64_t entry, uint64_t reserved)
 
 static uint64_t compressed_offset(uint64_t entry, const Qcow2HeaderFields *h)
 {
-    unsigned offset_bits = 70 - h->cluster_bits; /* x of spec qcow2-format 6.1 */
+    unsigned offset_bits = 70 - h->cluster_bits; /* x of docs/interop/qcow2-format.rst 6.1 */
 
     return entry & ((UINT64_C(1) << offset_bits) - 1);
 }

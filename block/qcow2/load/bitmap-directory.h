@@ -1,5 +1,5 @@
 /*
- * The bitmap directory (spec qcow2-format 11, check-behaviour 2.4).
+ * The bitmap directory (docs/interop/qcow2-format.rst 11, docs/interop/check-behaviour.rst 2.4).
  *
  * The stock tool cannot open an image whose bitmaps are damaged. Here each fault is a corruption, and what can be
  * followed in spite of it is counted.

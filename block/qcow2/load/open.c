@@ -133,7 +133,7 @@ static bool read_refcount_table(Qcow2Image *image, GError **errp)
     return true;
 }
 
-/* Spec check-behaviour 2.2, tests 21 to 23. */
+/* docs/interop/check-behaviour.rst 2.2, tests 21 to 23. */
 static bool check_l1_and_crypt(const Qcow2HeaderFields *h, GError **errp)
 {
     if (h->l1_table_offset + UINT64_C(8) * h->l1_size > BLOCK_SOURCE_MAX_LENGTH) {

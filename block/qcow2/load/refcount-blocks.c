@@ -192,7 +192,7 @@ static BlockRange block_range(const void *opaque, size_t i)
     return (BlockRange){.offset = block->offset, .size = (1u << s->block_bits << s->order) / 8};
 }
 
-/* Unaligned blocks are not read: nothing is known of their counts (spec check-behaviour 4.1). */
+/* Unaligned blocks are not read: nothing is known of their counts (docs/interop/check-behaviour.rst 4.1). */
 static void set_unaligned_aside(Qcow2StoredCounts *s, GPtrArray *aside, uint64_t cluster_size)
 {
     size_t kept = 0;

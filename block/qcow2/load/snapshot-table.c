@@ -332,7 +332,7 @@ static Qcow2Finding too_many_snapshots(const Qcow2HeaderFields *h)
                           .location = header_word(offsetof(Qcow2DiskHeader, nb_snapshots))};
 }
 
-/* Spec check-behaviour 3.1, step 3. False when there is no table to be read. */
+/* docs/interop/check-behaviour.rst 3.1, item 1. Returns false if there is no table to read. */
 static bool check_pointer(TableReader *r)
 {
     const Qcow2HeaderFields *h = r->header;

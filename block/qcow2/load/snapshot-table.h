@@ -1,5 +1,5 @@
 /*
- * The snapshot table (spec qcow2-format 9, check-behaviour 3.1).
+ * The snapshot table (docs/interop/qcow2-format.rst 9, docs/interop/check-behaviour.rst 3.1).
  *
  * A damaged table is read as far as its entries are plausible: its faults are reported, and the snapshots before them,
  * and plausible ones behind them, are returned. If the length of an entry cannot be right, the next plausible entry

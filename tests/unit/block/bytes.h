@@ -31,7 +31,7 @@ static inline void put_be64(uint8_t *at, uint64_t value)
     put_be(at, 8, value);
 }
 
-/* Where the fields of a header are (spec qcow2-format 2). */
+/* Where the fields of a header are (docs/interop/qcow2-format.rst 2). */
 enum {
     AT_VERSION = 4,
     AT_BACKING_OFFSET = 8,

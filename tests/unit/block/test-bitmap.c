@@ -1,6 +1,6 @@
 /*
- * The bitmap directory and bitmap tables (spec check-behaviour 2.4, qcow2-format 11). What is a fault is the
- * spec's; its words are ours, so only that there are some is looked at.
+ * The bitmap directory and bitmap tables (docs/interop/check-behaviour.rst 2.4, docs/interop/qcow2-format.rst 11). The
+ * page defines the faults; the words are ours, so that a test only expects some.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

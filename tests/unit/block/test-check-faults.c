@@ -175,7 +175,7 @@ static void test_snapshot_table(void)
 
 /*
  * Counts that cannot be read are told for each cluster; the trees are still walked, and the check is not one that
- * was aborted (spec check-behaviour 4.1).
+ * was aborted (docs/interop/check-behaviour.rst 4.1).
  */
 static void test_refcount_block(void)
 {
@@ -381,7 +381,7 @@ static void expect_refused(uint64_t bad, const char *message)
     g_assert_cmpstr(error->message, ==, message);
 }
 
-/* Without the header itself there is no image to check (spec check-behaviour 2.2, test 1). */
+/* Without the header itself there is no image to check (docs/interop/check-behaviour.rst 2.2, test 1). */
 static void test_refused(void)
 {
     expect_refused(0, "Could not read qcow2 header: Input/output error");

@@ -1,5 +1,5 @@
 /*
- * Counting references to regions of the file (spec check-behaviour 3.2).
+ * Counting references to regions of the file (docs/interop/check-behaviour.rst 3.2).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * Header extensions (spec check-behaviour 2.3, qcow2-format 3).
+ * Header extensions (docs/interop/check-behaviour.rst 2.3, docs/interop/qcow2-format.rst 3).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -227,7 +227,7 @@ static void test_crypt_refused(void)
     expect_refused(&a, "Encryption header offset '1000' is not a multiple of cluster size '512'");
 }
 
-/* The bitmaps extension is refused for what the table of the spec says, in this order. */
+/* The bitmaps extension is refused for the faults listed in docs/interop/check-behaviour.rst 2.3, in this order. */
 static void test_bitmaps_refused(void)
 {
     static const struct {

@@ -107,7 +107,7 @@ static int hold(const char *path, int byte)
     return fd;
 }
 
-/* What others hold is in the way of a repair, in the stock tool's words (spec check-behaviour 2.8). */
+/* What others hold is in the way of a repair, in the stock tool's words (docs/interop/check-behaviour.rst 2.8). */
 static void test_locks(Fixture *f, gconstpointer data)
 {
     static const struct {

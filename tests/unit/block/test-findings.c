@@ -1,5 +1,6 @@
 /*
- * The words of every finding, and what it counts as (spec check-behaviour 3.1 to 4.2; the texts without -r).
+ * The words of every finding, and what it counts as (docs/interop/check-behaviour.rst 3.1 to 4.2, the texts without
+ * -r).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * The header of an image (spec check-behaviour 2.2, qcow2-format 2).
+ * The header of an image (docs/interop/check-behaviour.rst 2.2, docs/interop/qcow2-format.rst 2).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * Decoding one L2 table (spec qcow2-format 6 and 7, check-behaviour 3.4).
+ * Decoding one L2 table (docs/interop/qcow2-format.rst 6 and 7, docs/interop/check-behaviour.rst 3.4).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -170,7 +170,7 @@ static void test_run_at_highest_offset(void)
     expect_fault(&t, 0, (Qcow2L2Fault){2, QCOW2_FINDING_L2_RESERVED_BITS, {UINT64_C(0x0100000000000000)}});
 }
 
-/* Compressed entries of 64 KiB clusters, as worked out in spec qcow2-format 6.1. */
+/* Compressed entries of 64 KiB clusters, as worked out in docs/interop/qcow2-format.rst 6.1. */
 static void test_compressed(void)
 {
     g_auto(Table) t = {0};
@@ -310,7 +310,7 @@ static void test_unaligned(void)
     expect_statistics(&t, 3, 0, 1);
 }
 
-/* Faults of one entry come in the order of the spec: reserved bits, subclusters, alignment. */
+/* Faults of one entry have the order of docs/interop/check-behaviour.rst 3.4: reserved bits, subclusters, alignment. */
 static void test_fault_order(void)
 {
     g_auto(Table) t = {0};

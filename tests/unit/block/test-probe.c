@@ -1,5 +1,5 @@
 /*
- * Guessing the format of an image (spec check-behaviour 2.1).
+ * Guessing the format of an image (docs/interop/check-behaviour.rst 2.1).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

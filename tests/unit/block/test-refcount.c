@@ -1,5 +1,5 @@
 /*
- * Stored reference counts (spec qcow2-format 8), and comparing them is test-compare.c.
+ * Stored reference counts (docs/interop/qcow2-format.rst 8). Comparing them is test-compare.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -41,7 +41,7 @@ static void test_widths(void)
     }
 }
 
-/* Counts of every width lie where the table of spec qcow2-format 8 says. */
+/* Counts of every width lie where the table in docs/interop/qcow2-format.rst 8 has them. */
 static void test_unpack(void)
 {
     /* 0x1b is 00011011, 0xe4 is 11100100 */
@@ -134,7 +134,7 @@ static void test_table_cut_in_entry(void)
     g_free(table.entries);
 }
 
-/* A table beyond what can be read at all is an error (spec check-behaviour 2.7). */
+/* A table beyond what can be read at all is an error (docs/interop/check-behaviour.rst 2.7). */
 static void test_table_unreadable(void)
 {
     g_autoptr(BlockSource) source = block_source_new_memory("", 0);

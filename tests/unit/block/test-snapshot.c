@@ -1,5 +1,5 @@
 /*
- * The snapshot table (spec check-behaviour 3.1, qcow2-format 9).
+ * The snapshot table (docs/interop/check-behaviour.rst 3.1, docs/interop/qcow2-format.rst 9).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -107,7 +107,7 @@ static void test_entries(void)
     g_assert_cmpint(f.messages.report.failure, ==, 0);
 }
 
-/* Version 3 wants 16 bytes of extra data in each entry (step 6); version 2 wants none. */
+/* Version 3 requires 16 bytes of extra data in each entry (3.1, item 3); version 2 requires none. */
 static void test_incomplete(void)
 {
     for (unsigned version = 2; version <= 3; version++) {
@@ -128,7 +128,7 @@ static void test_incomplete(void)
     }
 }
 
-/* The table must begin with a cluster, even when it has no entries (step 3). */
+/* The table must begin with a cluster, even when it has no entries (3.1, item 1). */
 static void test_unaligned(void)
 {
     for (unsigned n = 0; n < 2; n++) {
@@ -144,7 +144,7 @@ static void test_unaligned(void)
     }
 }
 
-/* More snapshots than 65536 are too many; the excess is told (step 3). */
+/* More snapshots than 65536 are too many; the finding has the excess (3.1, item 1). */
 static void test_too_many(void)
 {
     g_auto(Fixture) f = {0};
@@ -172,7 +172,7 @@ static void test_too_many_believed(void)
     g_assert_cmpuint(f.snapshots.items->len, ==, 2);
 }
 
-/* Extra data of more than 1024 bytes is an error (step 4); the ID is behind all of it. */
+/* Extra data of more than 1024 bytes is an error (3.1, item 2); the ID is behind all of it. */
 static void test_extra_too_large(void)
 {
     g_auto(Fixture) f = {0};
@@ -192,7 +192,7 @@ static void test_extra_too_large(void)
     g_assert_cmpstr(snapshot(&f, 1)->name, ==, "b");
 }
 
-/* An entry that reaches more than 2^31 - 1 bytes past the table's beginning is too big (step 4). */
+/* An entry that reaches more than 2^31 - 1 bytes past the table's beginning is too big (3.1, item 2). */
 static void test_too_big(void)
 {
     g_auto(Fixture) f = {0};
@@ -255,7 +255,7 @@ static void test_beyond_end(void)
     }
 }
 
-/* An L1 table can be followed when it is aligned and has no more than 4194304 entries (3.2, step 4). */
+/* An L1 table can be followed when it is aligned and has no more than 4194304 entries (3.2, item 4). */
 static void test_l1_valid(void)
 {
     static const struct {

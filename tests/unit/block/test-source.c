@@ -21,7 +21,7 @@ static void test_inside(void)
     g_assert_cmpmem(buffer, 4, "6789", 4);
 }
 
-/* What lies beyond the end reads as zeros (spec check-behaviour 2.7). */
+/* What lies beyond the end reads as zeros (docs/interop/check-behaviour.rst 2.7). */
 static void test_beyond_end(void)
 {
     g_autoptr(BlockSource) source = block_source_new_memory("0123456789", 10);

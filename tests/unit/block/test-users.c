@@ -165,7 +165,7 @@ static void test_ranges_in_a_row(void)
     expect(&f, 1, IMAGE_CHECK_STRUCTURE_DATA, AT(DATA_A + 4), CLUSTER, AT(L2_A) + 8 * 14);
 }
 
-/* Compressed data takes the bytes that its entry says (spec qcow2-format 6.1), in each cluster that they touch. */
+/* Compressed data has the length in its entry (docs/interop/qcow2-format.rst 6.1), in each cluster that it touches. */
 static void test_compressed(void)
 {
     g_autofree uint8_t *bytes = small_image_new();
