@@ -55,7 +55,7 @@ static void find_in_run(const CountedImage *f, const uint8_t *bytes, const Qcow2
     while ((i += qcow2_stored_counts_copied_mismatch(f->targets->stored, first + i, run->n - i, run->copied)) <
            run->n) {
         qcow2_stored_count(f->targets->stored, first + i, &count);
-        add_flag(f, bytes, run->index + i, count, flags);
+        add_flag(f, bytes, run->index + (uint32_t)i, count, flags);
         i++;
     }
 }

@@ -25,7 +25,7 @@ static void collect_table(const MetadataLayout *layout, uint64_t cluster, GArray
 {
     MovedTable table = {.offset = cluster << layout->header->cluster_bits,
                         .weight = layout_l2_tables_in(layout, cluster)};
-    size_t at = ARRAY_FIRST_NOT_BELOW(tables, MovedTable, offset, table.offset);
+    guint at = ARRAY_FIRST_NOT_BELOW(tables, MovedTable, offset, table.offset);
     bool known = at < tables->len && g_array_index(tables, MovedTable, at).offset == table.offset;
 
     if (!known && table.weight && layout_sole_table(layout, table.offset, table.weight)) {

@@ -85,7 +85,7 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
         for (uint32_t k = 0; k < inside; k++) {
             Qcow2Extent extent = {
                 .offset = run->offset + ((uint64_t)k << h->cluster_bits),
-                .length = h->cluster_size,
+                .length = (uint32_t)h->cluster_size,
                 .index = run->index + k,
             };
 

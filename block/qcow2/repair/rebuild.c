@@ -134,7 +134,7 @@ static bool place_blocks(Rebuild *r, GError **errp)
 
     while (more) {
         more = false;
-        g_array_set_size(r->blocks, target_counts_blocks_end(r->alloc->targets));
+        g_array_set_size(r->blocks, (guint)target_counts_blocks_end(r->alloc->targets));
         for (uint64_t i = 0; i < r->blocks->len; i++) {
             if (*new_block(r, i) || !target_counts_block_needed(r->alloc->targets, i)) {
                 continue;

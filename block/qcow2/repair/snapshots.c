@@ -42,7 +42,7 @@ static bool append_bytes(const RepairInput *in, GByteArray *table, uint64_t offs
     guint at = table->len;
     int failure;
 
-    g_byte_array_set_size(table, at + size);
+    g_byte_array_set_size(table, at + (guint)size);
     failure = block_source_read(in->image->source, table->data + at, size, offset);
     if (failure) {
         g_set_error(errp, BLOCK_ERROR, -failure, "Could not read the snapshot table: %s", g_strerror(-failure));
@@ -84,7 +84,8 @@ static bool append_entry(const RepairInput *in, const Qcow2Snapshot *s, GByteArr
 /* What was in its clusters before must not look like more entries. */
 static void fill_last_cluster(const RepairInput *in, GByteArray *table)
 {
-    guint size = DIV_ROUND_UP(table->len, in->header->cluster_size) * in->header->cluster_size, used = table->len;
+    guint cluster_size = (guint)in->header->cluster_size, used = table->len;
+    guint size = DIV_ROUND_UP(used, cluster_size) * cluster_size;
 
     g_byte_array_set_size(table, size);
     memset(table->data + used, 0, size - used);
