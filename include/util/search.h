@@ -33,9 +33,10 @@ static inline size_t first_not_below(const void *items, size_t n, size_t stride,
     return low;
 }
 
-/* The same among @n items of @type, sorted by @member, a uint64_t; and in a GArray of them. */
+/* The same among @n items of @type, sorted by @member, a uint64_t; and in a GArray of them, whose indices are guint. */
 #define FIRST_NOT_BELOW(items, n, type, member, key)                                                                   \
     first_not_below((items), (n), sizeof(type), offsetof(type, member), (key))
-#define ARRAY_FIRST_NOT_BELOW(array, type, member, key) FIRST_NOT_BELOW((array)->data, (array)->len, type, member, key)
+#define ARRAY_FIRST_NOT_BELOW(array, type, member, key)                                                                \
+    ((guint)FIRST_NOT_BELOW((array)->data, (array)->len, type, member, key))
 
 #endif

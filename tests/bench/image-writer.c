@@ -123,7 +123,7 @@ static unsigned versions(const ImageWriter *w)
 
 static uint16_t references_of_active_table(const ImageWriter *w)
 {
-    return 1 + (unsigned)w->shape.shared_snapshots;
+    return (uint16_t)(1 + w->shape.shared_snapshots);
 }
 
 /*
@@ -133,9 +133,9 @@ static uint16_t references_of_active_table(const ImageWriter *w)
 static uint16_t references_of_data(const ImageWriter *w, uint64_t index, unsigned since)
 {
     if (since == 0 && index < w->shape.own_snapshots) {
-        return (unsigned)index + 1;
+        return (uint16_t)(index + 1);
     }
-    return versions(w) - (unsigned)since + (unsigned)w->shape.shared_snapshots;
+    return (uint16_t)(versions(w) - since + w->shape.shared_snapshots);
 }
 
 static void set_entry(ImageWriter *w, uint8_t *table, uint64_t index, uint64_t host, bool copied)
@@ -292,7 +292,7 @@ static uint64_t write_snapshot_table(ImageWriter *w)
 
 /* ---- refcounts and header ---- */
 
-static void store_count(uint8_t *block, uint64_t i, unsigned order, uint16_t count)
+static void store_count(uint8_t *block, uint64_t i, unsigned order, unsigned count)
 {
     if (order < 3) {
         unsigned per_byte = 8 >> order;
@@ -320,9 +320,9 @@ static void write_refcounts(ImageWriter *w)
 
         memset(block, 0, w->cluster_size);
         for (uint64_t i = 0; i < n; i++) {
-            uint64_t count = w->counts[first + i];
+            unsigned count = w->counts[first + i];
 
-            store_count(block, i, w->shape.refcount_order, (unsigned)(count + (count && w->shape.counts_too_high)));
+            store_count(block, i, w->shape.refcount_order, count + (count && w->shape.counts_too_high));
         }
         write_at(w, block, w->cluster_size, w->blocks[b] * w->cluster_size);
         table[b] = GUINT64_TO_BE(w->blocks[b] * w->cluster_size);

@@ -101,7 +101,7 @@ static void work_end(const char *what)
     uint64_t done = work_done() - done_before;
 
     if (done > LIMIT_COMPARISONS) {
-        fail(what, "million comparisons", done / 1e6);
+        fail(what, "million comparisons", (double)done / 1e6);
     }
 }
 #else

@@ -78,14 +78,14 @@ static bool is_extended(const Image *image)
 
 static unsigned refcount_order(const Image *image)
 {
-    uint64_t order = HEADER(image, version) >= 3 ? HEADER(image, refcount_order) : 4;
+    unsigned order = HEADER(image, version) >= 3 ? (unsigned)HEADER(image, refcount_order) : 4;
 
     return order > QCOW2_MAX_REFCOUNT_ORDER ? 4 : order;
 }
 
 static void look_at_header(Image *image)
 {
-    uint64_t bits = HEADER(image, cluster_bits);
+    unsigned bits = (unsigned)HEADER(image, cluster_bits);
 
     image->cluster_bits = bits < QCOW2_MIN_CLUSTER_BITS || bits > 16 ? QCOW2_MIN_CLUSTER_BITS : bits;
     image->cluster_size = (size_t)1 << image->cluster_bits;
@@ -158,10 +158,10 @@ static Word any_field(Image *image, const Field *fields, size_t n, uint64_t base
 static uint64_t any_extension(Image *image, uint32_t type)
 {
     uint64_t at = HEADER(image, version) >= 3 ? HEADER(image, header_length) : QCOW2_V2_HEADER_LENGTH;
-    unsigned wanted = below(image, MAX_LISTED);
+    uint64_t wanted = below(image, MAX_LISTED);
 
     for (unsigned i = 0; i < MAX_LISTED && inside(image, at, sizeof(Qcow2DiskExtension)); i++) {
-        uint32_t found = get(image, at, 4);
+        uint64_t found = get(image, at, 4);
 
         if (type ? found == type : i == wanted || found == QCOW2_EXT_END) {
             return at;
@@ -175,7 +175,7 @@ static uint64_t any_extension(Image *image, uint32_t type)
 static uint64_t any_snapshot(Image *image)
 {
     uint64_t at = HEADER(image, snapshots_offset), n = HEADER(image, nb_snapshots);
-    unsigned wanted = below(image, n < MAX_LISTED ? n : MAX_LISTED);
+    uint64_t wanted = below(image, n < MAX_LISTED ? n : MAX_LISTED);
 
     for (unsigned i = 0; i < wanted && inside(image, at, sizeof(Qcow2DiskSnapshot)); i++) {
         at += sizeof(Qcow2DiskSnapshot) + get(image, at + offsetof(Qcow2DiskSnapshot, extra_data_size), 4) +
@@ -193,7 +193,7 @@ static uint64_t any_bitmap(Image *image)
     uint64_t fields = extension + sizeof(Qcow2DiskExtension);
     uint64_t at = get(image, fields + offsetof(Qcow2DiskBitmapsExtension, directory_offset), 8);
     uint64_t n = get(image, fields + offsetof(Qcow2DiskBitmapsExtension, nb_bitmaps), 4);
-    unsigned wanted = below(image, n < MAX_LISTED ? n : MAX_LISTED);
+    uint64_t wanted = below(image, n < MAX_LISTED ? n : MAX_LISTED);
 
     for (unsigned i = 0; i < wanted && inside(image, at, sizeof(Qcow2DiskBitmapEntry)); i++) {
         at += sizeof(Qcow2DiskBitmapEntry) + get(image, at + offsetof(Qcow2DiskBitmapEntry, extra_data_size), 4) +
@@ -542,7 +542,7 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_size, const 
 
     memcpy(out, first, image.size);
     look_at_header(&image);
-    rounds = 1 + below(&image, 4);
+    rounds = 1 + (unsigned)below(&image, 4);
     for (unsigned i = 0; i < rounds; i++) {
         uint64_t at = below(&image, second_size >> image.cluster_bits) << image.cluster_bits;
         uint64_t n = (1 + below(&image, 4)) << image.cluster_bits;

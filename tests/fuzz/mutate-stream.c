@@ -42,7 +42,8 @@ static Stream take_apart(const uint8_t *bytes, size_t size)
     stream_put(stream.last, 8, STREAM_LAST);
     stream_put(stream.last + 8, 4, STREAM_DIGEST_SIZE);
     while (stream.records->len < MAX_RECORDS && size - at >= STREAM_RECORD_SIZE) {
-        uint64_t offset = stream_get(bytes + at, 8), payload = stream_get(bytes + at + 8, 4);
+        uint64_t offset = stream_get(bytes + at, 8);
+        guint payload = (guint)stream_get(bytes + at + 8, 4);
 
         if (offset == STREAM_LAST || payload > size - at - STREAM_RECORD_SIZE) {
             break;
@@ -97,7 +98,7 @@ static void end_image_at(Random *random, Stream *stream, const Record *record)
 /* The payload gets another size, and the record says so. */
 static void resize(Random *random, Record *record)
 {
-    guint before = record->len, size = random_below(random, FEW_BYTES);
+    guint before = record->len, size = (guint)random_below(random, FEW_BYTES);
 
     g_byte_array_set_size(record, STREAM_RECORD_SIZE + size);
     if (record->len > before) {
@@ -138,7 +139,7 @@ static void change_record(Random *random, const Stream *stream, Record *record)
 
 static void change(Random *random, Stream *stream)
 {
-    guint n = stream->records->len, i = random_below(random, n), j = random_below(random, n);
+    guint n = stream->records->len, i = (guint)random_below(random, n), j = (guint)random_below(random, n);
     Record *record = n ? stream->records->pdata[i] : NULL;
 
     if (!record || random_one_in(random, 8)) {

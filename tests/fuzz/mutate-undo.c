@@ -62,7 +62,8 @@ static Undo take_apart(const uint8_t *bytes, size_t size)
         if (payload_size(&undo.header, &head) > left) {
             break;
         }
-        record = g_byte_array_append(g_byte_array_new(), bytes + at, sizeof(head) + payload_size(&undo.header, &head));
+        record = g_byte_array_append(g_byte_array_new(), bytes + at,
+                                     (guint)(sizeof(head) + payload_size(&undo.header, &head)));
         g_ptr_array_add(undo.records, record);
         at += record->len + UNDO_DIGEST_SIZE;
     }
@@ -124,7 +125,7 @@ static void fit_payload(const Undo *undo, Record *record)
     if (payload_size(&undo->header, &head) < 4 * IMAGE_LENGTH) {
         guint before = record->len;
 
-        g_byte_array_set_size(record, sizeof(head) + payload_size(&undo->header, &head));
+        g_byte_array_set_size(record, (guint)(sizeof(head) + payload_size(&undo->header, &head)));
         if (record->len > before) {
             memset(record->data + before, 0, record->len - before);
         }
@@ -154,7 +155,7 @@ static void change_record(Random *random, const Undo *undo, Record *record)
 
 static void change(Random *random, Undo *undo)
 {
-    guint n = undo->records->len, i = random_below(random, n), j = random_below(random, n);
+    guint n = undo->records->len, i = (guint)random_below(random, n), j = (guint)random_below(random, n);
 
     if (n == 0 || random_one_in(random, 12)) {
         change_number(random, &undo->header.image_length, 8);

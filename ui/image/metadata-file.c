@@ -103,10 +103,11 @@ static bool begin_stream(MetadataFile *file, GError **errp)
     return put(file, STREAM_MAGIC, MAGIC_SIZE, errp) && put(file, &length, sizeof(length), errp);
 }
 
-static bool put_record(MetadataFile *file, uint64_t offset, const void *bytes, uint32_t size, GError **errp)
+static bool put_record(MetadataFile *file, uint64_t offset, const void *bytes, size_t size, GError **errp)
 {
-    RecordHeader header = {.offset = GUINT64_TO_BE(offset), .size = GUINT32_TO_BE(size)};
+    RecordHeader header = {.offset = GUINT64_TO_BE(offset), .size = GUINT32_TO_BE((uint32_t)size)};
 
+    g_assert(size <= UINT32_MAX);
     return put(file, &header, sizeof(header), errp) && put(file, bytes, size, errp);
 }
 

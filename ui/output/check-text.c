@@ -31,7 +31,7 @@ static void print_verdict(FILE *out, const ImageCheck *check)
 
 static double percent(int64_t part, int64_t whole)
 {
-    return 100.0 * part / whole;
+    return 100.0 * (double)part / (double)whole;
 }
 
 static void print_statistics(FILE *out, const ImageCheck *check)

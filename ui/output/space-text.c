@@ -24,7 +24,7 @@ static void print_row(const Table *t, const char *what, uint64_t size, uint64_t 
 {
     g_autofree char *size_text = size_format(size);
     g_autofree char *holes_text = size_format(holes);
-    double percent = t->space->file_size ? 100.0 * size / t->space->file_size : 0;
+    double percent = t->space->file_size ? 100.0 * (double)size / (double)t->space->file_size : 0;
 
     fprintf(t->out, "%-28s %10s %7.2f%%", what, size_text, percent);
     if (t->space->has_holes) {

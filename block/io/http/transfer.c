@@ -208,8 +208,8 @@ static void set_connect_error(const CurlTransfer *transfer, GError **errp)
         g_set_error_literal(errp, BLOCK_ERROR, EIO, transfer->error);
         return;
     }
-    g_set_error(errp, BLOCK_ERROR, error, "Failed to connect to '%s:%d': %s", g_uri_get_host(uri), g_uri_get_port(uri),
-                g_strerror(error));
+    g_set_error(errp, BLOCK_ERROR, (int)error, "Failed to connect to '%s:%d': %s", g_uri_get_host(uri),
+                g_uri_get_port(uri), g_strerror((int)error));
 }
 
 static void set_curl_error(const CurlTransfer *transfer, CURLcode result, GError **errp)

@@ -385,7 +385,7 @@ static void watch(NbdConnection *connection)
 
     connection->watched = true;
     g_mutex_unlock(&connection->lock);
-    n = poll(fds, G_N_ELEMENTS(fds), MAX(left, 0));
+    n = poll(fds, G_N_ELEMENTS(fds), (int)CLAMP(left, 0, G_MAXINT));
     g_mutex_lock(&connection->lock);
     connection->watched = false;
 

@@ -61,7 +61,7 @@ static bool await_ready(struct nbd_handle *nbd, const char *uri, unsigned timeou
                         address, timeout_ms / 1000.0);
             return false;
         }
-        if (nbd_poll(nbd, left) < 0 && nbd_get_errno() != EINTR) {
+        if (nbd_poll(nbd, (int)MIN(left, G_MAXINT)) < 0 && nbd_get_errno() != EINTR) {
             set_connect_error(uri, errp);
             return false;
         }

@@ -247,7 +247,7 @@ static bool may_be_written(const NbdLimits *limits, GError **errp)
 BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *options, GError **errp)
 {
     char *uri = nbd_name_to_uri(name, errp);
-    int64_t start = g_get_monotonic_time();
+    int64_t start = g_get_monotonic_time(), further_ms;
     NbdSource *nbd;
 
     if (!uri) {
@@ -270,7 +270,7 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
     nbd->base.length = nbd_connection_limits(nbd->first)->length;
     nbd->base.writable = options->writable;
     nbd->base.fixed_length = true;
-    nbd->further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
-    nbd->further_ms = MIN(MAX(nbd->further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
+    further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
+    nbd->further_ms = (unsigned)MIN(MAX(further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
     return &nbd->base;
 }

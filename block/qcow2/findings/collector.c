@@ -325,7 +325,7 @@ bool qcow2_collector_finish(Qcow2Collector *c, ImageCheckFindingList *list, GErr
     keep_to_limit(c);
     ok = move_records(c, list);
 
-    for (size_t kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
+    for (ImageCheckFindingKind kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
         ok = !c->beyond[kind] || append_rest(list, kind, c->beyond[kind]);
         c->beyond[kind] = 0;
     }

@@ -89,7 +89,7 @@ void qcow2_report_summary(const Qcow2Report *report)
 {
     const char *before = "Messages left out, which --all-messages shows: ";
 
-    for (size_t i = 0; report->messages && i < G_N_ELEMENTS(report->left_out); i++) {
+    for (ImageCheckFindingKind i = 0; report->messages && i < G_N_ELEMENTS(report->left_out); i++) {
         if (report->left_out[i]) {
             fprintf(report->messages, "%s%" PRIu64 " %s", before, report->left_out[i], ImageCheckFindingKind_str(i));
             before = ", ";

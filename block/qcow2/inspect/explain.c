@@ -146,7 +146,7 @@ static GArray *find_shared_tables(const Explainer *e)
 
 static guint find_shared(const GArray *shared, uint64_t table)
 {
-    return (guint)ARRAY_FIRST_NOT_BELOW(shared, SharedTable, table, table);
+    return ARRAY_FIRST_NOT_BELOW(shared, SharedTable, table, table);
 }
 
 /* Appends @u once for each L1 entry through which it is reached, as far as there is room. */

@@ -16,7 +16,7 @@ static BlockSource *base_new(void)
     uint8_t bytes[SIZE];
 
     for (size_t i = 0; i < SIZE; i++) {
-        bytes[i] = i / 16;
+        bytes[i] = (uint8_t)(i / 16);
     }
     return block_source_new_writable_memory(bytes, SIZE, 4 * SIZE);
 }
@@ -32,7 +32,7 @@ static void add_bytes(Edits *edits, EditPhase phase, uint64_t offset, size_t siz
 static bool add_key(const Edit *edit, uint8_t *bytes)
 {
     for (uint64_t i = 0; i < edit->size; i++) {
-        bytes[i] += edit->key;
+        bytes[i] = (uint8_t)(bytes[i] + edit->key);
     }
     return true;
 }
@@ -183,7 +183,7 @@ static void test_random(void)
             uint64_t offset = g_test_rand_int_range(0, SIZE), size = g_test_rand_int_range(1, 300);
 
             if (g_test_rand_bit()) {
-                add_bytes(edits, EDIT_PHASE_RAISE + i % 3, offset, size, i);
+                add_bytes(edits, EDIT_PHASE_RAISE + i % 3, offset, size, (uint8_t)i);
             } else {
                 add_change(edits, EDIT_PHASE_RAISE + i % 3, offset, size, i + 1);
             }
@@ -202,7 +202,7 @@ static void test_random(void)
         }
         edits_apply(edits, base, NULL);
         g_assert_cmpuint(base->length, ==, view->length);
-        g_assert_cmpmem(block_source_memory_bytes(base), base->length, expected, base->length);
+        g_assert_cmpmem(block_source_memory_bytes(base), (int)base->length, expected, (int)base->length);
     }
 }
 
