@@ -5,14 +5,13 @@
  */
 #include "block/qcow2/inspect/evidence-candidates.h"
 
-#include <pthread.h>
-
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-stale.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/smallest.h"
 
 #define FIRST_LOOK    512u  /* bytes of a cluster */
 #define CLUSTERS_EACH 65536 /* that are looked at before the next are collected */
@@ -41,7 +40,7 @@ typedef struct Search {
     Qcow2Candidates *found;
     GArray *stale; /* Qcow2ClusterRange: tables that nobody wants back */
     Batch batch;
-    pthread_mutex_t lock; /* of what was found */
+    Smallest some; /* Qcow2Candidate: what was found, by cluster */
 } Search;
 
 typedef struct SearchWorker {
@@ -224,17 +223,6 @@ static BlockRange whole(const void *opaque, size_t i)
     return (BlockRange){s->batch.clusters[i] << s->header->cluster_bits, (uint32_t)s->header->cluster_size};
 }
 
-static void add_candidate(Search *s, const Qcow2Candidate *c)
-{
-    pthread_mutex_lock(&s->lock);
-    if (s->found->items->len < QCOW2_MAX_CANDIDATES) {
-        g_array_append_val(s->found->items, *c);
-    } else {
-        s->found->too_many = true;
-    }
-    pthread_mutex_unlock(&s->lock);
-}
-
 static bool look_at_whole(void *state, size_t i, const uint8_t *bytes, int error)
 {
     SearchWorker *w = state;
@@ -252,7 +240,7 @@ static bool look_at_whole(void *state, size_t i, const uint8_t *bytes, int error
         look_at_snapshot_table(s, bytes, &c);
     }
     if (c.may_be_l1 || c.may_be_l2 || c.snapshot_table) {
-        add_candidate(s, &c);
+        smallest_add(&s->some, &c);
     }
     return true;
 }
@@ -457,19 +445,19 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
     Qcow2CandidateVisitor visitor = {tell_l1, &s};
     bool ok;
 
-    *candidates = (Qcow2Candidates){.items = g_array_new(FALSE, FALSE, sizeof(Qcow2Candidate)),
-                                    .unread = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange))};
+    *candidates = (Qcow2Candidates){.unread = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange))};
     s.batch.clusters = g_new(uint64_t, CLUSTERS_EACH);
     s.batch.looks = g_new(uint8_t, CLUSTERS_EACH);
     s.batch.in_use = g_new(bool, CLUSTERS_EACH);
     s.stale = qcow2_stale_bitmap_tables(check->image);
-    pthread_mutex_init(&s.lock, NULL);
+    smallest_init(&s.some, sizeof(Qcow2Candidate), QCOW2_MAX_CANDIDATES, compare_candidates);
     ok = look_everywhere(&s);
-    g_array_sort(candidates->items, compare_candidates);
+    candidates->items = g_array_ref(smallest_end(&s.some));
+    candidates->too_many = s.some.more;
     ok = ok && qcow2_visit_candidates(check, candidates, &visitor);
     drop_neither(candidates);
     qcow2_cluster_ranges_sort(candidates->unread);
-    pthread_mutex_destroy(&s.lock);
+    smallest_clear(&s.some);
     g_array_unref(s.stale);
     g_free(s.batch.clusters);
     g_free(s.batch.looks);

@@ -15,7 +15,7 @@
 #include "block/clusters/ranges.h"
 #include "block/qcow2/check/check.h"
 
-#define QCOW2_MAX_CANDIDATES (UINT64_C(1) << 20)
+#define QCOW2_MAX_CANDIDATES (1u << 20)
 
 typedef struct Qcow2Candidate {
     uint64_t cluster;
@@ -32,7 +32,7 @@ typedef struct Qcow2Candidate {
 typedef struct Qcow2Candidates {
     GArray *items;  /* Qcow2Candidate, sorted by cluster; each may be one kind of table only */
     GArray *unread; /* Qcow2ClusterRange: leaked clusters that could not be read */
-    bool too_many;  /* there are more */
+    bool too_many;  /* there are more, behind these in the file */
 } Qcow2Candidates;
 
 /* False and @errp set when memory is short. */

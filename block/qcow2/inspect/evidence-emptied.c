@@ -5,16 +5,15 @@
  */
 #include "block/qcow2/inspect/evidence-emptied.h"
 
-#include <pthread.h>
-
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/smallest.h"
 
 #define SECTOR      512   /* bytes; what a disk writes wholly or not at all */
-#define MAX_GUESSES 65536 /* where there are more, all that leaks is kept */
+#define MAX_GUESSES 65536 /* the surest; where there are more, all that leaks is kept */
 #define NEARLY_FULL 4     /* a sector of which less than one in four entries is unused */
 
 /* Entries [first, end) of a table are zeros. */
@@ -42,11 +41,10 @@ typedef struct Emptied {
     const Qcow2HeaderFields *header;
     Qcow2LostData *lost; /* not changed while tables are read */
     unsigned entry_size;
-    uint32_t per_sector;  /* entries */
-    uint64_t left;        /* leaked clusters that no lost table explains */
-    pthread_mutex_t lock; /* of what follows */
-    GArray *empty;        /* uint64_t: offsets of tables of zeros that were seen */
-    GArray *guesses;      /* Guess */
+    uint32_t per_sector; /* entries */
+    uint64_t left;       /* leaked clusters that no lost table explains */
+    Smallest empty;      /* uint64_t: offsets of tables of zeros that were seen */
+    Smallest guesses;    /* Guess */
 } Emptied;
 
 /* ---- leaked clusters that nothing explains yet ---- */
@@ -105,11 +103,7 @@ static void add_guess(Emptied *e, const Gap *gap, uint64_t first, uint64_t end, 
 {
     Guess guess = {*gap, first, end, certainty, reason};
 
-    pthread_mutex_lock(&e->lock);
-    if (e->guesses->len < MAX_GUESSES) {
-        g_array_append_val(e->guesses, guess);
-    }
-    pthread_mutex_unlock(&e->lock);
+    smallest_add(&e->guesses, &guess);
 }
 
 static void guess_anywhere(Emptied *e, const Gap *gap, const char *reason)
@@ -246,13 +240,11 @@ static bool look_at_table(void *state, const Qcow2TableRef *ref, const uint8_t *
     if (!n || ref->offset % e->header->cluster_size) {
         return true;
     }
-    if (!qcow2_is_zeros(bytes, e->header->cluster_size)) {
+    if (qcow2_is_zeros(bytes, e->header->cluster_size)) {
+        smallest_add(&e->empty, &ref->offset);
+    } else {
         look_for_gaps(e, ref, bytes, n);
-        return true;
     }
-    pthread_mutex_lock(&e->lock);
-    g_array_append_val(e->empty, ref->offset);
-    pthread_mutex_unlock(&e->lock);
     return true;
 }
 
@@ -269,7 +261,7 @@ static bool is_empty(const Emptied *e, const Qcow2TableRef *ref)
 {
     guint i;
 
-    return g_array_binary_search(e->empty, &ref->offset, compare_offsets, &i) ||
+    return g_array_binary_search(e->empty.items, &ref->offset, compare_offsets, &i) ||
            block_source_is_hole(e->check->image->source, ref->offset, e->header->cluster_size);
 }
 
@@ -279,7 +271,7 @@ static void judge_empty_tables(Emptied *e)
     size_t n;
     const Qcow2TableRef *tables = qcow2_walk_tables(e->check->walk, &n);
 
-    g_array_sort(e->empty, compare_offsets);
+    smallest_end(&e->empty);
     for (size_t i = 0; i < n; i++) {
         uint64_t l1_index;
         Gap gap = {.table = tables[i].offset, .slot = tables[i].slot};
@@ -348,10 +340,10 @@ static bool keep(Emptied *e, uint64_t first, uint64_t end)
 static bool keep_guessed(Emptied *e)
 {
     uint64_t left = e->left;
+    const GArray *guesses = smallest_end(&e->guesses);
 
-    g_array_sort(e->guesses, compare_guesses);
-    for (guint i = 0; i < e->guesses->len; i++) {
-        const Guess *guess = &g_array_index(e->guesses, Guess, i);
+    for (guint i = 0; i < guesses->len; i++) {
+        const Guess *guess = &g_array_index(guesses, Guess, i);
         bool anywhere = guess->end == UINT64_MAX;
         uint64_t n = anywhere ? left : count_left(e, guess->first, guess->end);
 
@@ -365,7 +357,7 @@ static bool keep_guessed(Emptied *e)
         }
         left -= anywhere ? 0 : n;
     }
-    e->lost->everything |= e->guesses->len >= MAX_GUESSES;
+    e->lost->everything |= e->guesses.more;
     return true;
 }
 
@@ -406,17 +398,15 @@ bool qcow2_find_emptied(Qcow2Check *check, Qcow2LostData *lost, GError **errp)
     e.per_sector = SECTOR / e.entry_size;
     e.left = count_left(&e, 0, refmap_clusters(check->counting.refs));
     if (e.left && !qcow2_has_data_file(e.header)) {
-        e.empty = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-        e.guesses = g_array_new(FALSE, FALSE, sizeof(Guess));
-        pthread_mutex_init(&e.lock, NULL);
+        smallest_init(&e.empty, sizeof(uint64_t), G_MAXUINT, compare_offsets);
+        smallest_init(&e.guesses, sizeof(Guess), MAX_GUESSES, compare_guesses);
         ok = visit_tables(&e, errp);
         if (ok) {
             judge_empty_tables(&e);
             ok = keep_guessed(&e) || qapi_set_out_of_memory(errp);
         }
-        pthread_mutex_destroy(&e.lock);
-        g_array_unref(e.empty);
-        g_array_unref(e.guesses);
+        smallest_clear(&e.empty);
+        smallest_clear(&e.guesses);
     }
     g_array_sort(lost->items, compare_items);
     return ok;

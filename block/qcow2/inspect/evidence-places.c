@@ -5,12 +5,11 @@
  */
 #include "block/qcow2/inspect/evidence-places.h"
 
-#include <pthread.h>
-
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-sharing.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/smallest.h"
 
 #define MAX_OWNED     (1u << 20) /* entries of lost L1 tables that are remembered */
 #define MAX_GAPS      1024       /* rows of missing entries that the order of tables is compared with */
@@ -50,11 +49,10 @@ struct Qcow2Places {
     GArray *gaps;     /* Gap */
     bool more_gaps;
     GArray *shared;  /* SharedEntries, sorted by table */
-    GArray *owned;   /* Owned, sorted by table */
+    Smallest owned;  /* Owned, sorted by table */
     GArray *sharing; /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
     GArray *alone;   /* uint64_t: numbers of leaked L2 tables of which only their place in the file tells anything */
     bool more_alone; /* than can be named */
-    pthread_mutex_t lock;
 };
 
 /* ---- entries without a table ---- */
@@ -151,14 +149,9 @@ static bool note_entries(void *opaque, size_t i, const uint8_t *bytes, const Qco
         uint64_t word = load_be64(bytes + at);
         Owned owned = {(word & QCOW2_OFFSET_MASK) >> p->header->cluster_bits, c->cluster, (uint32_t)(at / 8)};
 
-        if (!qcow2_may_be_l1_entry(word, p->header, length) || !qcow2_candidate_at(p->candidates, owned.table)) {
-            continue;
+        if (qcow2_may_be_l1_entry(word, p->header, length) && qcow2_candidate_at(p->candidates, owned.table)) {
+            smallest_add(&p->owned, &owned);
         }
-        pthread_mutex_lock(&p->lock);
-        if (p->owned->len < MAX_OWNED) {
-            g_array_append_val(p->owned, owned);
-        }
-        pthread_mutex_unlock(&p->lock);
     }
     return true;
 }
@@ -179,8 +172,8 @@ static int compare_owned(const void *a, const void *b)
 /* The entry of a lost L1 table that refers to @cluster; NULL: none. */
 static const Owned *owner_of(const Qcow2Places *p, uint64_t cluster)
 {
-    size_t i = ARRAY_FIRST_NOT_BELOW(p->owned, Owned, table, cluster);
-    const Owned *owned = i < p->owned->len ? &g_array_index(p->owned, Owned, i) : NULL;
+    size_t i = ARRAY_FIRST_NOT_BELOW(p->owned.items, Owned, table, cluster);
+    const Owned *owned = i < p->owned.items->len ? &g_array_index(p->owned.items, Owned, i) : NULL;
 
     return owned && owned->table == cluster ? owned : NULL;
 }
@@ -470,9 +463,8 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
     p->needed = MIN(DIV_ROUND_UP(h->size, UINT64_C(1) << (h->l2_bits + h->cluster_bits)), h->l1_size);
     p->gaps = g_array_new(FALSE, FALSE, sizeof(Gap));
     p->shared = g_array_new(FALSE, FALSE, sizeof(SharedEntries));
-    p->owned = g_array_new(FALSE, FALSE, sizeof(Owned));
+    smallest_init(&p->owned, sizeof(Owned), MAX_OWNED, compare_owned);
     p->alone = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    pthread_mutex_init(&p->lock, NULL);
     find_shared(p);
     find_missing(p);
     p->sharing = qcow2_find_sharing(check, candidates, errp);
@@ -482,7 +474,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
         }
         return NULL;
     }
-    g_array_sort(p->owned, compare_owned);
+    smallest_end(&p->owned);
     count_fitting(p);
     return g_steal_pointer(&p);
 }
@@ -490,10 +482,9 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
 void qcow2_places_free(Qcow2Places *p)
 {
     if (p) {
-        pthread_mutex_destroy(&p->lock);
         g_array_unref(p->gaps);
         g_array_unref(p->shared);
-        g_array_unref(p->owned);
+        smallest_clear(&p->owned);
         g_array_unref(p->alone);
         g_clear_pointer(&p->sharing, g_array_unref);
         g_free(p);

@@ -5,11 +5,10 @@
  */
 #include "block/qcow2/inspect/evidence-sharing.h"
 
-#include <pthread.h>
-
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
 #include "util/search.h"
+#include "util/smallest.h"
 
 #define SAMPLES_EACH 4          /* clusters of a table that are looked up */
 #define MAX_SAMPLES  (1u << 20) /* of all tables */
@@ -26,21 +25,11 @@ typedef struct Sample {
 typedef struct Sharing {
     Qcow2Check *check;
     const Qcow2Candidates *candidates;
-    GArray *samples; /* Sample, sorted by cluster */
-    GArray *matches; /* Qcow2SharedPlace */
-    pthread_mutex_t lock;
+    Smallest samples; /* Sample, sorted by cluster */
+    Smallest matches; /* Qcow2SharedPlace */
 } Sharing;
 
 /* ---- samples ---- */
-
-static void add_sample(Sharing *s, const Sample *sample)
-{
-    pthread_mutex_lock(&s->lock);
-    if (s->samples->len < MAX_SAMPLES) {
-        g_array_append_val(s->samples, *sample);
-    }
-    pthread_mutex_unlock(&s->lock);
-}
 
 /* Takes samples of one run, @left at most; returns how many are left. */
 static unsigned sample_run(Sharing *s, size_t candidate, const Qcow2Run *run, unsigned left)
@@ -51,7 +40,8 @@ static unsigned sample_run(Sharing *s, size_t candidate, const Qcow2Run *run, un
     for (uint64_t at = first; left && qcow2_next_surplus(s->check, at, first + run->n, &surplus);
          at = surplus.first + surplus.n) {
         if (surplus.references) {
-            add_sample(s, &(Sample){surplus.first, candidate, run->index + (uint32_t)(surplus.first - first)});
+            smallest_add(&s->samples,
+                         &(Sample){surplus.first, candidate, run->index + (uint32_t)(surplus.first - first)});
             left--;
         }
     }
@@ -77,14 +67,16 @@ static int compare_samples(const void *a, const void *b)
     if (x->cluster != y->cluster) {
         return x->cluster < y->cluster ? -1 : 1;
     }
-    return (x->candidate > y->candidate) - (x->candidate < y->candidate);
+    if (x->candidate != y->candidate) {
+        return x->candidate < y->candidate ? -1 : 1;
+    }
+    return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-static void sort_samples(GArray *samples)
+static void drop_alike(GArray *samples)
 {
     guint kept = 0, alike = 0;
 
-    g_array_sort(samples, compare_samples);
     for (guint i = 0; i < samples->len; i++) {
         Sample sample = g_array_index(samples, Sample, i);
 
@@ -105,11 +97,7 @@ static void add_match(Sharing *s, uint64_t candidate, uint64_t slot)
 
     if (tree) {
         match.tree = tree->snapshot;
-        pthread_mutex_lock(&s->lock);
-        if (s->matches->len < MAX_MATCHES) {
-            g_array_append_val(s->matches, match);
-        }
-        pthread_mutex_unlock(&s->lock);
+        smallest_add(&s->matches, &match);
     }
 }
 
@@ -122,8 +110,9 @@ static bool match_table(void *state, const Qcow2TableRef *table, const uint8_t *
         const Qcow2Run *run = &contents->runs[k];
         uint64_t first = run->offset >> bits;
 
-        for (size_t i = ARRAY_FIRST_NOT_BELOW(s->samples, Sample, cluster, first); i < s->samples->len; i++) {
-            const Sample *sample = &g_array_index(s->samples, Sample, i);
+        for (size_t i = ARRAY_FIRST_NOT_BELOW(s->samples.items, Sample, cluster, first); i < s->samples.items->len;
+             i++) {
+            const Sample *sample = &g_array_index(s->samples.items, Sample, i);
 
             if (sample->cluster >= first + run->n) {
                 break;
@@ -150,12 +139,11 @@ static int compare_matches(const void *a, const void *b)
     return (x->tree > y->tree) - (x->tree < y->tree);
 }
 
-/* Leaves one match for each candidate, and none where there are several indexes. */
-static void keep_certain(GArray *matches)
+/* Leaves one match for each candidate, and none where there are several indexes, or may be, as there are @more. */
+static void keep_certain(GArray *matches, bool more)
 {
     guint kept = 0, i = 0;
 
-    g_array_sort(matches, compare_matches);
     while (i < matches->len) {
         Qcow2SharedPlace first = g_array_index(matches, Qcow2SharedPlace, i);
         bool certain = true;
@@ -163,7 +151,7 @@ static void keep_certain(GArray *matches)
         for (; i < matches->len && g_array_index(matches, Qcow2SharedPlace, i).candidate == first.candidate; i++) {
             certain = certain && g_array_index(matches, Qcow2SharedPlace, i).index == first.index;
         }
-        if (certain) {
+        if (certain && !(more && i == matches->len)) {
             g_array_index(matches, Qcow2SharedPlace, kept++) = first;
         }
     }
@@ -185,19 +173,20 @@ GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates,
 {
     Sharing s = {.check = check, .candidates = candidates};
     Qcow2CandidateVisitor visitor = {take_samples, &s};
+    GArray *matches;
     bool ok;
 
-    s.samples = g_array_new(FALSE, FALSE, sizeof(Sample));
-    s.matches = g_array_new(FALSE, FALSE, sizeof(Qcow2SharedPlace));
-    pthread_mutex_init(&s.lock, NULL);
+    smallest_init(&s.samples, sizeof(Sample), MAX_SAMPLES, compare_samples);
+    smallest_init(&s.matches, sizeof(Qcow2SharedPlace), MAX_MATCHES, compare_matches);
     ok = qcow2_visit_candidates(check, candidates, &visitor) || qapi_set_out_of_memory(errp);
-    sort_samples(s.samples);
-    ok = ok && (!s.samples->len || find_matches(&s, errp));
-    keep_certain(s.matches);
-    g_array_unref(s.samples);
-    pthread_mutex_destroy(&s.lock);
+    drop_alike(smallest_end(&s.samples));
+    ok = ok && (!s.samples.items->len || find_matches(&s, errp));
+    matches = g_array_ref(smallest_end(&s.matches));
+    keep_certain(matches, s.matches.more);
+    smallest_clear(&s.samples);
+    smallest_clear(&s.matches);
     if (!ok) {
-        g_clear_pointer(&s.matches, g_array_unref);
+        g_clear_pointer(&matches, g_array_unref);
     }
-    return s.matches;
+    return matches;
 }
