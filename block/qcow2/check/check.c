@@ -173,7 +173,7 @@ bool qcow2_check_report(Qcow2Check *c, GError **errp)
         return false;
     }
     qcow2_check_report_counts(c, &c->report);
-    qcow2_tree_report_copied(c->trees, h->l1_table_offset, h->l1_size, &c->report);
+    qcow2_tree_report_copied(c->trees, h->l1_table_offset, h->l1_size, NULL, &c->report);
     qcow2_report_summary(&c->report);
     return true;
 }

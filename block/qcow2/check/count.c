@@ -18,6 +18,7 @@ void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *h, uint64_t 
         .header = h,
         .file_end = DIV_ROUND_UP(length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE,
         .max = qcow2_refcount_max(h),
+        .beyond = UINT64_MAX,
     };
     c->refs = refmap_new(DIV_ROUND_UP(c->file_end, h->cluster_size));
 }
@@ -66,6 +67,25 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
         return true;
     }
     return n <= LIMIT_REGION_CLUSTERS && refmap_add(c->refs, first, n, weight);
+}
+
+void qcow2_note_beyond_end(Qcow2Counting *c, uint64_t offset)
+{
+    uint64_t first = __atomic_load_n(&c->beyond, __ATOMIC_RELAXED);
+
+    while (offset < first &&
+           !__atomic_compare_exchange_n(&c->beyond, &first, offset, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        continue;
+    }
+}
+
+bool qcow2_count_reference(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight)
+{
+    if (qcow2_region_beyond_end(c, offset, size)) {
+        qcow2_note_beyond_end(c, offset);
+        return true;
+    }
+    return qcow2_count_region(c, offset, size, weight);
 }
 
 /* Remembers which counters of @piece, number @index, are too great, from counter @i on. */

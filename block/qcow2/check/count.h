@@ -26,6 +26,7 @@ typedef struct Qcow2Counting {
     uint64_t file_end; /* length of the file in bytes, rounded up to a sector (docs/interop/check-behaviour.rst 2.7) */
     uint64_t max;      /* the greatest count that can be stored */
     RefMap *refs;
+    uint64_t beyond; /* offset of the first table or data that is said to lie beyond the end; UINT64_MAX = none is */
 
     /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
     GHashTable *overflowed;
@@ -52,6 +53,12 @@ static inline uint64_t qcow2_clusters_inside(const Qcow2Counting *c, uint64_t of
 
 /* Counts @weight references to each cluster that the region touches. False when memory is short. */
 bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);
+
+/* The same for a table or data that an entry refers to; it is noted where that lies beyond the end of the file. */
+bool qcow2_count_reference(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);
+
+/* Notes that something is said to lie at @offset, beyond the end. Any number of threads at once. */
+void qcow2_note_beyond_end(Qcow2Counting *c, uint64_t offset);
 
 /* Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. */
 void qcow2_counting_finish(Qcow2Counting *c);

@@ -216,6 +216,10 @@ void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds)
         g_array_set_size(f->faults, kept);
         f->forgotten |= kinds;
     }
+    if (f && (kinds & QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG))) {
+        g_array_set_size(f->copied, 0);
+        f->more_copied = 0;
+    }
     for (guint i = 0; f && f->more && i < f->more->len; i++) {
         Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
 

@@ -245,7 +245,7 @@ static bool count_bitmap_slot(Qcow2Counting *c, const Qcow2TableSpan *span, uint
     if (!offset || qcow2_bitmap_table_entry_fault(span->slots[i], c->header)) {
         return true;
     }
-    return qcow2_count_region(c, offset, c->header->cluster_size, span->weight);
+    return qcow2_count_reference(c, offset, c->header->cluster_size, span->weight);
 }
 
 static bool count_bitmap_clusters(Qcow2Regions *s, Qcow2Counting *c)

@@ -62,7 +62,10 @@ static bool count_runs(Qcow2TableCounter *c, const Qcow2TableRef *table)
         if (inside && !refmap_writer_add(c->writer, run->offset >> c->header->cluster_bits, inside, table->weight)) {
             return false;
         }
-        add_run_beyond_end(c, table, run, inside);
+        if (inside < run->n) {
+            qcow2_note_beyond_end(c->counting, run->offset + ((uint64_t)inside << c->header->cluster_bits));
+            add_run_beyond_end(c, table, run, inside);
+        }
     }
     return true;
 }
@@ -74,7 +77,8 @@ static bool count_extents(Qcow2TableCounter *c, const Qcow2TableRef *table)
 
         if (qcow2_region_beyond_end(c->counting, e->offset, e->length)) {
             add_region_fault(c, table->offset, e->index, QCOW2_FINDING_REGION_BEYOND_END, e->offset, e->length);
-        } else if (!qcow2_count_region(c->counting, e->offset, e->length, table->weight)) {
+        }
+        if (!qcow2_count_reference(c->counting, e->offset, e->length, table->weight)) {
             return false;
         }
     }

@@ -342,25 +342,35 @@ static void report_copied_faults(Qcow2TreeReport *t, const TreeSlot *slot, const
     qcow2_count_unreported(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
 }
 
-static void report_copied_slot(Qcow2TreeReport *t, const TreeSlot *slot, Qcow2Report *report)
+static void report_copied_slot(Qcow2TreeReport *t, const TreeSlot *slot, const Qcow2FlagRepair *repair,
+                               Qcow2Report *report)
 {
-    uint64_t table = slot->location.cluster_offset;
+    uint64_t table = slot->location.cluster_offset, repairing = report->repairing;
     const Qcow2TableFaults *f;
     uint64_t count;
+    bool repaired;
 
     if (!table || !qcow2_stored_count(t->stored, table >> t->header->cluster_bits, &count)) {
         return;
     }
     if ((count == 1) != !!(slot->value & QCOW2_OFLAG_COPIED)) {
+        repaired = repair && repair->l1_entry(repair->opaque, slot->location.entry_offset, slot->value);
+        report->repairing = repaired ? QCOW2_FINDING_BIT(QCOW2_FINDING_L1_COPIED_WRONG) : 0;
         report_l1_copied(slot, count, report);
     }
     f = qcow2_walk_faults(t->walk, table, !qcow2_report_full(report));
-    if (f) {
+    if (f && (f->copied->len || f->more_copied)) {
+        repaired = repair && repair->l2_table(repair->opaque, table);
+        report->repairing = repaired ? QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG) : 0;
         report_copied_faults(t, slot, f, report);
+        /* repaired, they are gone where the table is referred to again */
+        qcow2_walk_forget_faults(t->walk, table, report->repairing);
     }
+    report->repairing = repairing;
 }
 
-void qcow2_tree_report_copied(Qcow2TreeReport *t, uint64_t offset, uint64_t entries, Qcow2Report *report)
+void qcow2_tree_report_copied(Qcow2TreeReport *t, uint64_t offset, uint64_t entries, const Qcow2FlagRepair *repair,
+                              Qcow2Report *report)
 {
     Qcow2Location l1_table = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L1, offset, entries * 8);
     uint64_t first = 0, n;
@@ -370,7 +380,7 @@ void qcow2_tree_report_copied(Qcow2TreeReport *t, uint64_t offset, uint64_t entr
         for (uint64_t i = 0; i < n; i++) {
             TreeSlot slot = tree_slot(t, &l1_table, offset + (first + i) * 8, slots[i]);
 
-            report_copied_slot(t, &slot, report);
+            report_copied_slot(t, &slot, repair, report);
         }
         first += n;
     }

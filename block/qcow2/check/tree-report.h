@@ -26,7 +26,18 @@ void qcow2_tree_report(Qcow2TreeReport *trees, const Qcow2Location *referrer, Qc
 /* Counts what of the trees was left out of the report since it was full. */
 void qcow2_tree_report_count_unreported(Qcow2TreeReport *trees, Qcow2Report *report);
 
-/* Reports wrong COPIED flags in the tree of the active L1 table, which has @entries at @offset. */
-void qcow2_tree_report_copied(Qcow2TreeReport *trees, uint64_t offset, uint64_t entries, Qcow2Report *report);
+/* What sets wrong COPIED flags right while they are reported. */
+typedef struct Qcow2FlagRepair {
+    bool (*l1_entry)(void *opaque, uint64_t offset, uint64_t value); /* returns true if the flag of that entry is */
+    bool (*l2_table)(void *opaque, uint64_t offset);                 /* returns true if all flags of that table are */
+    void *opaque;
+} Qcow2FlagRepair;
+
+/*
+ * Reports wrong COPIED flags in the tree of the active L1 table, which has @entries at @offset. Those that @repair,
+ * which may be NULL, sets right are reported so, and those of an L2 table once only.
+ */
+void qcow2_tree_report_copied(Qcow2TreeReport *trees, uint64_t offset, uint64_t entries, const Qcow2FlagRepair *repair,
+                              Qcow2Report *report);
 
 #endif

@@ -109,7 +109,8 @@ static bool count_table(void *state, size_t i, const uint8_t *bytes, int error)
     WalkWorker *worker = state;
     const Qcow2TableRef *table = qcow2_table_ref(worker->walk->tables, i);
 
-    if (!qcow2_count_region(worker->walk->counting, table->offset, worker->walk->header->cluster_size, table->weight)) {
+    if (!qcow2_count_reference(worker->walk->counting, table->offset, worker->walk->header->cluster_size,
+                               table->weight)) {
         return false;
     }
     if (error) {

@@ -387,7 +387,7 @@ bool flags_wrong(const Qcow2Check *check)
     const Qcow2HeaderFields *h = &check->image->header;
     Qcow2Report report = {.max_messages = 1}; /* one is enough: the others are counted at once */
 
-    qcow2_tree_report_copied(check->trees, h->l1_table_offset, h->l1_size, &report);
+    qcow2_tree_report_copied(check->trees, h->l1_table_offset, h->l1_size, NULL, &report);
     return report.corruptions != 0;
 }
 
