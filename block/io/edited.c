@@ -10,7 +10,7 @@
 
 #include "util/search.h"
 
-/* An edit that writes bytes. */
+/* The range of an edit. */
 typedef struct Span {
     uint64_t offset, end;
     uint64_t reach; /* the greatest end of this one and those before */
@@ -189,9 +189,7 @@ static GArray *spans_of(const Edits *edits)
         const Edit *edit = edits_at(edits, i);
         Span span = {.offset = edit->offset, .end = edit->offset + edit->size, .index = i};
 
-        if (edit->size) {
-            g_array_append_val(spans, span);
-        }
+        g_array_append_val(spans, span);
     }
     g_array_sort(spans, compare_spans);
     for (guint i = 0; i < spans->len; i++) {
@@ -227,7 +225,7 @@ static uint64_t edited_length(const EditedSource *e)
     for (size_t i = 0; i < edits_n(e->edits); i++) {
         const Edit *edit = edits_at(e->edits, i);
 
-        if (edit->size && edit->offset + edit->size > length) {
+        if (edit->offset + edit->size > length) {
             length = MAX(length, written_end(e, i));
         }
     }

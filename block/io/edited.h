@@ -10,8 +10,8 @@
 #include "block/io/edits.h"
 
 /*
- * A source that reads as @base with the edits that @edits has now; later ones are not seen. Both are borrowed. What has
- * a function that runs is as before it. The source cannot be written.
+ * A source that reads as @base with the edits that @edits has now; later ones are not seen. Both are borrowed. The
+ * source cannot be written.
  */
 BlockSource *block_source_new_edited(BlockSource *base, const Edits *edits);
 

@@ -34,7 +34,7 @@ typedef enum EditPhase {
 
 typedef struct Edit {
     uint64_t offset;
-    uint64_t size; /* 0: nothing is written, only @run is called */
+    uint64_t size; /* at least 1 */
     ImageCheckStructure structure;
     ImageCheckFindingKind why;
     uint64_t count;   /* entries or clusters that it sets right; 0: it makes room for others to do so */
@@ -50,10 +50,7 @@ typedef struct Edit {
      */
     bool (*change)(const struct Edit *edit, uint8_t *bytes);
 
-    /* or: does what has no bytes, such as giving back space. What is read afterwards must not depend on it. */
-    void (*run)(const struct Edit *edit, BlockSource *source);
-
-    void *opaque; /* for the functions */
+    void *opaque; /* for @change */
     uint64_t key; /* likewise */
 
     EditPhase phase; /* set by the list */
@@ -72,15 +69,21 @@ void edits_add(Edits *edits, EditPhase phase, const Edit *edit);
 /* Adds @edit, which sets the 8 bytes at its offset to @value, big-endian; its size and bytes are not looked at. */
 void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t value);
 
-/* Ends a pass: puts the edits that were added since the last one in the order of their phases. */
+/*
+ * Ends a pass: puts the edits that were added since the last one in the order of their phases. Where it makes one
+ * change apart from what is new, to bytes beside the one change of the step before, both are made at once.
+ */
 void edits_end_pass(Edits *edits);
 
 /* The number of edits, and each of them. Those of a pass are in their order once it has ended. */
 size_t edits_n(const Edits *edits);
 const Edit *edits_at(const Edits *edits, size_t i);
 
-/* True where an edit from the one at @first on has @phase. */
-bool edits_any(const Edits *edits, size_t first, EditPhase phase);
+/* All edits in the order in which they are made: those of the free space first. To be freed by the caller. */
+GPtrArray *edits_in_order(const Edits *edits);
+
+/* The place of @edit in the list. */
+size_t edits_index(const Edits *edits, const Edit *edit);
 
 /*
  * Sets *@end behind the next row of sectors in which @now and @then, of @size bytes each, differ, and *@first, from

@@ -22,7 +22,6 @@ typedef struct Reserved {
 } Reserved;
 
 typedef struct Allocator {
-    CountedImage image;
     TargetCounts *targets;
     Reserved *reserved;
     GArray *ranges;         /* Qcow2ClusterRange: reserved by this pass, and not counted by an edit yet */
@@ -32,8 +31,7 @@ typedef struct Allocator {
     bool header_overlapped; /* there would be something to refer to from the header, but a guest reads that */
 } Allocator;
 
-void allocator_init(Allocator *a, const RepairInput *in, const MetadataLayout *layout, TargetCounts *targets,
-                    Reserved *reserved);
+void allocator_init(Allocator *a, TargetCounts *targets, Reserved *reserved);
 void allocator_clear(Allocator *a);
 
 /*
@@ -53,12 +51,5 @@ void allocator_add_counts(Allocator *a, Edits *edits, ImageCheckFindingKind why)
 
 /* True where the header may be changed. */
 bool allocator_header_writable(Allocator *a);
-
-/* The first cluster that must not be appended, as it would be what something refers to; UINT64_MAX: none. */
-bool append_end_find(const RepairInput *in, const MetadataLayout *layout, uint64_t *end, GError **errp);
-
-/* What a pass is: see chain.c. */
-typedef bool RepairPass(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
-                        GError **errp);
 
 #endif

@@ -171,6 +171,9 @@ static bool apply(Qcow2Image *image, RepairPlan *p, const Qcow2RepairOptions *op
         image->header.incompatible_features = load_be64(edits_at(p->edits, 0)->bytes);
         return finish_unchanged(image, p, result, errp);
     }
+    if (p->frees_space) {
+        repair_plan_give_back_space(p, source);
+    }
     return check_again(source, p, options->check, result, errp);
 }
 

@@ -5,108 +5,93 @@
  */
 #include "block/qcow2/repair/blocks.h"
 
-#include <assert.h>
-
 #include "block/qcow2/format/format.h"
 
-bool blocks_location(const CountedImage *b, size_t i, uint64_t *offset)
+bool blocks_location(const TargetCounts *t, size_t i, uint64_t *offset)
 {
-    uint64_t entry = b->in->image->refcount_table.entries[i];
-    const Qcow2Counting *counting = &b->in->check->counting;
+    uint64_t entry = t->in->image->refcount_table.entries[i];
+    const Qcow2Counting *counting = &t->in->check->counting;
 
     *offset = entry & QCOW2_REFTABLE_OFFSET_MASK;
-    return !(entry & QCOW2_REFTABLE_RESERVED) && *offset % b->in->header->cluster_size == 0 &&
-           !qcow2_region_beyond_end(counting, *offset, b->in->header->cluster_size) &&
-           *offset >> b->in->header->cluster_bits < refmap_clusters(counting->refs);
+    return !(entry & QCOW2_REFTABLE_RESERVED) && *offset % t->in->header->cluster_size == 0 &&
+           !qcow2_region_beyond_end(counting, *offset, t->in->header->cluster_size) &&
+           *offset >> t->in->header->cluster_bits < refmap_clusters(counting->refs);
 }
 
-/* Sets *cluster to that of block @i; false where there is none, or none can be there. */
-static bool block_cluster(const CountedImage *b, size_t i, uint64_t *cluster)
+/* Sets *offset to that of block @i; false where there is none, or none can be there. */
+static bool block_at(const TargetCounts *t, uint64_t i, uint64_t *offset)
+{
+    return i < t->in->image->refcount_table.n && blocks_location(t, i, offset) && *offset;
+}
+
+/* True where the block at @offset has more than one reference, or reader, be it that its count cannot say so. */
+static bool is_shared(const TargetCounts *t, uint64_t offset)
+{
+    uint64_t cluster = offset >> t->in->header->cluster_bits;
+
+    return refmap_get(t->counts, cluster) > 1 || qcow2_count_incomplete(&t->in->check->counting, cluster) ||
+           layout_read_by_guest(t->layout, cluster);
+}
+
+bool blocks_entry_harmful(const TargetCounts *t, size_t i)
 {
     uint64_t offset;
 
-    if (i >= b->in->image->refcount_table.n || !blocks_location(b, i, &offset) || !offset) {
-        return false;
-    }
-    *cluster = offset >> b->in->header->cluster_bits;
-    return true;
+    return t->in->image->refcount_table.entries[i] && !target_counts_block_needed(t, i) &&
+           (!blocks_location(t, i, &offset) || (offset && is_shared(t, offset)));
 }
 
-/* True where @cluster has more than one reference, or reader, be it that its count cannot say so. */
-static bool is_shared(const CountedImage *b, uint64_t cluster)
+bool blocks_any_shared(const TargetCounts *t)
 {
-    return refmap_get(b->targets->counts, cluster) > 1 || qcow2_count_incomplete(&b->in->check->counting, cluster) ||
-           layout_read_by_guest(b->layout, cluster);
-}
-
-bool blocks_entry_harmful(const CountedImage *b, size_t i)
-{
+    bool shared = false;
     uint64_t offset;
 
-    if (!b->in->image->refcount_table.entries[i] || target_counts_block_needed(b->targets, i)) {
-        return false;
+    for (size_t i = 0; i < t->in->image->refcount_table.n && !shared; i++) {
+        shared = block_at(t, i, &offset) && is_shared(t, offset);
     }
-    return !blocks_location(b, i, &offset) || (offset && is_shared(b, offset >> b->in->header->cluster_bits));
+    return shared;
 }
 
-bool blocks_any_shared(const CountedImage *b)
+bool blocks_writable(const TargetCounts *t, uint64_t i, uint64_t *offset)
 {
-    for (size_t i = 0; i < b->in->image->refcount_table.n; i++) {
-        uint64_t cluster;
+    uint64_t count;
 
-        if (block_cluster(b, i, &cluster) && is_shared(b, cluster)) {
-            return true;
-        }
-    }
-    return false;
+    return block_at(t, i, offset) && !is_shared(t, *offset) &&
+           qcow2_stored_count(t->stored, i << qcow2_refblock_bits(t->in->header), &count);
 }
 
-bool blocks_writable(const CountedImage *b, uint64_t i)
+bool blocks_table_sound(const TargetCounts *t, bool *writable)
 {
-    uint64_t cluster, count;
-
-    return block_cluster(b, i, &cluster) && !is_shared(b, cluster) &&
-           qcow2_stored_count(b->targets->stored, i << qcow2_refblock_bits(b->in->header), &count);
-}
-
-bool blocks_table_sound(const CountedImage *b)
-{
-    const Qcow2HeaderFields *h = b->in->header;
+    const Qcow2HeaderFields *h = t->in->header;
     uint64_t first = h->refcount_table_offset >> h->cluster_bits;
+    bool sound = h->refcount_table_clusters > 0 &&
+                 !qcow2_region_beyond_end(&t->in->check->counting, h->refcount_table_offset,
+                                          (uint64_t)h->refcount_table_clusters << h->cluster_bits);
 
-    if (qcow2_region_beyond_end(&b->in->check->counting, h->refcount_table_offset,
-                                (uint64_t)h->refcount_table_clusters << h->cluster_bits)) {
-        return false;
+    *writable = true;
+    for (uint64_t i = first; sound && i < first + h->refcount_table_clusters; i++) {
+        sound = refmap_get(t->layout->metadata.refs, i) == 1;
+        *writable &= !layout_read_by_guest(t->layout, i);
     }
-    for (uint64_t i = first; i < first + h->refcount_table_clusters; i++) {
-        if (refmap_get(b->layout->metadata.refs, i) != 1) {
-            return false;
-        }
-    }
-    return h->refcount_table_clusters > 0;
+    *writable &= sound;
+    return sound;
 }
 
-bool blocks_must_rebuild(const CountedImage *b)
+bool blocks_must_rebuild(const TargetCounts *t)
 {
-    if (!blocks_table_sound(b)) {
-        return true;
-    }
-    for (uint64_t i = 0; i < target_counts_blocks_end(b->targets); i++) {
-        uint64_t cluster;
+    bool writable, sound = blocks_table_sound(t, &writable);
+    uint64_t offset;
 
-        if (target_counts_block_needed(b->targets, i) &&
-            !(blocks_writable(b, i) && block_cluster(b, i, &cluster) && refmap_get(b->targets->counts, cluster) == 1)) {
-            return true;
-        }
+    for (uint64_t i = 0; sound && i < target_counts_blocks_end(t); i++) {
+        sound = !target_counts_block_needed(t, i) ||
+                (blocks_writable(t, i, &offset) && refmap_get(t->counts, offset >> t->in->header->cluster_bits));
     }
-    return false;
+    return !sound;
 }
 
-void blocks_set_counts(const CountedImage *b, uint8_t *bytes, uint64_t first, uint64_t n, uint64_t count)
+void blocks_set_counts(const TargetCounts *t, uint8_t *bytes, uint64_t first, uint64_t n, uint64_t count)
 {
-    unsigned bits = qcow2_refblock_bits(b->in->header);
-    uint64_t in_block = first & ((UINT64_C(1) << bits) - 1);
+    uint64_t in_block = first & ((UINT64_C(1) << qcow2_refblock_bits(t->in->header)) - 1);
 
-    assert(in_block + n <= UINT64_C(1) << bits);
-    qcow2_pack_refcounts(bytes, b->in->header->refcount_order, in_block, n, count);
+    qcow2_pack_refcounts(bytes, t->in->header->refcount_order, in_block, n, count);
 }

@@ -3,10 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/repair/entries.h"
+#include "block/qcow2/repair/passes.h"
 
+#include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/repair/tables.h"
+#include "block/qcow2/repair/overlap.h"
 #include "util/number.h"
 
 typedef struct UnalignedEntry {
@@ -28,7 +29,7 @@ static const Qcow2Extent *extent_of(const Qcow2L2Result *contents, uint32_t inde
 
 static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    TableSearch *s = state;
+    Qcow2CollectPart *s = state;
     const MetadataLayout *layout = s->opaque;
 
     for (guint i = 0; i < contents->faults->len; i++) {
@@ -40,15 +41,22 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
                 .writable = layout_table_writable(layout, table->offset, table->weight),
             };
 
-            g_array_append_val(s->found, e);
+            g_array_append_val(s->items, e);
         }
     }
     return true;
 }
 
+/* NULL and @errp set when memory is short. */
 static GArray *find_entries(const MetadataLayout *layout, GError **errp)
 {
-    return tables_search(layout->check, visit_table, layout, sizeof(UnalignedEntry), errp);
+    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(UnalignedEntry));
+
+    if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, entries, errp)) {
+        return NULL;
+    }
+    g_array_sort(entries, table_entry_compare);
+    return g_steal_pointer(&entries);
 }
 
 bool entries_all_writable(const MetadataLayout *layout, bool *all, GError **errp)

@@ -32,50 +32,44 @@ static void add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size
     }
 }
 
-static void add_trees(MetadataLayout *layout)
+static void add_region(void *layout, const MetadataRegion *region)
 {
-    const GArray *snapshots = layout->check->snapshots.items;
+    add_structure(layout, region->offset, region->size);
+}
 
-    add_structure(layout, layout->header->l1_table_offset, UINT64_C(8) * layout->header->l1_size);
-    for (guint i = 0; i < snapshots->len; i++) {
-        const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
+void layout_each_region(const Qcow2Check *check, void (*visit)(void *, const MetadataRegion *), void *opaque)
+{
+    const Qcow2HeaderFields *h = &check->image->header;
+    const Qcow2Extensions *e = &check->image->extensions;
+    const Qcow2RefcountEntries *blocks = &check->image->refcount_table;
+    const MetadataRegion fixed[] = {
+        {h->l1_table_offset, UINT64_C(8) * h->l1_size},
+        {h->snapshots_offset, check->snapshots.table_length},
+        {h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits, .refcounts = true},
+        {e->crypt_header_offset, e->has_crypt_header ? e->crypt_header_length : 0},
+        {e->bitmap_directory_offset, e->has_bitmaps ? e->bitmap_directory_size : 0},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(fixed); i++) {
+        visit(opaque, &fixed[i]);
+    }
+    for (guint i = 0; i < check->snapshots.items->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(check->snapshots.items, Qcow2Snapshot, i);
 
         if (s->l1_size <= QCOW2_MAX_L1_ENTRIES) {
-            add_structure(layout, s->l1_table_offset, UINT64_C(8) * s->l1_size);
+            visit(opaque, &(MetadataRegion){s->l1_table_offset, UINT64_C(8) * s->l1_size});
         }
     }
-    /* where its length is not known, it may be just as well behind its beginning */
-    add_structure(layout, layout->header->snapshots_offset, MAX(layout->check->snapshots.table_length, 1));
-}
+    for (guint i = 0; e->has_bitmaps && i < check->bitmaps.items->len; i++) {
+        const Qcow2Bitmap *b = &g_array_index(check->bitmaps.items, Qcow2Bitmap, i);
 
-static void add_refcount_structures(MetadataLayout *layout)
-{
-    const Qcow2RefcountEntries *table = &layout->check->image->refcount_table;
-
-    add_structure(layout, layout->header->refcount_table_offset,
-                  (uint64_t)layout->header->refcount_table_clusters << layout->header->cluster_bits);
-    for (size_t i = 0; i < table->n; i++) {
-        if (table->entries[i]) {
-            add_structure(layout, table->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, layout->header->cluster_size);
+        visit(opaque, &(MetadataRegion){b->table_offset, UINT64_C(8) * b->table_size});
+    }
+    for (size_t i = 0; i < blocks->n; i++) {
+        if (blocks->entries[i]) {
+            visit(opaque, &(MetadataRegion){blocks->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, h->cluster_size,
+                                            .refcounts = true});
         }
-    }
-}
-
-static void add_bitmaps(MetadataLayout *layout)
-{
-    const Qcow2Extensions *e = &layout->check->image->extensions;
-
-    if (e->has_crypt_header) {
-        add_structure(layout, e->crypt_header_offset, e->crypt_header_length);
-    }
-    if (!e->has_bitmaps) {
-        return;
-    }
-    add_structure(layout, e->bitmap_directory_offset, e->bitmap_directory_size);
-    for (guint i = 0; i < layout->check->bitmaps.items->len; i++) {
-        const Qcow2Bitmap *b = &g_array_index(layout->check->bitmaps.items, Qcow2Bitmap, i);
-
-        add_structure(layout, b->table_offset, UINT64_C(8) * b->table_size);
     }
 }
 
@@ -117,11 +111,12 @@ bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp)
         .file_clusters = refmap_clusters(check->counting.refs),
         .structures = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
         .uncounted = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
+        .overlap = {.uncounted_beyond = UINT64_MAX},
     };
     add_structure(layout, 0, layout->header->cluster_size);
-    add_trees(layout);
-    add_refcount_structures(layout);
-    add_bitmaps(layout);
+    layout_each_region(check, add_region, layout);
+    /* where its length is not known, it may be just as well behind its beginning */
+    add_structure(layout, layout->header->snapshots_offset, 1);
     qcow2_cluster_ranges_sort(layout->structures);
     qcow2_cluster_ranges_sort(layout->uncounted);
 

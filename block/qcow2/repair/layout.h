@@ -14,8 +14,9 @@
 
 /* An L2 entry whose data lies on metadata; see overlap.h. */
 typedef struct GuestOverlap {
-    GArray *entries; /* OverlappedEntry, sorted by table and index; NULL = none */
-    RefMap *reads;   /* how often a guest reads a cluster of metadata by them; NULL = never */
+    GArray *entries;           /* OverlappedEntry, sorted by table and index; NULL = none */
+    RefMap *reads;             /* how often a guest reads a cluster of metadata by them; NULL = never */
+    uint64_t uncounted_beyond; /* first cluster beyond the end that compressed data is in which is not counted */
 } GuestOverlap;
 
 typedef struct MetadataLayout {
@@ -31,6 +32,16 @@ typedef struct MetadataLayout {
 /* Finds out where structures are. Cleared in any case by layout_clear(). */
 bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp);
 void layout_clear(MetadataLayout *layout);
+
+typedef struct MetadataRegion {
+    uint64_t offset;
+    uint64_t size;  /* bytes; may be 0 */
+    bool refcounts; /* it is the refcount table, or a block */
+} MetadataRegion;
+
+/* Shows @visit all regions of metadata, but for the header and L2 tables, where they are said to be. */
+void layout_each_region(const Qcow2Check *check, void (*visit)(void *opaque, const MetadataRegion *region),
+                        void *opaque);
 
 /* Notes that something is said to be there, whether it can be or not. Structures are to be sorted again. */
 void layout_add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size);

@@ -71,28 +71,30 @@ static uint64_t count_changed_words(const uint8_t *now, const uint8_t *then, uin
     return n;
 }
 
-/*
- * Where @edit changes words of a table, as many as it has to set right, lists each of them, and returns true. What
- * several edits make of the same word is not followed here.
- */
-static bool list_words(Lister *l, const Edit *edit, const uint8_t *now, const uint8_t *then)
+/* Lists each word of a table that changes; where they are too many, how many there are. */
+static void list_words(Lister *l, const Edit *edit, const uint8_t *now, const uint8_t *then)
 {
-    if (edit->count > l->words_left || edit->size % WORD || count_changed_words(now, then, edit->size) != edit->count) {
-        return false;
-    }
-    l->words_left -= edit->count;
-    for (uint64_t at = 0; at < edit->size && !l->error; at += WORD) {
-        ImageCheckEdit *item = word_differs(now, then, at) ? append(l, IMAGE_CHECK_EDIT_ACTION_WRITE, edit) : NULL;
+    uint64_t n = count_changed_words(now, then, edit->size);
+    Edit part = *edit;
 
+    part.count = n;
+    if (n > l->words_left) {
+        append(l, IMAGE_CHECK_EDIT_ACTION_WRITE, &part);
+        return;
+    }
+    l->words_left -= n;
+    part.size = WORD;
+    part.count = 1;
+    for (uint64_t at = 0; at < edit->size && !l->error; at += WORD) {
+        ImageCheckEdit *item;
+
+        part.offset = edit->offset + at;
+        item = word_differs(now, then, at) ? append(l, IMAGE_CHECK_EDIT_ACTION_WRITE, &part) : NULL;
         if (item) {
-            item->offset += at;
-            item->size = WORD;
-            item->count = 1;
             item->old = hexadecimal(now + at, WORD);
             item->new = hexadecimal(then + at, WORD);
         }
     }
-    return true;
 }
 
 /* Lists a write or a copy; @now is what is there, NULL where that is not shown. */
@@ -171,58 +173,45 @@ static void list_counts(Lister *l, const Edit *edit, const uint8_t *now, const u
 
 /* ---- all of it ---- */
 
-static void list_space(Lister *l, const Edit *edit)
+static void list_space(Lister *l)
 {
+    Edit edit = {
+        .structure = IMAGE_CHECK_STRUCTURE_NONE,
+        .why = repair_reason(&repair_plan_found(l->plan)->in, l->plan->edits, QCOW2_FINDING_LEAK),
+        .what = "give back the space of free clusters",
+    };
     Qcow2ClusterRange freed;
 
+    l->step++;
     for (uint64_t at = 0; !l->error && repair_plan_next_freed(l->plan, at, &freed); at = freed.first + freed.n) {
-        Edit part = *edit;
-
-        part.offset = freed.first << l->header->cluster_bits;
-        part.size = freed.n << l->header->cluster_bits;
-        part.count = freed.n;
-        append(l, IMAGE_CHECK_EDIT_ACTION_PUNCH, &part);
+        edit.offset = freed.first << l->header->cluster_bits;
+        edit.size = freed.n << l->header->cluster_bits;
+        edit.count = freed.n;
+        append(l, IMAGE_CHECK_EDIT_ACTION_PUNCH, &edit);
     }
 }
 
-static void list_edit(Lister *l, size_t i)
+static void list_edit(Lister *l, const Edit *edit)
 {
-    const Edit *edit = edits_at(l->plan->edits, i);
-    bool shown = edit->phase != EDIT_PHASE_FREE_SPACE && edit->size;
+    bool shown = edit->phase != EDIT_PHASE_FREE_SPACE;
     g_autofree uint8_t *now = shown ? g_try_malloc(edit->size) : NULL;
     g_autofree uint8_t *then = shown ? g_try_malloc(edit->size) : NULL;
 
-    if (shown && (!now || !then || block_source_edited_bytes(l->view, i, now, then))) {
+    if (shown && (!now || !then || block_source_edited_bytes(l->view, edits_index(l->plan->edits, edit), now, then))) {
         l->error = ENOMEM;
-    } else if (edit->run) {
-        list_space(l, edit);
     } else if (shown && edit->change && edit->structure == IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK) {
         list_counts(l, edit, now, then);
-    } else if (!shown || !edit->change || !list_words(l, edit, now, then)) {
+    } else if (shown && edit->change) {
+        list_words(l, edit, now, then);
+    } else {
         list_plain(l, edit, now);
-    }
-}
-
-/* Lists the edits of free space, or the others. */
-static void list_edits(Lister *l, bool free_space)
-{
-    const Edits *edits = l->plan->edits;
-    unsigned step = 0;
-
-    for (size_t i = 0; i < edits_n(edits) && !l->error; i++) {
-        const Edit *edit = edits_at(edits, i);
-
-        if ((edit->step == 0) == free_space) {
-            l->step += l->step == 0 || edit->step != step;
-            step = edit->step;
-            list_edit(l, i);
-        }
     }
 }
 
 bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list, GError **errp)
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, plan->edits);
+    g_autoptr(GPtrArray) order = edits_in_order(plan->edits);
     Lister l = {
         .plan = plan,
         .header = repair_plan_found(plan)->in.header,
@@ -231,7 +220,14 @@ bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEdi
         .words_left = MAX_WORDS,
     };
 
-    list_edits(&l, true);
-    list_edits(&l, false);
+    for (guint i = 0; i < order->len && !l.error; i++) {
+        const Edit *edit = g_ptr_array_index(order, i);
+
+        l.step += i == 0 || edit->step != ((const Edit *)g_ptr_array_index(order, i - 1))->step;
+        list_edit(&l, edit);
+    }
+    if (plan->frees_space) {
+        list_space(&l);
+    }
     return !l.error || repair_no_memory(errp);
 }

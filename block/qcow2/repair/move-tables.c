@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/repair/moves.h"
+#include "block/qcow2/repair/passes.h"
 
 #include "block/qcow2/format/format.h"
 #include "util/number.h"

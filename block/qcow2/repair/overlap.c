@@ -5,8 +5,38 @@
  */
 #include "block/qcow2/repair/overlap.h"
 
+#include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
+
+TableEntry table_entry(const Qcow2HeaderFields *h, const Qcow2TableRef *table, const uint8_t *bytes,
+                       const Qcow2Extent *extent)
+{
+    size_t size = qcow2_l2_entry_size(h);
+    const uint8_t *at = bytes + extent->index * size;
+
+    return (TableEntry){
+        .table = table->offset,
+        .weight = table->weight,
+        .active = table->active,
+        .entry = load_be64(at),
+        .bitmap = size > 8 ? load_be64(at + 8) : 0,
+        .offset = extent->offset,
+        .length = extent->length,
+        .index = extent->index,
+        .compressed = extent->compressed,
+    };
+}
+
+int table_entry_compare(const void *a, const void *b)
+{
+    const TableEntry *x = a, *y = b;
+
+    if (x->table != y->table) {
+        return x->table < y->table ? -1 : 1;
+    }
+    return (x->index > y->index) - (x->index < y->index);
+}
 
 /* True where @cluster is metadata, and has more users. */
 static bool is_overlapped(const MetadataLayout *layout, uint64_t cluster)
@@ -35,8 +65,8 @@ static bool is_read(const Qcow2HeaderFields *h, const TableEntry *e)
     return qcow2_has_extended_l2(h) ? e->bitmap & UINT32_MAX : h->version < 3 || !(e->entry & QCOW2_OFLAG_ZERO);
 }
 
-static void visit_extent(TableSearch *s, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2Extent *extent,
-                         bool counted)
+static void visit_extent(Qcow2CollectPart *s, const Qcow2TableRef *table, const uint8_t *bytes,
+                         const Qcow2Extent *extent, bool counted)
 {
     const MetadataLayout *layout = s->opaque;
     OverlappedEntry e = {.entry = table_entry(layout->header, table, bytes, extent)};
@@ -45,14 +75,13 @@ static void visit_extent(TableSearch *s, const Qcow2TableRef *table, const uint8
     e.counted = counted && !qcow2_region_beyond_end(&layout->check->counting, e.entry.offset, e.entry.length);
     e.movable = e.counted && layout->header->crypt_method == QCOW2_CRYPT_NONE && /* else it is read there only */
                 layout_table_writable(layout, table->offset, table->weight);
-    if (overlap_first_cluster(layout, &e) < layout->file_clusters &&
-        (!e.counted || overlap_lies_on_metadata(layout, &e))) {
-        g_array_append_val(s->found, e);
+    if (!e.counted || overlap_lies_on_metadata(layout, &e)) {
+        g_array_append_val(s->items, e);
     }
 }
 
 /* Compressed data that is not counted where it is, but that a guest reads all the same. */
-static void visit_faults(TableSearch *s, const Qcow2TableRef *table, const uint8_t *bytes,
+static void visit_faults(Qcow2CollectPart *s, const Qcow2TableRef *table, const uint8_t *bytes,
                          const Qcow2L2Result *contents)
 {
     const MetadataLayout *layout = s->opaque;
@@ -71,7 +100,7 @@ static void visit_faults(TableSearch *s, const Qcow2TableRef *table, const uint8
 
 static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
-    TableSearch *s = state;
+    Qcow2CollectPart *s = state;
     const MetadataLayout *layout = s->opaque;
     const Qcow2HeaderFields *h = layout->header;
 
@@ -105,42 +134,42 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
     return true;
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-    const OverlappedEntry *x = a, *y = b;
-
-    if (x->entry.table != y->entry.table) {
-        return x->entry.table < y->entry.table ? -1 : 1;
-    }
-    return (x->entry.index > y->entry.index) - (x->entry.index < y->entry.index);
-}
-
 bool overlap_find(MetadataLayout *layout, GError **errp)
 {
     const uint64_t *found = layout->check->report.count_by_kind;
     bool uncounted = found[QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS] || found[QCOW2_FINDING_REGION_BEYOND_END];
     GuestOverlap *overlap = &layout->overlap;
+    guint kept = 0;
 
     if (qcow2_has_data_file(layout->header) || (!uncounted && !layout_any_overlapped(layout))) {
         return true;
     }
-    overlap->entries = tables_search(layout->check, visit_table, layout, sizeof(OverlappedEntry), errp);
-    if (!overlap->entries) {
+    overlap->entries = g_array_new(FALSE, FALSE, sizeof(OverlappedEntry));
+    overlap->reads = refmap_new(layout->file_clusters);
+    if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, overlap->entries, errp)) {
         return false;
     }
-    g_array_sort(overlap->entries, compare_entries);
-    overlap->reads = refmap_new(layout->file_clusters);
+    g_array_sort(overlap->entries, table_entry_compare);
     for (guint i = 0; i < overlap->entries->len; i++) {
-        const OverlappedEntry *e = &g_array_index(overlap->entries, OverlappedEntry, i);
-        uint64_t first = overlap_first_cluster(layout, e);
+        OverlappedEntry e = g_array_index(overlap->entries, OverlappedEntry, i);
+        uint64_t first = overlap_first_cluster(layout, &e);
+        uint64_t last = (e.entry.offset + e.entry.length - 1) >> layout->header->cluster_bits;
 
-        if (e->read && !refmap_add(overlap->reads, first, overlap_last_cluster(layout, e) - first + 1, 1)) {
+        if (last >= layout->file_clusters) {
+            overlap->uncounted_beyond = MIN(overlap->uncounted_beyond, MAX(first, layout->file_clusters));
+        }
+        if (first >= layout->file_clusters) {
+            continue;
+        }
+        g_array_index(overlap->entries, OverlappedEntry, kept++) = e;
+        if (e.read && !refmap_add(overlap->reads, first, overlap_last_cluster(layout, &e) - first + 1, 1)) {
             return repair_no_memory(errp);
         }
-        if (!e->counted) {
-            layout_add_structure(layout, e->entry.offset, e->entry.length); /* or the place would be free */
+        if (!e.counted) {
+            layout_add_structure(layout, e.entry.offset, e.entry.length); /* or the place would be free */
         }
     }
+    g_array_set_size(overlap->entries, kept);
     qcow2_cluster_ranges_sort(layout->structures);
     return true;
 }

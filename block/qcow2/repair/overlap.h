@@ -7,7 +7,32 @@
 #define BLOCK_QCOW2_REPAIR_OVERLAP_H
 
 #include "block/qcow2/repair/layout.h"
-#include "block/qcow2/repair/tables.h"
+
+/* An L2 entry. */
+typedef struct TableEntry {
+    uint64_t table; /* offset of the L2 table */
+    uint64_t weight;
+    uint64_t active;
+    uint64_t entry;  /* its first word */
+    uint64_t bitmap; /* its second, with extended L2 entries */
+    uint64_t offset; /* host offset of what it refers to */
+    uint32_t length; /* bytes */
+    uint32_t index;
+    bool compressed;
+} TableEntry;
+
+/* The entry of the table with @bytes that refers to @extent. */
+TableEntry table_entry(const Qcow2HeaderFields *header, const Qcow2TableRef *table, const uint8_t *bytes,
+                       const Qcow2Extent *extent);
+
+/* Where it is in the file, bytes. */
+static inline uint64_t table_entry_offset(const Qcow2HeaderFields *header, const TableEntry *e)
+{
+    return e->table + (uint64_t)e->index * qcow2_l2_entry_size(header);
+}
+
+/* Compares what begins with a TableEntry, by table and index. */
+int table_entry_compare(const void *a, const void *b);
 
 typedef struct OverlappedEntry {
     TableEntry entry;

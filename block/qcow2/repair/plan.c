@@ -19,14 +19,9 @@
 #include <stddef.h>
 
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/repair/entries.h"
-#include "block/qcow2/repair/flags.h"
-#include "block/qcow2/repair/moves.h"
+#include "block/qcow2/repair/passes.h"
 #include "block/qcow2/repair/orphaned.h"
-#include "block/qcow2/repair/rebuild.h"
-#include "block/qcow2/repair/refcounts.h"
 #include "block/qcow2/repair/report-kept.h"
-#include "block/qcow2/repair/snapshots.h"
 
 #define MAX_STAGES 24 /* images broken at random take up to ten */
 
@@ -69,6 +64,7 @@ static void forget(RepairPlan *p)
 {
     edits_clear(p->edits);
     p->n_changes = 0;
+    p->frees_space = false;
     p->leaks_kept = 0;
 }
 
@@ -131,7 +127,7 @@ static bool lacks_rebuild(const Stage *s)
                                    : repair_found_any(in, BLOCKS_UNUSABLE & ~outside) || any_zero(s);
     bool counts = !in->options->only || (in->options->only & ~NO_COUNTS);
 
-    return counts && !rebuild_wanted(in) && (broken || (anything_to_repair(in) && blocks_any_shared(&s->alloc.image)));
+    return counts && !rebuild_wanted(in) && (broken || (anything_to_repair(in) && blocks_any_shared(&s->targets)));
 }
 
 /* True where there is no repair, which is said. */
@@ -263,9 +259,8 @@ bool repair_plan_next_freed(const RepairPlan *p, uint64_t at, Qcow2ClusterRange 
     return freed->n != 0;
 }
 
-static void give_back_space(const Edit *edit, BlockSource *source)
+void repair_plan_give_back_space(const RepairPlan *p, BlockSource *source)
 {
-    const RepairPlan *p = edit->opaque;
     unsigned bits = repair_plan_found(p)->in.header->cluster_bits;
     Qcow2ClusterRange freed;
 
@@ -279,29 +274,13 @@ static void give_back_space(const Edit *edit, BlockSource *source)
  * Where a fault remains behind which there may be something, that may be read from clusters that are free: their bytes
  * stay, so that the next repair finds the same. What can be taken back must have its bytes, too.
  */
-static void add_space(RepairPlan *p)
+static bool frees_space(const RepairPlan *p)
 {
-    Stage *s = repair_plan_left(p);
-    Edit edit = {
-        .structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .why = repair_reason(&s->in, p->edits, QCOW2_FINDING_LEAK),
-        .what = "give back the space of free clusters",
-        .run = give_back_space,
-        .opaque = p,
-    };
+    const RepairInput *left = &repair_plan_left(p)->in;
     Qcow2ClusterRange freed;
 
-    if (!p->n_changes || s->in.options->undo || (!s->in.options->free_lost && repair_may_cause_false_leaks(&s->in))) {
-        return;
-    }
-    for (uint64_t at = 0; repair_plan_next_freed(p, at, &freed); at = freed.first + freed.n) {
-        edit.count += freed.n;
-    }
-    if (edit.count) {
-        edits_add(p->edits, EDIT_PHASE_LOWER, &edit);
-        edits_end_pass(p->edits);
-        p->n_changes = edits_n(p->edits);
-    }
+    return p->n_changes && !left->options->undo && (left->options->free_lost || !repair_may_cause_false_leaks(left)) &&
+           repair_plan_next_freed(p, 0, &freed);
 }
 
 /* Clears "dirty" and "corrupt" in the header, when all is right. */
@@ -376,7 +355,7 @@ static bool plan_rest(RepairPlan *p, GError **errp)
             moves_report_unmoved(&s->in, &s->layout);
         }
         repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
-        add_space(p);
+        p->frees_space = frees_space(p);
         add_header_flags(p);
     }
     return true;

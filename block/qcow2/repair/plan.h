@@ -11,6 +11,7 @@
 typedef struct RepairPlan {
     Edits *edits;
     size_t n_changes;    /* how many of them change more than flags in the header */
+    bool frees_space;    /* what is free then is given back to the file system */
     GPtrArray *stages;   /* Stage: the image as it is, and as each pass that changes it leaves it */
     GHashTable *said;    /* messages */
     Reserved reserved;   /* places for what is new */
@@ -36,6 +37,9 @@ void repair_plan_forget_stages(RepairPlan *plan);
 
 /* Clusters in a row from @at on whose space is given back; false where there are none. */
 bool repair_plan_next_freed(const RepairPlan *plan, uint64_t at, Qcow2ClusterRange *freed);
+
+/* Gives back the space of clusters that are free now. */
+void repair_plan_give_back_space(const RepairPlan *plan, BlockSource *source);
 
 /* Appends what will be written to @list, in the order of the steps. */
 bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list, GError **errp);

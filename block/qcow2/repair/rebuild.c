@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/repair/rebuild.h"
+#include "block/qcow2/repair/passes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,57 +25,43 @@ bool rebuild_wanted(const RepairInput *in)
 /* ---- entries that nothing needs ---- */
 
 /* What is wrong with entry @i, which is harmful. */
-static ImageCheckFindingKind fault_of_entry(const CountedImage *b, size_t i)
+static ImageCheckFindingKind fault_of_entry(const TargetCounts *t, size_t i)
 {
-    uint64_t entry = b->in->image->refcount_table.entries[i], offset;
+    uint64_t entry = t->in->image->refcount_table.entries[i], offset;
 
     if (entry & QCOW2_REFTABLE_RESERVED) {
         return QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS;
     }
-    if (entry % b->in->header->cluster_size) {
+    if (entry % t->in->header->cluster_size) {
         return QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED;
     }
-    return blocks_location(b, i, &offset) ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
+    return blocks_location(t, i, &offset) ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
 }
 
-static bool any_harmful(const CountedImage *b)
+/* Clears them, where @edits is not NULL. True where there are any. */
+static bool clear_harmful(const TargetCounts *t, Edits *edits)
 {
     bool any = false;
 
-    for (size_t i = 0; i < b->in->image->refcount_table.n && !any; i++) {
-        any = blocks_entry_harmful(b, i);
-    }
-    return any;
-}
-
-static void clear_harmful(const CountedImage *b, Edits *edits)
-{
-    for (size_t i = 0; i < b->in->image->refcount_table.n; i++) {
+    for (size_t i = 0; i < t->in->image->refcount_table.n; i++) {
         Edit edit = {
-            .offset = b->in->header->refcount_table_offset + i * 8,
+            .offset = t->in->header->refcount_table_offset + i * 8,
             .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
             .count = 1,
             .what = "clear an entry that nothing needs",
         };
 
-        if (blocks_entry_harmful(b, i)) {
-            edit.why = fault_of_entry(b, i);
+        if (!blocks_entry_harmful(t, i)) {
+            continue;
+        }
+        any = true;
+        if (edits) {
+            edit.why = fault_of_entry(t, i);
             edits_add_word(edits, EDIT_PHASE_SWITCH, &edit, 0);
-            repair_say(b->in, "Repairing refcount table entry %zu: cleared, as nothing needs it\n", i);
+            repair_say(t->in, "Repairing refcount table entry %zu: cleared, as nothing needs it\n", i);
         }
     }
-}
-
-static bool table_read_by_guest(const CountedImage *b)
-{
-    const Qcow2HeaderFields *h = b->in->header;
-    uint64_t first = h->refcount_table_offset >> h->cluster_bits;
-    bool read = false;
-
-    for (uint64_t i = first; i < first + h->refcount_table_clusters && !read; i++) {
-        read = layout_read_by_guest(b->layout, i);
-    }
-    return read;
+    return any;
 }
 
 /* ---- the new ones ---- */
@@ -108,7 +94,7 @@ static ImageCheckFindingKind why_rebuilt(const RepairInput *in)
 /* Finds a place for @n clusters without which there can be no new counts. */
 static bool place(Rebuild *r, uint64_t n, uint64_t *offset, GError **errp)
 {
-    const RepairInput *in = r->alloc->image.in;
+    const RepairInput *in = r->alloc->targets->in;
 
     if (!allocator_reserve(r->alloc, n, 1, offset, errp)) {
         return false;
@@ -156,7 +142,7 @@ static bool place_all(Rebuild *r, GError **errp)
         if (!place_blocks(r, errp)) {
             return false;
         }
-        wanted = DIV_ROUND_UP((uint64_t)r->blocks->len * 8, r->alloc->image.in->header->cluster_size);
+        wanted = DIV_ROUND_UP((uint64_t)r->blocks->len * 8, r->alloc->targets->in->header->cluster_size);
         if (wanted <= r->n_clusters) {
             return true;
         }
@@ -233,16 +219,14 @@ static bool rebuild(const RepairInput *in, Allocator *alloc, Edits *edits, GErro
 
 bool repair_blocks(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits, GError **errp)
 {
-    const CountedImage *b = &alloc->image;
-    bool harmful = may_change_blocks(in, BLOCKS_UNUSABLE) && any_harmful(b);
-    bool clearable = blocks_table_sound(b) && !table_read_by_guest(b);
+    bool writable, harmful = false;
 
-    if (harmful && clearable) {
-        clear_harmful(b, edits);
-        return true;
+    blocks_table_sound(alloc->targets, &writable);
+    if (may_change_blocks(in, BLOCKS_UNUSABLE)) {
+        harmful = clear_harmful(alloc->targets, writable ? edits : NULL);
     }
-    if (!(rebuild_wanted(in) || (in->options->all && alloc->reserved->any)) || !(harmful || blocks_must_rebuild(b)) ||
-        !allocator_header_writable(alloc)) {
+    if ((harmful && writable) || !(rebuild_wanted(in) || (in->options->all && alloc->reserved->any)) ||
+        !(harmful || blocks_must_rebuild(alloc->targets)) || !allocator_header_writable(alloc)) {
         return true;
     }
     return rebuild(in, alloc, edits, errp);

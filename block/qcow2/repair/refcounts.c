@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/repair/refcounts.h"
+#include "block/qcow2/repair/passes.h"
 
 #include "block/qcow2/check/compare.h"
 
@@ -49,17 +49,16 @@ void refcounts_report_again(const RepairInput *in, const TargetCounts *targets)
 
 static void change_counts(const Edit *edit, uint8_t *bytes, bool raise_only)
 {
-    const CountedImage *b = edit->opaque;
-    unsigned bits = qcow2_refblock_bits(b->in->header);
-    uint64_t end = (edit->key + 1) << bits;
+    const TargetCounts *t = edit->opaque;
+    unsigned bits = qcow2_refblock_bits(t->in->header);
     CountRun run;
 
-    for (uint64_t at = edit->key << bits; target_counts_next_run(b->targets, at, &run) && run.first < end;
+    for (uint64_t at = edit->key << bits; target_counts_next_run(t, at, &run) && run.first >> bits == edit->key;
          at = run.first + run.n) {
-        uint64_t count = target_counts_final(b->targets, &run);
+        uint64_t count = target_counts_final(t, &run);
 
         if (!raise_only || count > run.stored) {
-            blocks_set_counts(b, bytes, run.first, MIN(run.first + run.n, end) - run.first, count);
+            blocks_set_counts(t, bytes, run.first, run.n, count);
         }
     }
 }
@@ -76,61 +75,39 @@ static bool settle_counts(const Edit *edit, uint8_t *bytes)
     return true;
 }
 
-/* How many counts of a block become higher and lower. */
-typedef struct BlockChanges {
-    uint64_t index;
-    uint64_t raised;
-    uint64_t lowered;
-} BlockChanges;
-
-static void add_block(const CountedImage *b, const BlockChanges *changes, Edits *edits)
+/* Adds the edit that raises counts of block @index, or the one that lowers them when others have risen. */
+static void add_edit(const TargetCounts *t, Edits *edits, uint64_t index, bool raise)
 {
     Edit edit = {
-        .size = b->in->header->cluster_size,
+        .size = t->in->header->cluster_size,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
-        .opaque = (void *)b,
-        .key = changes->index,
+        .why = repair_reason(t->in, edits, raise ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK),
+        .what = raise ? "raise reference counts" : "lower reference counts",
+        .change = raise ? raise_counts : settle_counts,
+        .opaque = (void *)t,
+        .key = index,
     };
 
-    if ((!changes->raised && !changes->lowered) || !blocks_writable(b, changes->index) ||
-        !blocks_location(b, changes->index, &edit.offset)) {
-        return;
-    }
-    if (changes->raised) {
-        edit.why = repair_reason(b->in, edits, QCOW2_FINDING_REFCOUNT_TOO_LOW);
-        edit.what = "raise reference counts";
-        edit.count = changes->raised;
-        edit.change = raise_counts;
-        edits_add(edits, EDIT_PHASE_RAISE, &edit);
-    }
-    if (changes->lowered) {
-        edit.why = repair_reason(b->in, edits, QCOW2_FINDING_LEAK);
-        edit.what = "lower reference counts";
-        edit.count = changes->lowered;
-        edit.change = settle_counts;
-        edits_add(edits, EDIT_PHASE_LOWER, &edit);
+    if (blocks_writable(t, index, &edit.offset)) {
+        edits_add(edits, raise ? EDIT_PHASE_RAISE : EDIT_PHASE_LOWER, &edit);
     }
 }
 
 bool repair_refcounts(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
                       GError **errp)
 {
-    unsigned bits = qcow2_refblock_bits(in->header);
-    BlockChanges changes = {0};
+    uint64_t last[2] = {UINT64_MAX, UINT64_MAX}; /* blocks with an edit that lowers, and one that raises */
     CountRun run;
 
     for (uint64_t at = 0; target_counts_next_run(alloc->targets, at, &run); at = run.first + run.n) {
         uint64_t count = target_counts_final(alloc->targets, &run);
+        uint64_t block = run.first >> qcow2_refblock_bits(in->header);
+        bool raise = count > run.stored;
 
-        if (!run.known || count == run.stored) {
-            continue;
+        if (run.known && count != run.stored && last[raise] != block) {
+            add_edit(alloc->targets, edits, block, raise);
+            last[raise] = block;
         }
-        if (run.first >> bits != changes.index) {
-            add_block(&alloc->image, &changes, edits);
-            changes = (BlockChanges){.index = run.first >> bits};
-        }
-        *(count > run.stored ? &changes.raised : &changes.lowered) += run.n;
     }
-    add_block(&alloc->image, &changes, edits);
     return true;
 }

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/repair/snapshots.h"
+#include "block/qcow2/repair/passes.h"
 
 #include <errno.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 
 #include "block/io/edited.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/repair/entries.h"
+#include "block/qcow2/repair/passes.h"
 #include "block/qcow2/repair/overlap.h"
 
 /* Faults that are reported as being repaired where they are found; others once more, when all are known. */
@@ -164,6 +164,6 @@ bool stage_set_targets(Stage *s, const TargetCounts *first, Reserved *reserved, 
         return false;
     }
     s->targets.may_raise |= reserved->any; /* what is new needs counts, and others are raised with them */
-    allocator_init(&s->alloc, &s->in, &s->layout, &s->targets, reserved);
+    allocator_init(&s->alloc, &s->targets, reserved);
     return true;
 }

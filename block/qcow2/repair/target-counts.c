@@ -7,95 +7,46 @@
 
 #include <assert.h>
 
+#include "block/qcow2/load/count-pairs.h"
 #include "block/qcow2/repair/orphaned.h"
 #include "util/number.h"
 
-static const Counters no_counts;
-
 /* ---- stored and target counts side by side ---- */
 
-/* Clusters from one on that are in one piece of either side. */
-typedef struct View {
-    uint64_t n;
-    const Counters *stored; /* NULL: unknown */
-    size_t stored_at;
-    const Counters *target;
-    size_t target_at;
-} View;
-
-/* What there is at @cluster, up to @end; both sides are @no_counts where there is nothing for many clusters. */
-static View view_at(const TargetCounts *t, uint64_t cluster, uint64_t end)
+/* How many clusters of @s from its cluster @i on have the same two counts as it. */
+static uint64_t same_counts(const Qcow2CountStretch *s, uint64_t i)
 {
-    uint64_t index = cluster >> COUNTERS_PER_PIECE_BITS;
-    uint64_t stored_mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(t->stored)) - 1;
-    const Counters *target = refmap_next_piece(t->counts, &index);
-    uint64_t target_from = target ? index << COUNTERS_PER_PIECE_BITS : UINT64_MAX;
-    uint64_t stored_from = qcow2_stored_counts_next(t->stored, cluster);
-    View v = {.stored = &no_counts, .target = &no_counts};
-
-    if (MAX(target_from, cluster) > cluster && stored_from > cluster) {
-        v.n = MIN(end, MIN(target_from, stored_from)) - cluster;
-        return v;
-    }
-    if (target_from <= cluster) {
-        v.target = target;
-        v.target_at = cluster & (COUNTERS_PER_PIECE - 1);
-    }
-    v.stored = qcow2_stored_counts_piece(t->stored, cluster);
-    v.stored_at = cluster & stored_mask;
-    /* a stored piece is never larger than a target one */
-    v.n = MIN(end, (cluster | stored_mask) + 1) - cluster;
-    return v;
-}
-
-static uint64_t target_of(const View *v, uint64_t i)
-{
-    return counters_get(v->target, v->target_at + i);
-}
-
-/* How many clusters from @i on, below @end, have the same two counts as it. */
-static uint64_t same_counts(const View *v, uint64_t i, uint64_t end)
-{
-    uint64_t target = target_of(v, i);
-    uint64_t stored = v->stored ? counters_get(v->stored, v->stored_at + i) : 0;
+    uint64_t target = counters_get(s->other, s->other_at + i);
+    uint64_t stored = s->stored ? counters_get(s->stored, s->stored_at + i) : 0;
     uint64_t at = i;
 
-    while (at < end && target_of(v, at) == target &&
-           (!v->stored || counters_get(v->stored, v->stored_at + at) == stored)) {
-        uint64_t step = counters_stretch(v->target, v->target_at + at, v->target_at + end);
+    while (at < s->n && counters_get(s->other, s->other_at + at) == target &&
+           (!s->stored || counters_get(s->stored, s->stored_at + at) == stored)) {
+        uint64_t step = counters_stretch(s->other, s->other_at + at, s->other_at + s->n);
 
-        if (v->stored) {
-            step = MIN(step, counters_stretch(v->stored, v->stored_at + at, v->stored_at + end));
-        }
-        at += step;
+        at += s->stored ? MIN(step, counters_stretch(s->stored, s->stored_at + at, s->stored_at + s->n)) : step;
     }
     return at - i;
 }
 
 bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run)
 {
-    uint64_t end = refmap_clusters(t->counts);
+    Qcow2CountPairs pairs = qcow2_count_pairs(t->stored, t->counts);
+    Qcow2CountStretch s;
 
-    while (at < end) {
-        View v = view_at(t, at, end);
-        uint64_t i = v.stored
-                         ? counters_mismatch(v.stored, v.stored_at, v.target, v.target_at, MIN(v.n, COUNTERS_PER_PIECE))
-                         : 0;
+    for (; qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
+        uint64_t i = s.stored ? counters_mismatch(s.stored, s.stored_at, s.other, s.other_at, s.n) : 0;
 
-        if (v.stored == &no_counts && v.target == &no_counts) {
-            i = v.n;
-        }
-        if (i < v.n) {
+        if (i < s.n) {
             *run = (CountRun){
-                .first = at + i,
-                .n = same_counts(&v, i, v.n),
-                .stored = v.stored ? counters_get(v.stored, v.stored_at + i) : 0,
-                .target = target_of(&v, i),
-                .known = v.stored != NULL,
+                .first = s.first + i,
+                .n = same_counts(&s, i),
+                .stored = s.stored ? counters_get(s.stored, s.stored_at + i) : 0,
+                .target = counters_get(s.other, s.other_at + i),
+                .known = s.stored != NULL,
             };
             return true;
         }
-        at += v.n;
     }
     return false;
 }
@@ -105,70 +56,53 @@ uint64_t target_counts_final(const TargetCounts *t, const CountRun *run)
     return (run->stored < run->target ? t->may_raise : t->may_lower) ? run->target : run->stored;
 }
 
-uint64_t target_counts_stretch(const TargetCounts *t, uint64_t cluster)
+bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, CountRun *run)
 {
-    View v = view_at(t, cluster, MAX(refmap_clusters(t->counts), cluster + 1));
+    uint64_t index = at >> COUNTERS_PER_PIECE_BITS, n;
 
-    return counters_stretch(v.target, v.target_at, v.target_at + v.n);
+    for (const Counters *piece; (piece = refmap_next_piece(t->counts, &index)); index++) {
+        uint64_t from = index << COUNTERS_PER_PIECE_BITS, to = MIN(end, from + COUNTERS_PER_PIECE);
+
+        for (at = MAX(at, from); at < to; at += n) {
+            n = counters_stretch(piece, at - from, to - from);
+            run->target = counters_get(piece, at - from);
+            if (run->target) {
+                run->first = at;
+                run->n = n;
+                return true;
+            }
+        }
+        if (from >= end) {
+            break;
+        }
+    }
+    return false;
 }
 
 /* ---- blocks ---- */
 
 uint64_t target_counts_blocks_end(const TargetCounts *t)
 {
-    unsigned bits = qcow2_refblock_bits(t->in->header);
-
-    return (refmap_clusters(t->counts) + (UINT64_C(1) << bits) - 1) >> bits;
+    return DIV_ROUND_UP(refmap_clusters(t->counts), UINT64_C(1) << qcow2_refblock_bits(t->in->header));
 }
 
 bool target_counts_block_needed(const TargetCounts *t, uint64_t index)
 {
     unsigned bits = qcow2_refblock_bits(t->in->header);
-    uint64_t at = index << bits, end = (index + 1) << bits;
+    CountRun run;
 
-    while (at < end) {
-        uint64_t piece_index = at >> COUNTERS_PER_PIECE_BITS;
-        const Counters *piece = refmap_next_piece(t->counts, &piece_index);
-        uint64_t from = piece_index << COUNTERS_PER_PIECE_BITS;
-        size_t first;
-
-        if (!piece || from >= end) {
-            return false;
-        }
-        at = MAX(at, from);
-        first = at & (COUNTERS_PER_PIECE - 1);
-        if (counters_used(piece, first, MIN(end - at, COUNTERS_PER_PIECE - first))) {
-            return true;
-        }
-        at = from + COUNTERS_PER_PIECE;
-    }
-    return false;
+    return target_counts_next_used(t, index << bits, (index + 1) << bits, &run);
 }
 
 void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *bytes)
 {
     unsigned bits = qcow2_refblock_bits(t->in->header);
-    uint64_t from = index << bits, to = MIN((index + 1) << bits, refmap_clusters(t->counts));
-    uint64_t max = t->in->check->counting.max;
+    uint64_t from = index << bits, to = (index + 1) << bits;
+    CountRun run;
 
-    for (uint64_t at = from; at < to;) {
-        uint64_t piece_index = at >> COUNTERS_PER_PIECE_BITS;
-        const Counters *piece = refmap_next_piece(t->counts, &piece_index);
-        uint64_t first = MAX(at, piece_index << COUNTERS_PER_PIECE_BITS);
-        size_t in_piece = first & (COUNTERS_PER_PIECE - 1);
-        uint64_t end = MIN(to, (first | (COUNTERS_PER_PIECE - 1)) + 1);
-
-        if (!piece || first >= to) {
-            break;
-        }
-        for (uint64_t i = first; i < end;) {
-            size_t k = in_piece + (i - first);
-            size_t n = counters_stretch(piece, k, k + (end - i));
-
-            qcow2_pack_refcounts(bytes, t->in->header->refcount_order, i - from, n, MIN(counters_get(piece, k), max));
-            i += n;
-        }
-        at = end;
+    for (uint64_t at = from; target_counts_next_used(t, at, to, &run); at = run.first + run.n) {
+        qcow2_pack_refcounts(bytes, t->in->header->refcount_order, run.first - from, run.n,
+                             MIN(run.target, t->in->check->counting.max));
     }
 }
 
@@ -193,13 +127,13 @@ static uint64_t leaked_references(const TargetCounts *t, uint64_t cluster)
     uint64_t computed = references(t, cluster), stored;
 
     if (!qcow2_stored_count(t->stored, cluster, &stored)) {
-        stored = cluster < t->file_clusters; /* where nothing is known of the count, there may be something */
+        stored = cluster < t->layout->file_clusters; /* where nothing is known of the count, there may be something */
     }
     return stored > computed ? stored - computed : 0;
 }
 
 /* Lets leaked references stay: all, or those to the clusters of @lost. What this repair has set free does not stay. */
-static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout, const RefMap *lost)
+static bool keep_leaks(TargetCounts *t, const RefMap *lost)
 {
     /* nothing is lowered where leaks are not to be repaired at all */
     bool may_lower_used = !lost && repair_wants(t->in, QCOW2_FINDING_LEAK);
@@ -211,7 +145,7 @@ static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout, const RefM
             uint64_t leaked = leaked_references(t, i);
 
             leaked = t->in->first ? MIN(leaked, leaked_references(t->in->first, i)) : leaked;
-            if (!leaked || (may_lower_used && layout_in_use(layout, i)) || (lost && !refmap_get(lost, i))) {
+            if (!leaked || (may_lower_used && layout_in_use(t->layout, i)) || (lost && !refmap_get(lost, i))) {
                 continue;
             }
             if (!refmap_add(t->counts, i, 1, leaked) || !refmap_add(t->kept, i, 1, leaked)) {
@@ -224,7 +158,7 @@ static bool keep_leaks(TargetCounts *t, const MetadataLayout *layout, const RefM
 }
 
 /* Lets leaked clusters stay for which there is evidence that they are the last copy of something. */
-static bool keep_lost(TargetCounts *t, Qcow2Check *check, const MetadataLayout *layout, GError **errp)
+static bool keep_lost(TargetCounts *t, Qcow2Check *check, GError **errp)
 {
     if (!check->report.leaks) {
         return true;
@@ -233,7 +167,7 @@ static bool keep_lost(TargetCounts *t, Qcow2Check *check, const MetadataLayout *
         return false;
     }
     t->keep_leaks = t->lost.everything;
-    return !(t->lost.everything || t->lost.n_kept) || keep_leaks(t, layout, t->lost.everything ? NULL : t->lost.kept) ||
+    return !(t->lost.everything || t->lost.n_kept) || keep_leaks(t, t->lost.everything ? NULL : t->lost.kept) ||
            repair_no_memory(errp);
 }
 
@@ -246,7 +180,7 @@ bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *chec
         .in = in,
         .stored = in->check->stored,
         .counts = in->check->counting.refs,
-        .file_clusters = layout->file_clusters,
+        .layout = layout,
         .may_raise = in->options->all && repair_wants(in, QCOW2_FINDING_REFCOUNT_TOO_LOW),
         .may_lower = true,
         .orphaned = careful ? repair_orphaned(in, layout) : NULL,
@@ -256,9 +190,9 @@ bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *chec
     t->keep_leaks =
         t->orphaned || (careful && repair_may_cause_false_leaks(in)) || !repair_wants(in, QCOW2_FINDING_LEAK);
     if (t->keep_leaks) {
-        return keep_leaks(t, layout, NULL) || repair_no_memory(errp);
+        return keep_leaks(t, NULL) || repair_no_memory(errp);
     }
-    return !careful || keep_lost(t, check, layout, errp);
+    return !careful || keep_lost(t, check, errp);
 }
 
 void target_counts_clear(TargetCounts *t)

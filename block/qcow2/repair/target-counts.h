@@ -12,9 +12,9 @@
 
 typedef struct TargetCounts {
     const RepairInput *in;
+    const MetadataLayout *layout;
     const Qcow2StoredCounts *stored;
-    RefMap *counts; /* those of the check, to which the others are added */
-    uint64_t file_clusters;
+    RefMap *counts;         /* those of the check, to which the others are added */
     RefMap *kept;           /* how many of them are leaked references that stay; NULL = none */
     uint64_t leaks_kept;    /* clusters that have any */
     bool may_raise;         /* counts that are too low */
@@ -24,13 +24,6 @@ typedef struct TargetCounts {
     bool snapshot_unlisted; /* that is a snapshot, of which a new table would have no trace */
     Qcow2LostData lost;     /* the evidence for what is kept otherwise; clear: not looked for */
 } TargetCounts;
-
-/* An image, and what its counts are to be. */
-typedef struct CountedImage {
-    const RepairInput *in;
-    const MetadataLayout *layout;
-    const TargetCounts *targets;
-} CountedImage;
 
 /*
  * Counts what is to stay: all that leaks, or what is lost data by the evidence. @check is that of @in, whose counts are
@@ -59,8 +52,8 @@ uint64_t target_counts_final(const TargetCounts *t, const CountRun *run);
 /* True where the stored count of @cluster is not the one that was computed. */
 bool target_counts_wrong(const TargetCounts *t, uint64_t cluster);
 
-/* How many clusters from @cluster on have the same target count as it, no more than up to the end of a piece. */
-uint64_t target_counts_stretch(const TargetCounts *t, uint64_t cluster);
+/* The next clusters in [@at, @end) in a row with the same target count, not 0: first, n and target of @run are set. */
+bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, CountRun *run);
 
 /* One more than the index of the last refcount block that the target counts need. */
 uint64_t target_counts_blocks_end(const TargetCounts *t);

@@ -20,75 +20,35 @@ static bool failed(GError **errp, int failure, const char *what, const Edit *edi
     return false;
 }
 
-/* Reads what the range of edit @i is before it is made and after it; to be freed. */
-static bool read_bytes(BlockSource *view, const Edits *edits, size_t i, uint8_t **before, uint8_t **after,
-                       GError **errp)
+/* Reads what the range of @edit is after it is made; to be freed by the caller. */
+static uint8_t *read_after(BlockSource *view, const Edits *edits, const Edit *edit, GError **errp)
 {
-    const Edit *edit = edits_at(edits, i);
-    g_autofree uint8_t *then = g_try_malloc(edit->size);
-    g_autofree uint8_t *now = before ? g_try_malloc(edit->size) : NULL;
-    int failure = then && (now || !before) ? block_source_edited_bytes(view, i, now, then) : -ENOMEM;
+    g_autofree uint8_t *after = g_try_malloc(edit->size);
+    int failure = after ? block_source_edited_bytes(view, edits_index(edits, edit), NULL, after) : -ENOMEM;
 
-    if (failure) {
-        return failed(errp, failure, "read", edit);
-    }
-    if (before) {
-        *before = g_steal_pointer(&now);
-    }
-    *after = g_steal_pointer(&then);
-    return true;
-}
-
-/* ---- saving ---- */
-
-static bool save_edit(BlockSource *view, const Edits *edits, size_t i, UndoFile *undo, GError **errp)
-{
-    const Edit *edit = edits_at(edits, i);
-    g_autofree uint8_t *after = NULL;
-
-    return !edit->size || (read_bytes(view, edits, i, NULL, &after, errp) &&
-                           undo_file_save(undo, edit->offset, after, edit->size, errp));
+    return failure ? (failed(errp, failure, "read", edit), NULL) : g_steal_pointer(&after);
 }
 
 bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp)
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, edits);
-    bool ok = true;
+    g_autoptr(GPtrArray) order = edits_in_order(edits);
     unsigned step = 0;
 
-    for (size_t i = 0; ok && i < edits_n(edits); i++) {
-        ok = edits_at(edits, i)->step != 0 || save_edit(view, edits, i, undo, errp);
-    }
-    for (size_t i = 0; ok && i < edits_n(edits); i++) {
-        if (edits_at(edits, i)->step != 0) {
-            ok = (edits_at(edits, i)->step == step || undo_file_barrier(undo, errp)) &&
-                 save_edit(view, edits, i, undo, errp);
-            step = edits_at(edits, i)->step;
+    for (guint i = 0; i < order->len; i++) {
+        const Edit *edit = g_ptr_array_index(order, i);
+        g_autofree uint8_t *after = read_after(view, edits, edit, errp);
+
+        if (!after || (edit->step != step && !undo_file_barrier(undo, errp)) ||
+            !undo_file_save(undo, edit->offset, after, edit->size, errp)) {
+            return false;
         }
+        step = edit->step;
     }
-    return ok && undo_file_seal(undo, errp);
+    return undo_file_seal(undo, errp);
 }
 
 /* ---- new structures ---- */
-
-static bool fill(const Edits *edits, size_t i, BlockSource *source, BlockSource *view, GError **errp)
-{
-    const Edit *edit = edits_at(edits, i);
-    g_autofree uint8_t *after = NULL;
-    int failure = -EOPNOTSUPP;
-
-    if (edit->copies && !block_source_edited_from_edited(view, i)) {
-        failure = block_source_copy(source, edit->from, edit->offset, edit->size);
-    }
-    if (failure != -EOPNOTSUPP) {
-        return !failure || failed(errp, failure, "copy", edit);
-    }
-    if (!read_bytes(view, edits, i, NULL, &after, errp)) {
-        return false;
-    }
-    failure = block_source_write(source, after, edit->size, edit->offset);
-    return !failure || failed(errp, failure, "write", edit);
-}
 
 static bool flush(BlockSource *source, GError **errp)
 {
@@ -100,18 +60,36 @@ static bool flush(BlockSource *source, GError **errp)
     return !failure;
 }
 
+static bool fill(const Edits *edits, const Edit *edit, BlockSource *source, BlockSource *view, GError **errp)
+{
+    g_autofree uint8_t *after = NULL;
+    int failure = -EOPNOTSUPP;
+
+    if (edit->copies && !block_source_edited_from_edited(view, edits_index(edits, edit))) {
+        failure = block_source_copy(source, edit->from, edit->offset, edit->size);
+    }
+    if (failure == -EOPNOTSUPP) {
+        after = read_after(view, edits, edit, errp);
+        if (!after) {
+            return false;
+        }
+        failure = block_source_write(source, after, edit->size, edit->offset);
+    }
+    return !failure || failed(errp, failure, "write", edit);
+}
+
 static bool fill_all(const Edits *edits, BlockSource *source, GError **errp)
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, edits);
-    bool any = false, ok = true;
+    g_autoptr(GPtrArray) order = edits_in_order(edits);
+    guint i;
 
-    for (size_t i = 0; ok && i < edits_n(edits); i++) {
-        if (edits_at(edits, i)->step == 0) {
-            any = true;
-            ok = fill(edits, i, source, view, errp);
+    for (i = 0; i < order->len && ((const Edit *)g_ptr_array_index(order, i))->step == 0; i++) {
+        if (!fill(edits, g_ptr_array_index(order, i), source, view, errp)) {
+            return false;
         }
     }
-    return ok && (!any || flush(source, errp));
+    return i == 0 || flush(source, errp);
 }
 
 /* What @error kept from being done: it may be the disk that is broken, and not full. */
@@ -170,10 +148,6 @@ static bool apply_edit(const Edit *edit, BlockSource *source, bool durable, GErr
 {
     int failure;
 
-    if (edit->run) {
-        edit->run(edit, source);
-        return true;
-    }
     if (edit->change) {
         return change(edit, source, errp);
     }
@@ -182,89 +156,27 @@ static bool apply_edit(const Edit *edit, BlockSource *source, bool durable, GErr
     return !failure || failed(errp, failure, "write", edit);
 }
 
-static const Edit *edit_of(const GPtrArray *edits, guint i)
-{
-    return g_ptr_array_index(edits, i);
-}
-
-/* The edit behind the last one of the step of edit @i. */
-static guint step_end(const GPtrArray *edits, guint i)
-{
-    unsigned step = edit_of(edits, i)->step;
-
-    while (i < edits->len && edit_of(edits, i)->step == step) {
-        i++;
-    }
-    return i;
-}
-
-/* A step of one write, as that which switches the header over, is on disk after one request where the source has that.
- */
-static bool apply_step(const GPtrArray *edits, guint first, guint end, BlockSource *source, GError **errp)
-{
-    bool durable = end - first == 1 && edit_of(edits, first)->bytes;
-
-    for (guint i = first; i < end; i++) {
-        if (!apply_edit(edit_of(edits, i), source, durable, errp)) {
-            return false;
-        }
-    }
-    return durable || flush(source, errp);
-}
-
-/* True where edit @i is the whole of a step, and one write of bytes that are known. */
-static bool is_one_write(const GPtrArray *edits, guint i)
-{
-    return i < edits->len && edit_of(edits, i)->bytes && step_end(edits, i) == i + 1 &&
-           (i == 0 || edit_of(edits, i - 1)->step != edit_of(edits, i)->step);
-}
-
-/*
- * Two tables that the header refers to are switched over at once, as the fields are neighbours: a repair that was
- * broken off in between might find no place for the second. True, and *joined is the write, where @i and the next are
- * such.
- */
-static bool join_steps(const GPtrArray *edits, guint i, Edit *joined)
-{
-    const Edit *a = edit_of(edits, i), *b;
-
-    if (!is_one_write(edits, i) || !is_one_write(edits, i + 1)) {
-        return false;
-    }
-    b = edit_of(edits, i + 1);
-    if (b->offset + b->size != a->offset || b->offset / SECTOR != (a->offset + a->size - 1) / SECTOR) {
-        return false;
-    }
-    *joined = *a;
-    joined->offset = b->offset;
-    joined->size = a->size + b->size;
-    joined->bytes = g_malloc(joined->size);
-    memcpy(joined->bytes, b->bytes, b->size);
-    memcpy(joined->bytes + b->size, a->bytes, a->size);
-    return true;
-}
-
 bool edits_apply(const Edits *edits, BlockSource *source, GError **errp)
 {
-    g_autoptr(GPtrArray) rest = g_ptr_array_new();
+    g_autoptr(GPtrArray) order = edits_in_order(edits);
     bool ok = true;
 
-    for (size_t i = 0; i < edits_n(edits); i++) {
-        if (edits_at(edits, i)->step != 0) {
-            g_ptr_array_add(rest, (gpointer)edits_at(edits, i));
-        }
-    }
-    for (guint i = 0, end; ok && i < rest->len; i = end) {
-        Edit joined;
+    for (guint i = 0, end; ok && i < order->len; i = end) {
+        const Edit *first = g_ptr_array_index(order, i);
+        bool durable;
 
-        end = step_end(rest, i);
-        if (join_steps(rest, i, &joined)) {
+        for (end = i + 1; end < order->len && ((const Edit *)g_ptr_array_index(order, end))->step == first->step;) {
             end++;
-            ok = apply_edit(&joined, source, true, errp);
-            g_free(joined.bytes);
-        } else {
-            ok = apply_step(rest, i, end, source, errp);
         }
+        if (first->step == 0) {
+            continue;
+        }
+        /* one write, as that which switches the header over, is on disk after one request where the source has that */
+        durable = end == i + 1 && first->bytes;
+        for (guint k = i; ok && k < end; k++) {
+            ok = apply_edit(g_ptr_array_index(order, k), source, durable, errp);
+        }
+        ok = ok && (durable || flush(source, errp));
     }
     return ok;
 }
