@@ -21,7 +21,7 @@ S, B and I count from 0. A name that leads nowhere (l2:3:0 where l1:3 is 0) is a
 
 from dataclasses import dataclass
 
-from . import layout
+from . import layout, reader
 
 
 class AddressError(Exception):
@@ -78,6 +78,19 @@ def resolve(image, address):
 def peek(image, address):
     place = resolve(image, address)
     return place.get(image.source.read(place.offset, place.size))
+
+
+def poke(path, pairs):
+    """Overwrites words of the image at @path: (address, value) pairs. All are found before the first is written."""
+    image = reader.open_image(path)
+    places = [(resolve(image, name), value) for name, value in pairs]
+    image.source.close()
+    with open(path, "r+b") as out:
+        for place, value in places:
+            out.seek(place.offset)
+            old = out.read(place.size).ljust(place.size, b"\0")
+            out.seek(place.offset)
+            out.write(place.put(old, value))
 
 
 def _field(base, fields, name):
