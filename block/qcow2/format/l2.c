@@ -246,7 +246,7 @@ void qcow2_l2_decode(const Qcow2HeaderFields *h, const uint8_t *table, Qcow2L2Re
     g_array_set_size(result->faults, 0);
     result->allocated = result->compressed = result->fragmented = 0;
 
-    assert(d.n * d.entry_size == h->cluster_size);
+    assert((uint64_t)d.n * d.entry_size == h->cluster_size);
     for (uint32_t i = 0; i < d.n;) {
         uint64_t entry = entry_at(&d, i);
         uint32_t n = 1;
