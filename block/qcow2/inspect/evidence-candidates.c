@@ -70,6 +70,7 @@ static bool with_workers(Search *s, const Qcow2CandidateVisitor *visitor, BlockP
     for (unsigned i = 0; i < n; i++) {
         qcow2_l2_result_free(workers[i].contents);
     }
+    prefetch->states = NULL;
     return ok;
 }
 

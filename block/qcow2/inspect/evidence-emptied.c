@@ -124,7 +124,7 @@ static bool judge_between(Emptied *e, const Gap *gap)
     uint64_t zeros = gap->end - gap->first, leaked;
 
     /* behind so many clusters in between there is something else */
-    if (!gap->behind || gap->before >= gap->behind || gap->behind - gap->before > 2 * zeros + 2 * e->per_sector) {
+    if (!gap->behind || gap->before >= gap->behind || gap->behind - gap->before > 2 * (zeros + e->per_sector)) {
         return false;
     }
     leaked = count_left(e, gap->before + 1, gap->behind);

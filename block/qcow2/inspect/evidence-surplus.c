@@ -51,7 +51,7 @@ bool qcow2_next_surplus(const Qcow2Check *c, uint64_t at, uint64_t end, Qcow2Sur
         if (s->stored) {
             n = same_references(c->counting.refs, at, n, &s->references);
         }
-        if (s->stored > s->references) {
+        if (s->stored && s->stored > s->references) {
             s->first = at;
             s->n = n;
             return true;

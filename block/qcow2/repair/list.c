@@ -106,7 +106,7 @@ static void list_plain(Lister *l, const Edit *edit, const uint8_t *now)
         item->has_from = edit->copies;
         item->from = edit->from;
     }
-    if (item && edit->bytes && edit->size <= MAX_SHOWN) {
+    if (item && now && edit->bytes && edit->size <= MAX_SHOWN) {
         item->new = hexadecimal(edit->bytes, edit->size);
         item->old = hexadecimal(now, edit->size);
     }
