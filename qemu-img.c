@@ -14,6 +14,7 @@
 #include "ui/check-command.h"
 #include "ui/fallback.h"
 #include "ui/metadump-command.h"
+#include "ui/rescue-command.h"
 #include "util/error-report.h"
 #include "util/fatal-error.h"
 #include "util/standard-streams.h"
@@ -26,6 +27,7 @@ static int print_help(char **argv)
           "\n"
           "  check     check the consistency of an image; see qemu-img check --help\n"
           "  metadump  copy the metadata of an image, and none of its data; see qemu-img metadump --help\n"
+          "  rescue    make a sound image of one without header or L1 table; see qemu-img rescue --help\n"
           "\n"
           "All other commands, and images that are not qcow2, are handed to the stock qemu-img.\n"
           "Its help follows.\n"
@@ -113,6 +115,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[optind], "metadump") == 0) {
         return metadump_command(argc, argv, optind);
+    }
+    if (strcmp(argv[optind], "rescue") == 0) {
+        return rescue_command(argc, argv, optind);
     }
     return run_stock_command(argv, argv[optind]);
 }

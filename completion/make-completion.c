@@ -14,6 +14,7 @@
 #include "ui/fallback.h"
 #include "ui/options/check-table.h"
 #include "ui/options/metadump-table.h"
+#include "ui/options/rescue-table.h"
 
 typedef struct Command {
     const char *name;
@@ -23,6 +24,7 @@ typedef struct Command {
 static const Command commands[] = {
     {"check", &check_option_table},
     {"metadump", &metadump_option_table},
+    {"rescue", &rescue_option_table},
 };
 
 typedef void PrintOption(const Command *command, const Option *option);

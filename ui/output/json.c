@@ -31,6 +31,15 @@ void print_rollback_json(FILE *out, ImageRollback *rollback)
     fputc('\n', out);
 }
 
+void print_rescue_json(FILE *out, ImageRescue *rescue)
+{
+    g_autoptr(Visitor) visitor = json_output_visitor_new(out, true);
+
+    visit_type_ImageRescue(visitor, NULL, rescue, NULL);
+    visit_complete(visitor, NULL);
+    fputc('\n', out);
+}
+
 void print_check_json(FILE *out, ImageCheck *check, bool all_fields, bool pretty)
 {
     g_autoptr(Visitor) visitor = json_output_visitor_new(out, pretty);

@@ -19,6 +19,9 @@
  */
 void print_check_json(FILE *out, ImageCheck *check, bool all_fields, bool pretty);
 
+/* Prints what a rescue has found. */
+void print_rescue_json(FILE *out, ImageRescue *rescue);
+
 /* Prints what a rollback has done, or would do. */
 void print_rollback_json(FILE *out, ImageRollback *rollback);
 
