@@ -50,7 +50,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
 
 static void layout_free(Qcow2Layout *layout)
 {
-    qapi_clear_Qcow2Summary(&layout->facts);
+    qapi_clear_Qcow2Summary(&layout->summary);
     mappings_clear(&layout->mappings);
     g_free(layout);
 }

@@ -168,10 +168,9 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, cons
     bool checked = open_and_check(command, source, files, messages, result, errp);
 
     if (checked && result->changed) {
-        fputs(
-            "The image was written to while it was checked. It is checked once more; what was said so far may be of a "
-            "passing state.\n",
-            messages);
+        fputs("The image was written to while it was checked. It is checked once more; the findings so far may be "
+              "transient.\n",
+              messages);
         qcow2_check_result_clear(result);
         block_source_follow(source);
         checked = open_and_check(command, source, files, messages, result, errp);

@@ -47,7 +47,7 @@ typedef struct Qcow2CheckOptions {
 
 /* A summary of an image, and where the guest's clusters are in it. */
 typedef struct Qcow2Layout {
-    Qcow2Summary facts;
+    Qcow2Summary summary;
     Mappings mappings;
 } Qcow2Layout;
 
@@ -56,7 +56,7 @@ typedef struct Qcow2CheckResult {
     GError *no_answer;    /* why there is no answer to the question; NULL otherwise */
     ImageCheck *check;    /* all counts set, 0 included; filename and format are left to the caller */
     int failure;          /* 0, or the errno value of the first failure to examine something */
-    bool changed;         /* another program wrote to the image: the result may be of a passing state */
+    bool changed;         /* another program wrote to the image: the result may be transient */
     ClusterRoles *roles;  /* NULL unless asked for */
     Qcow2Layout *layout;  /* NULL unless asked for */
     char **notes;         /* notes for the user that count nowhere, NULL-terminated; may be empty */

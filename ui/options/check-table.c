@@ -45,7 +45,7 @@ static const Option rows[] = {
      .help = "how to read: none and directsync bypass the page cache (O_DIRECT); writeback (default), writethrough and "
              "unsafe do not"},
     {"force-share", 'U', IMAGE, STOCK, .for_rollback = true, FLAG(force_share),
-     .help = "check although another program may write to the image; findings can be of a passing state"},
+     .help = "check although another program may write to the image; findings may be transient"},
 
     {"verbose", 'v', LOOK, OWN, FLAG(verbose), .help = "list the findings behind the verdict"},
     {"dump-meta", 'M', LOOK, OWN, .parse = option_parse_dump_meta,

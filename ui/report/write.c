@@ -123,7 +123,7 @@ static void write_json(FILE *out, CheckReport *report, const Qcow2CheckResult *r
     CheckReport whole = *report;
 
     whole.check = bare_check(result->check);
-    whole.image = result->layout->facts;
+    whole.image = result->layout->summary;
     if (result->check->viscera) {
         bare_viscera_init(&viscera, result->check->viscera);
         whole.viscera = &viscera.metadata;

@@ -332,14 +332,14 @@ static uint32_t report_copied_fault(Qcow2TreeReport *t, const TreeSlot *slot, co
 static void report_copied_faults(Qcow2TreeReport *t, const TreeSlot *slot, const Qcow2TableFaults *f,
                                  Qcow2Report *report)
 {
-    uint64_t hidden = f->more_copied;
+    uint64_t unreported = f->more_copied;
 
     for (guint i = 0; i < f->copied->len; i++) {
         const Qcow2CopiedFault *fault = &g_array_index(f->copied, Qcow2CopiedFault, i);
 
-        hidden += fault->n - report_copied_fault(t, slot, fault, report);
+        unreported += fault->n - report_copied_fault(t, slot, fault, report);
     }
-    qcow2_count_unreported(report, QCOW2_FINDING_L2_COPIED_WRONG, hidden);
+    qcow2_count_unreported(report, QCOW2_FINDING_L2_COPIED_WRONG, unreported);
 }
 
 static void report_copied_slot(Qcow2TreeReport *t, const TreeSlot *slot, const Qcow2FlagRepair *repair,

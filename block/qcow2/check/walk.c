@@ -25,7 +25,7 @@ struct Qcow2Walk {
     uint64_t quota;      /* of faults that are kept in full */
 
     Qcow2Statistics statistics;
-    uint64_t skipped; /* tables that are not looked at */
+    uint64_t skipped; /* tables that are not examined */
 
     /* Tables that are decoded again: */
     Qcow2TableCounter *again; /* NULL: none was yet */

@@ -76,8 +76,7 @@ static const struct {
     [QCOW2_FINDING_BITMAP_DAMAGED] = {CORRUPTION, "ERROR bitmap '%s' (directory entry at %X): %s"},
     [QCOW2_FINDING_BITMAP_TABLE_UNREADABLE] = {ERROR, "ERROR bitmap '%s': I/O error in its table at %X"},
     [QCOW2_FINDING_BITMAP_TABLE_ENTRY] = {CORRUPTION, "ERROR bitmap '%s': table entry %d (%X) %s"},
-    [QCOW2_FINDING_L2_TABLES_CROWDED] =
-        {NOTE, "%d L2 tables were not looked at, as they lie over others and do not begin at a cluster."},
+    [QCOW2_FINDING_L2_TABLES_OVERLAPPING] = {NOTE, "%d unaligned L2 tables that overlap others were skipped."},
     [QCOW2_FINDING_HEADER_EXTENSIONS_UNREADABLE] =
         {ERROR, "ERROR header extensions from %X on: %s; bitmaps and an encryption header may be missing"},
     [QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE] =
@@ -104,9 +103,9 @@ static const struct {
                                            "clusters appear as leaks."},
     [QCOW2_FINDING_CHANGED_DURING_CHECK] = {NOTE,
                                             "The image was written to while it was checked: errors and leaks may be "
-                                            "of a passing state."},
-    [QCOW2_FINDING_METADATA_SHARED] = {NOTE, "Clusters of metadata are used for something else too, and the reference "
-                                             "counts allow for it: a write to one destroys the other."},
+                                            "transient."},
+    [QCOW2_FINDING_METADATA_SHARED] = {NOTE, "Metadata clusters have another user that their reference counts include: "
+                                             "a write to one destroys the other."},
     [QCOW2_FINDING_LEAKED_L2] = {NOTE, "A leaked cluster looks like an L2 table: %d of the %d clusters that it names "
                                        "are leaked too.%s"},
     [QCOW2_FINDING_L2_REFERENCE_LOST] = {NOTE, "An L2 table and %d of its %d clusters have one more reference in their "

@@ -162,7 +162,7 @@ static void find_empty_tables(const Qcow2Diagnostics *diagnostics, Qcow2Check *c
     }
 }
 
-/* ---- metadata that is used for something else too, with a count that allows for it ---- */
+/* ---- metadata with another user that its reference count includes ---- */
 
 /* The references to @cluster where they are more than @expected, and as many as are stored; else 0. */
 static uint64_t unseen_references(const Qcow2Check *c, uint64_t cluster, uint64_t expected)

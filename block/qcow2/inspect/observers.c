@@ -89,8 +89,8 @@ static bool finish_layout(void *self, Qcow2Check *c, Qcow2CheckResult *result, G
     if (!qcow2_mapping_collector_finish(self, &result->layout->mappings, errp)) {
         return false;
     }
-    if (!qcow2_summary(c->image, &result->layout->facts)) {
-        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the facts of the image");
+    if (!qcow2_summary(c->image, &result->layout->summary)) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for the summary of the image");
         return false;
     }
     return true;

@@ -40,7 +40,7 @@ static uint64_t compressed_offset(uint64_t entry, const Qcow2HeaderFields *h)
     return entry & ((UINT64_C(1) << offset_bits) - 1);
 }
 
-/* A compressed entry has no reserved bits: it is alien where several of the bits above those in use are set. */
+/* A compressed entry has no reserved bits: it is implausible if several of the bits above those in use are set. */
 bool qcow2_implausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *h, uint64_t length)
 {
     uint64_t in_use = length ? UINT64_MAX >> __builtin_clzll(length) : 0;

@@ -68,7 +68,7 @@ char **qcow2_check_notes(Qcow2Check *c, bool changed)
     }
     if (qcow2_walk_skipped(c->walk)) {
         add_note(c, notes,
-                 &(Qcow2Finding){QCOW2_FINDING_L2_TABLES_CROWDED,
+                 &(Qcow2Finding){QCOW2_FINDING_L2_TABLES_OVERLAPPING,
                                  {qcow2_walk_skipped(c->walk)},
                                  .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
     }

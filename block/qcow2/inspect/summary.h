@@ -9,8 +9,10 @@
 #include "block/qcow2/load/image.h"
 #include "qapi/qapi-types.h"
 
-/* Fills @facts, which must be all zero; the caller clears it with qapi_clear_Qcow2Summary(). False when memory is
- * short. */
-bool qcow2_summary(const Qcow2Image *image, Qcow2Summary *facts);
+/*
+ * Fills @summary, which must be all zero; the caller clears it with qapi_clear_Qcow2Summary(). Returns false if memory
+ * is short.
+ */
+bool qcow2_summary(const Qcow2Image *image, Qcow2Summary *summary);
 
 #endif

@@ -361,7 +361,7 @@ static bool check_pointer(TableReader *r)
     return h->nb_snapshots > 0;
 }
 
-/* True where something looks like another entry in the clusters of the table, behind the last one that is counted. */
+/* Returns true if bytes in the clusters of the table, behind the last listed entry, have the form of an entry. */
 static bool any_entry_behind(TableReader *r)
 {
     const Qcow2HeaderFields *h = r->header;
@@ -449,10 +449,10 @@ static bool was_read(const Qcow2Snapshots *snapshots, uint64_t at)
     return i < snapshots->items->len && g_array_index(snapshots->items, Qcow2Snapshot, i).entry_offset == at;
 }
 
-GArray *qcow2_snapshots_hidden(BlockSource *source, const Qcow2HeaderFields *h, const Qcow2Snapshots *snapshots)
+GArray *qcow2_snapshots_unlisted(BlockSource *source, const Qcow2HeaderFields *h, const Qcow2Snapshots *snapshots)
 {
     TableReader r = {.source = source, .header = h, .window = g_byte_array_new()};
-    GArray *hidden = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    GArray *unlisted = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     uint64_t end = h->snapshots_offset + MIN(snapshots->table_length, QCOW2_MAX_SNAPSHOT_TABLE_BYTES);
     Qcow2Snapshot s;
 
@@ -463,11 +463,11 @@ GArray *qcow2_snapshots_hidden(BlockSource *source, const Qcow2HeaderFields *h, 
     }
     for (uint64_t at = h->snapshots_offset; at < MIN(end, source->length); at += QCOW2_SNAPSHOT_ALIGNMENT) {
         if (is_entry(&r, at) && !was_read(snapshots, at) && parse_fixed(&r, at, &s)) {
-            g_array_append_val(hidden, s.l1_table_offset);
+            g_array_append_val(unlisted, s.l1_table_offset);
         }
     }
     g_byte_array_unref(r.window);
-    return hidden;
+    return unlisted;
 }
 
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots)

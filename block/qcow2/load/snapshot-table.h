@@ -49,10 +49,10 @@ void qcow2_snapshots_clear(Qcow2Snapshots *snapshots);
 bool qcow2_snapshot_is_zeros(const Qcow2Snapshot *snapshot);
 
 /*
- * Offsets of L1 tables (uint64_t) of what looks like entries in the clusters of the table, and was not read as such: a
- * length before it is damaged, or the header counts too few.
+ * Returns the offsets of L1 tables (uint64_t) in unlisted entries: bytes with the form of an entry in the clusters of
+ * the table, behind an entry with a damaged length or more than the header counts.
  */
-GArray *qcow2_snapshots_hidden(BlockSource *source, const Qcow2HeaderFields *header, const Qcow2Snapshots *snapshots);
+GArray *qcow2_snapshots_unlisted(BlockSource *source, const Qcow2HeaderFields *header, const Qcow2Snapshots *snapshots);
 
 /* Where @snapshot's L1 table can be followed: cluster aligned and not larger than any may be. */
 bool qcow2_snapshot_l1_valid(const Qcow2Snapshot *snapshot, const Qcow2HeaderFields *header);

@@ -16,7 +16,7 @@
 
 /* ---- L2 tables: while they are counted ---- */
 
-/* The table without its alien entries; NULL where it has none. */
+/* The table without its implausible entries; NULL if it has none. */
 static uint8_t *without_implausible(const Qcow2Copy *copy, const uint8_t *bytes)
 {
     const Qcow2HeaderFields *h = &copy->check->image->header;

@@ -57,7 +57,7 @@ bool repair_snapshot_unlisted(const RepairInput *in, const MetadataLayout *layou
     if (!anything_leaked(in)) {
         return false;
     }
-    l1_tables = qcow2_snapshots_hidden(in->image->source, in->header, &in->check->snapshots);
+    l1_tables = qcow2_snapshots_unlisted(in->image->source, in->header, &in->check->snapshots);
     for (guint i = 0; i < l1_tables->len; i++) {
         if (looks_leaked(in, layout, g_array_index(l1_tables, uint64_t, i))) {
             return true;

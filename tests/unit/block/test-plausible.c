@@ -87,7 +87,7 @@ static void test_half(void)
 }
 
 /* Two flipped bits are an accident, three are not. */
-static void test_alien(void)
+static void test_implausible(void)
 {
     g_assert_false(qcow2_implausible_entry(0x3 | CLUSTER, QCOW2_L1_RESERVED));
     g_assert_true(qcow2_implausible_entry(0x7 | CLUSTER, QCOW2_L1_RESERVED));
@@ -116,7 +116,7 @@ int main(int argc, char **argv)
     g_test_add_func("/plausible/damaged-entries", test_damaged_entries);
     g_test_add_func("/plausible/text-is-no-table", test_text);
     g_test_add_func("/plausible/half-of-the-entries", test_half);
-    g_test_add_func("/plausible/alien-entries", test_alien);
+    g_test_add_func("/plausible/implausible-entries", test_implausible);
     g_test_add_func("/plausible/refcount-block", test_refcount_block);
     return g_test_run();
 }
