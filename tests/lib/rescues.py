@@ -1,0 +1,267 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The rescue run: images of the stock tool that lose header, L1 table or both, and what a rescue brings back.
+
+    rescues.py --ours build/qemu-img --stock qemu-img --stock-io qemu-io [--only KIND] [--report]
+
+The disk, and that of each snapshot, is read by the stock tool before the loss. Afterwards every byte of the new image is
+compared with it, by the classes of the map. What is proved must be right, always; each case says what else must be. The
+stock tool must find nothing wrong with the new image.
+
+Exits with 1 where something is not as it must be. --report prints the bytes of each class: right and wrong, in KiB.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+from scratch import fast_folder
+
+KIB, MIB = 1 << 10, 1 << 20
+SIZE = 12 * MIB
+KINDS = {
+    "plain": {},
+    "small clusters": {"cluster_size": 4096},
+    "large clusters": {"cluster_size": 2 * MIB},
+    "extended": {"extended_l2": "on"},
+    "1-bit counts": {"refcount_bits": 1},
+    "64-bit counts": {"refcount_bits": 64},
+    "zlib": {"convert": True},
+    "zstd": {"compression_type": "zstd", "convert": True},
+    "snapshots": {"snapshots": True},
+    "small clusters, snapshots": {"cluster_size": 4096, "snapshots": True},
+    "backing file": {"backing": True},
+    "version 2": {"compat": "0.10"},
+}
+# Offset and size of each field of the header that a rescue goes by or has to do without.
+FIELDS = {
+    "magic": (0, 4), "version": (4, 4), "backing_file_offset": (8, 8), "backing_file_size": (16, 4),
+    "cluster_bits": (20, 4), "size": (24, 8), "l1_size": (36, 4), "l1_table_offset": (40, 8),
+    "refcount_table_offset": (48, 8), "refcount_table_clusters": (56, 4), "nb_snapshots": (60, 4),
+    "snapshots_offset": (64, 8), "incompatible_features": (72, 8), "refcount_order": (96, 4),
+    "header_length": (100, 4)}
+
+
+class Failure(Exception):
+    pass
+
+
+class Lab:
+    """An image, its truth, and what is made of it."""
+
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.failures = 0
+        self.kind, self.data, self.truth, self.snapshots = "", b"", b"", {}
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run(self, *command):
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failure(f"{' '.join(command)}: {done.returncode}: {done.stderr[-500:]}")
+        return done.stdout
+
+    def read(self, name, *options):
+        self.run(self.args.stock, "convert", "-O", "raw", *options, name, "disk.raw")
+        with open(self.path("disk.raw"), "rb") as disk:
+            return disk.read()
+
+    def write(self, *commands):
+        self.run(self.args.stock_io, "-f", "qcow2", *[word for text in commands for word in ("-c", text)], "a.qcow2")
+
+    # ---- before the loss ----
+
+    def make(self, kind):
+        options = dict(KINDS[kind])
+        convert, snapshots, backing = (options.pop(name, False) for name in ("convert", "snapshots", "backing"))
+        self.kind, self.snapshots = kind, {}
+        create = ["create", "-f", "qcow2"]
+        if options:
+            create += ["-o", ",".join(f"{name}={value}" for name, value in options.items())]
+        if backing:
+            self.put("base.raw", random.Random(1).randbytes(SIZE))
+            create += ["-b", "base.raw", "-F", "raw"]
+        self.run(self.args.stock, *create, "a.qcow2", str(SIZE))
+        self.write("write -P 1 0 1M", "write -P 2 5M 600k", "write -P 3 11M 1M", "write -P 4 7M 4k", "write -z 8M 1M")
+        for number in range(2 if snapshots else 0):
+            self.run(self.args.stock, "snapshot", "-c", f"s{number}", "a.qcow2")
+            self.snapshots[f"s{number}"] = self.read("a.qcow2")
+            self.write(f"write -P {10 + number} 512k 256k", f"write -P {20 + number} {2 + number}M 128k")
+        if convert:
+            os.rename(self.path("a.qcow2"), self.path("b.qcow2"))
+            self.run(self.args.stock, "convert", "-c", "-O", "qcow2", "-o",
+                     f"compression_type={options.get('compression_type', 'zlib')}", "b.qcow2", "a.qcow2")
+        self.take()
+
+    def take(self):
+        """The truth is that of a.qcow2 now."""
+        self.truth = self.read("a.qcow2")
+        with open(self.path("a.qcow2"), "rb") as image:
+            self.data = image.read()
+
+    def put(self, name, data):
+        with open(self.path(name), "wb") as out:
+            out.write(data)
+
+    def number(self, offset, size):
+        return int.from_bytes(self.data[offset:offset + size], "big")
+
+    def header(self):
+        return (0, min(1 << self.number(20, 4), len(self.data)))
+
+    def l1_table(self):
+        return (self.number(40, 8), 8 * self.number(36, 4))
+
+    def l2_tables(self):
+        offset, size = self.l1_table()
+        entries = [self.number(offset + at, 8) & 0xfffffffffffe00 for at in range(0, size, 8)]
+        return [(entry, 1 << self.number(20, 4)) for entry in entries if entry]
+
+    # ---- after it ----
+
+    def rescue(self, name, *lost, fill=bytes, metadata=False):
+        """{class: [bytes right, bytes wrong]} after the ranges @lost, (offset, size), were overwritten."""
+        damaged = bytearray(self.data)
+        for offset, size in lost:
+            damaged[offset:offset + size] = fill(size)
+        self.put("b.qcow2", damaged)
+        options = ["--metadata", "m.qcow2"] if metadata else []
+        done = subprocess.run([self.args.ours, "rescue", "--overwrite", "--map", "map.json", *options, "b.qcow2", "c.qcow2"],
+                              cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 2):
+            raise Failure(f"exit {done.returncode}: {done.stderr[-500:]}")
+        with open(self.path("b.qcow2"), "rb") as source:
+            if source.read() != damaged:
+                raise Failure("the source was written to")
+        self.run(self.args.stock, "check", "c.qcow2")
+        with open(self.path("map.json"), encoding="utf-8") as file:
+            found = json.load(file)
+        classes = self.compare(found)
+        sure = not set(classes) & {"guessed", "missing"} and not found["unplaced"]
+        if sure != (done.returncode == 0):
+            raise Failure(f"exit {done.returncode} does not fit the map")
+        if self.args.report:
+            print(f"{self.kind}: {name}:", {key: [n >> 10 for n in value] for key, value in classes.items()})
+        return classes, found
+
+    def compare(self, found):
+        disk, at, classes = self.read("c.qcow2"), 0, {}
+        for part in found["ranges"]:
+            if part["start"] != at:
+                raise Failure(f"the map has a gap at {at}")
+            at += part["length"]
+            for first in range(part["start"], at, 512):
+                truth = self.truth[first:first + 512].ljust(min(512, at - first), b"\0")
+                classes.setdefault(part["class"], [0, 0])[disk[first:first + 512] != truth] += len(truth)
+        if at != found["size"] or at != len(disk):
+            raise Failure(f"the map ends at {at}, and the disk at {len(disk)}")
+        return classes
+
+    def case(self, name, *lost, right=(), same_size=True, **how):
+        """What is proved, or of a class in @right, is right; with "all" everything is, snapshots included."""
+        try:
+            classes, found = self.rescue(name, *lost, **how)
+            wrong = [key for key, value in classes.items()
+                     if value[1] and (key == "proved" or key in right or "all" in right)]
+            if wrong:
+                raise Failure(f"bytes that are {' and '.join(wrong)} are wrong: {classes}")
+            if same_size and found["size"] != len(self.truth):
+                raise Failure(f"the disk has {found['size']} bytes, not {len(self.truth)}")
+            for snapshot, truth in self.snapshots.items() if "all" in right else ():
+                if self.read("c.qcow2", "-l", snapshot) != truth:
+                    raise Failure(f"snapshot {snapshot} differs")
+        except Failure as failure:
+            self.failures += 1
+            print(f"{self.kind}: {name}: {failure}", flush=True)
+
+
+def lose_one_thing(lab):
+    """Where only the header is gone, or one field of it, everything is right."""
+    small = lab.number(20, 4) == 12
+    nothing_is_behind = "backing" not in lab.kind  # the name of a backing file is gone with the header
+    lab.case("nothing", right=["all"])
+    lab.case("header", lab.header(), right=["all"] if nothing_is_behind else [])
+    lab.case("header, noise", lab.header(), fill=random.Random(2).randbytes, right=["all"] if nothing_is_behind else [])
+    lab.case("512 bytes", (0, 512), right=["all"] if nothing_is_behind else [])
+    lab.case("header and refcount table", lab.header(), (lab.number(48, 8), 1 << lab.number(20, 4)),
+             right=["all"] if nothing_is_behind else [])
+    for name, field in FIELDS.items():
+        if name == "incompatible_features" and lab.number(*field):
+            continue  # judged with the others below
+        for fill in bytes, lambda n: b"\xff" * n, random.Random(name).randbytes:
+            if fill(field[1]) != lab.data[field[0]:sum(field)]:
+                lab.case(f"{name} {fill(field[1]).hex()}", field, fill=fill, right=["all"])
+    lab.case("incompatible features", (72, 8), right=["all"])
+    # One L2 table at most is needed for the disk, but with small clusters.
+    lab.case("L1 table", lab.l1_table(), right=[] if small else ["all"])
+    lab.case("header and L1 table", lab.header(), lab.l1_table(), same_size=not small,
+             right=[] if small or not nothing_is_behind else ["all"])
+
+
+def lose_with_metadata(lab, order):
+    """Small clusters, of whose L2 tables an earlier metadump speaks."""
+    reach = 2 * MIB
+    lab.kind, lab.snapshots = f"metadata, windows {order}", {}
+    lab.run(lab.args.stock, "create", "-f", "qcow2", "-o", "cluster_size=4096", "a.qcow2", str(SIZE))
+    for window in order:
+        lab.write(f"write -P {window + 1} {window * reach} 300k", f"write -P 9 {window * reach + MIB} 4k")
+    if os.path.exists(lab.path("m.qcow2")):
+        os.remove(lab.path("m.qcow2"))
+    lab.run(lab.args.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
+    lab.take()
+    for later in range(2):
+        if later:  # the metadata is that of yesterday
+            lab.write(f"write -P 50 {order[1] * reach + MIB} 64k", f"discard {order[0] * reach} 64k",
+                      f"write -P 51 {order[2] * reach} 40k")
+            lab.take()
+        when = "today" if not later else "yesterday"
+        lab.case(f"L1 table, metadata of {when}", lab.l1_table(), metadata=True, right=["all"])
+        lab.case(f"header and L1 table, metadata of {when}", lab.header(), lab.l1_table(), metadata=True, right=["all"])
+        lab.case(f"L2 tables, metadata of {when}", *lab.l2_tables(), metadata=True,
+                 right=["inferred"] if later else ["all"])
+        lab.case(f"all tables, metadata of {when}", lab.header(), lab.l1_table(), *lab.l2_tables(), metadata=True,
+                 right=["inferred"] if later else ["all"])
+
+
+def lose_order(lab):
+    """Metadata preallocated: each table goes on where the last ended. Then the order is the only one."""
+    lab.kind, lab.snapshots = "written in order", {}
+    lab.put("order.raw", bytes(range(1, 256)) * (SIZE // 255) + bytes(SIZE % 255))
+    lab.run(lab.args.stock, "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=4096", "order.raw", "a.qcow2")
+    lab.take()
+    lab.case("L1 table", lab.l1_table(), right=["all"])
+    lab.case("header and L1 table", lab.header(), lab.l1_table(), right=["all"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ours", required=True)
+    parser.add_argument("--stock", default="qemu-img")
+    parser.add_argument("--stock-io", default="qemu-io")
+    parser.add_argument("--only", help="one kind of image")
+    parser.add_argument("--report", action="store_true")
+    args = parser.parse_args()
+    args.ours = os.path.abspath(args.ours)
+    with tempfile.TemporaryDirectory(dir=fast_folder(), prefix="rescues-") as folder:
+        lab = Lab(args, folder)
+        for kind in [args.only] if args.only else KINDS:
+            if kind in KINDS:
+                lab.make(kind)
+                lose_one_thing(lab)
+        if args.only in (None, "metadata"):
+            lose_with_metadata(lab, [0, 1, 2, 3, 4, 5])
+            lose_with_metadata(lab, [4, 1, 3, 0])
+        if args.only in (None, "order"):
+            lose_order(lab)
+    print(f"{lab.failures} cases failed")
+    return 1 if lab.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

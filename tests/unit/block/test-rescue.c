@@ -1,0 +1,104 @@
+/*
+ * A rescue of a small image in memory, whole, damaged and hostile.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/rescue/rescue.h"
+
+#include <string.h>
+
+#include "small-image.h"
+
+static Qcow2Rescue plan(const void *bytes, size_t size, bool *ok)
+{
+    g_autoptr(BlockSource) source = block_source_new_memory(bytes, size);
+    Qcow2RescueInput in = {.source = source, .options = {.workers = 1}};
+    Qcow2Rescue rescue = {0};
+    g_autoptr(GError) error = NULL;
+
+    *ok = qcow2_rescue_plan(&in, &rescue, &error);
+    g_assert_true(*ok || error);
+    return rescue;
+}
+
+/* The small image has tables of one entry each: the least that there can be. */
+static void check_loss(uint64_t offset, size_t size, ImageRescueClass worst)
+{
+    g_autofree uint8_t *bytes = small_image_new();
+    g_auto(Qcow2Rescue) rescue = {0};
+    bool ok;
+
+    memset(bytes + offset, 0, size);
+    rescue = plan(bytes, AT(CLUSTERS), &ok);
+    g_assert_true(ok);
+    g_assert_cmpuint(rescue.result->cluster_size, ==, CLUSTER);
+    g_assert_cmpuint(rescue.result->refcount_bits, ==, 16);
+    g_assert_cmpuint(rescue.result->snapshots, ==, 1);
+    g_assert_cmpuint(rescue.result->ranges.len, >, 0);
+    g_assert_cmpuint(rescue.result->ranges.items[0].class, <=, worst);
+}
+
+static void test_losses(void)
+{
+    check_loss(0, 0, IMAGE_RESCUE_CLASS_PROVED);
+    check_loss(0, 8, IMAGE_RESCUE_CLASS_PROVED);
+    check_loss(0, CLUSTER, IMAGE_RESCUE_CLASS_INFERRED);
+}
+
+static void test_nothing(void)
+{
+    static const uint8_t zeros[CLUSTER];
+    bool ok;
+    g_auto(Qcow2Rescue) empty = plan(zeros, 0, &ok);
+    g_auto(Qcow2Rescue) zero = {0};
+
+    g_assert_false(ok);
+    zero = plan(zeros, sizeof(zeros), &ok);
+    g_assert_false(ok);
+}
+
+/* Entries at random, with and without the header. */
+static void test_damage(void)
+{
+    g_autoptr(GRand) random = g_rand_new_with_seed(1);
+
+    for (unsigned i = 0; i < 200; i++) {
+        g_autofree uint8_t *bytes = small_image_new();
+        g_auto(Qcow2Rescue) rescue = {0};
+        bool ok;
+
+        small_image_spoil(bytes, random);
+        if (i % 2) {
+            memset(bytes, 0, CLUSTER);
+        }
+        rescue = plan(bytes, AT(CLUSTERS), &ok);
+        g_assert_true(!ok || edits_n(rescue.edits) >= 2); /* header and L1 table */
+    }
+}
+
+/* Tables that all refer to one cluster, or each to the next, are no tables or end somewhere. */
+static void test_pointers(void)
+{
+    enum { WORDS = 1 << 16 };
+    g_autofree uint8_t *bytes = g_malloc(8 * WORDS);
+
+    for (uint64_t step = 0; step <= 1024; step += 512) {
+        g_auto(Qcow2Rescue) rescue = {0};
+        bool ok;
+
+        for (unsigned i = 0; i < WORDS; i++) {
+            put_be64(bytes + 8 * i, COPIED | (512 + i * step % (8 * WORDS - 1024)));
+        }
+        rescue = plan(bytes, 8 * WORDS, &ok);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/rescue/losses", test_losses);
+    g_test_add_func("/rescue/nothing", test_nothing);
+    g_test_add_func("/rescue/damage", test_damage);
+    g_test_add_func("/rescue/pointers", test_pointers);
+    return g_test_run();
+}
