@@ -257,12 +257,3 @@ int block_source_edited_bytes(BlockSource *view, size_t i, uint8_t *before, uint
     }
     return failure;
 }
-
-bool block_source_edited_from_edited(BlockSource *view, size_t i)
-{
-    const EditedSource *e = (const EditedSource *)view;
-    const Edit *edit = edits_at(e->edits, i);
-    g_autoptr(GArray) indexes = edits_in(e, i, edit->from, edit->from + edit->size);
-
-    return indexes != NULL;
-}

@@ -19,7 +19,4 @@ BlockSource *block_source_new_edited(BlockSource *base, const Edits *edits);
  * negative errno value. @view is such a source, and has seen the edit. */
 int block_source_edited_bytes(BlockSource *view, size_t i, uint8_t *before, uint8_t *after);
 
-/* True where an edit before edit @i is one of the bytes that that one copies. */
-bool block_source_edited_from_edited(BlockSource *view, size_t i);
-
 #endif

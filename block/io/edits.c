@@ -18,6 +18,11 @@ struct Edits {
     unsigned steps; /* so far, but for that of the free space, which is step 0 */
 };
 
+static Edit *edit_at(const Edits *edits, guint i)
+{
+    return &g_array_index(edits->items, Edit, i);
+}
+
 static void clear_edit(gpointer opaque)
 {
     g_free(((Edit *)opaque)->bytes);
@@ -42,13 +47,14 @@ void edits_free(Edits *edits)
 
 void edits_add(Edits *edits, EditPhase phase, const Edit *edit)
 {
-    Edit *added;
+    Edit added = *edit;
 
     assert(!edit->bytes + !edit->copies + !edit->change == 2 && edit->size);
-    g_array_append_vals(edits->items, edit, 1);
-    added = &g_array_index(edits->items, Edit, edits->items->len - 1);
-    added->phase = phase;
-    added->step = 0;
+    assert(edit->offset <= UINT64_MAX - edit->size && phase < EDIT_PHASE__MAX);
+    assert(!edit->copies || phase == EDIT_PHASE_FREE_SPACE);
+    added.phase = phase;
+    added.step = 0;
+    g_array_append_val(edits->items, added);
 }
 
 void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t value)
@@ -61,83 +67,72 @@ void edits_add_word(Edits *edits, EditPhase phase, const Edit *edit, uint64_t va
     edits_add(edits, phase, &word);
 }
 
-/*
- * Makes @edit one with the edit of the step before, if that is the only one, and both write bytes that are neighbours
- * in a sector: there is no state in between. A repair that was broken off there might find no place for what is next.
- */
-static bool join(Edits *edits, const Edit *edit)
+static int compare_phases(const void *a, const void *b, void *unused)
 {
-    guint last = edits->begin;
-    Edit *before = NULL;
-    uint8_t *bytes;
+    const Edit *x = a, *y = b;
 
-    while (last > 0 && (!before || before->phase == EDIT_PHASE_FREE_SPACE)) {
-        before = &g_array_index(edits->items, Edit, --last);
+    return (x->phase > y->phase) - (x->phase < y->phase);
+}
+
+/*
+ * Makes the last edit, the only one in use of its pass, part of the one edit of the step before, if both write bytes
+ * that are neighbours in a sector: there is no state in between. A repair that was broken off there might find no place
+ * for what is next.
+ */
+static void join_last(Edits *edits)
+{
+    guint last = edits->items->len - 1;
+    Edit *edit = edit_at(edits, last), *before = edit_at(edits, edits->begin - 1);
+    bool alone = before->step && (edits->begin == 1 || edit_at(edits, edits->begin - 2)->step != before->step);
+
+    if (!alone || !edit->bytes || !before->bytes || edit->offset + edit->size != before->offset ||
+        edit->offset / SECTOR != (before->offset + before->size - 1) / SECTOR) {
+        return;
     }
-    if (!before || before->phase == EDIT_PHASE_FREE_SPACE || !before->bytes || !edit->bytes ||
-        edit->offset + edit->size != before->offset ||
-        edit->offset / SECTOR != (before->offset + before->size - 1) / SECTOR ||
-        (last > 0 && g_array_index(edits->items, Edit, last - 1).step == before->step)) {
-        return false;
-    }
-    bytes = g_malloc(edit->size + before->size);
-    memcpy(bytes, edit->bytes, edit->size);
-    memcpy(bytes + edit->size, before->bytes, before->size);
+    assert(edit->step == before->step + 1 && edits->steps == edit->step);
+    edit->bytes = g_realloc(edit->bytes, edit->size + before->size);
+    memcpy(edit->bytes + edit->size, before->bytes, before->size);
     g_free(before->bytes);
-    g_free(edit->bytes);
-    before->bytes = bytes;
+    before->bytes = g_steal_pointer(&edit->bytes);
     before->offset = edit->offset;
     before->size += edit->size;
-    return true;
+    edits->steps--;
+    g_array_set_size(edits->items, last);
 }
 
 void edits_end_pass(Edits *edits)
 {
-    guint n = edits->items->len - edits->begin, in_use = 0;
-    g_autofree Edit *pass = n ? g_memdup2(&g_array_index(edits->items, Edit, edits->begin), n * sizeof(Edit))
-                              : NULL; /* no bytes: no data */
+    guint begin = edits->begin, n = edits->items->len - begin, in_use = 0;
 
-    for (guint i = 0; i < n; i++) {
-        in_use += pass[i].phase != EDIT_PHASE_FREE_SPACE;
+    if (!n) {
+        return;
     }
-    for (EditPhase phase = 0; n && phase < EDIT_PHASE__MAX; phase++) {
-        guint before = edits->begin;
+    g_qsort_with_data(edit_at(edits, begin), (gint)n, sizeof(Edit), compare_phases, NULL);
+    for (guint i = begin; i < begin + n; i++) {
+        Edit *edit = edit_at(edits, i);
 
-        for (guint i = 0; i < n; i++) {
-            if (pass[i].phase != phase || (in_use == 1 && n > 1 && phase && join(edits, &pass[i]))) {
-                continue;
-            }
-            pass[i].step = phase == EDIT_PHASE_FREE_SPACE ? 0 : edits->steps + 1;
-            g_array_index(edits->items, Edit, edits->begin++) = pass[i];
-        }
-        edits->steps += phase != EDIT_PHASE_FREE_SPACE && edits->begin > before;
-    }
-    /* what was joined is not to be freed */
-    if (edits->begin < edits->items->len) {
-        memset(&g_array_index(edits->items, Edit, edits->begin), 0, (edits->items->len - edits->begin) * sizeof(Edit));
-    }
-    g_array_set_size(edits->items, edits->begin);
-}
-
-GPtrArray *edits_in_order(const Edits *edits)
-{
-    GPtrArray *order = g_ptr_array_new();
-
-    for (int new = 1; new >= 0; new --) {
-        for (guint i = 0; i < edits->items->len; i++) {
-            Edit *edit = &g_array_index(edits->items, Edit, i);
-
-            if ((edit->step == 0) == new) {
-                g_ptr_array_add(order, edit);
-            }
+        if (edit->phase != EDIT_PHASE_FREE_SPACE) {
+            edits->steps += in_use++ == 0 || edit_at(edits, i - 1)->phase != edit->phase;
+            edit->step = edits->steps;
         }
     }
-    return order;
+    if (begin && n > 1 && in_use == 1) {
+        join_last(edits);
+    }
+    edits->begin = edits->items->len;
 }
 
-size_t edits_index(const Edits *edits, const Edit *edit)
+unsigned edits_steps(const Edits *edits)
 {
-    return edit - (const Edit *)(const void *)edits->items->data;
+    return edits->steps;
+}
+
+bool edits_next_of_step(const Edits *edits, unsigned step, size_t *i)
+{
+    while (*i < edits->items->len && edit_at(edits, (guint)*i)->step != step) {
+        ++*i;
+    }
+    return *i < edits->items->len;
 }
 
 size_t edits_n(const Edits *edits)
@@ -148,14 +143,7 @@ size_t edits_n(const Edits *edits)
 const Edit *edits_at(const Edits *edits, size_t i)
 {
     assert(i < edits->items->len);
-    return &g_array_index(edits->items, Edit, i);
-}
-
-void edits_clear(Edits *edits)
-{
-    g_array_set_size(edits->items, 0);
-    edits->begin = 0;
-    edits->steps = 0;
+    return edit_at(edits, (guint)i);
 }
 
 bool edit_next_difference(const uint8_t *now, const uint8_t *then, uint64_t size, uint64_t *first, uint64_t *end)

@@ -79,19 +79,16 @@ void edits_end_pass(Edits *edits);
 size_t edits_n(const Edits *edits);
 const Edit *edits_at(const Edits *edits, size_t i);
 
-/* All edits in the order in which they are made: those of the free space first. To be freed by the caller. */
-GPtrArray *edits_in_order(const Edits *edits);
+/* The number of the last step, and of all. Edits of step 0 are those of the free space. */
+unsigned edits_steps(const Edits *edits);
 
-/* The place of @edit in the list. */
-size_t edits_index(const Edits *edits, const Edit *edit);
+/* Sets *i, from which it is looked for, to the next edit of @step. Returns false if there is none. */
+bool edits_next_of_step(const Edits *edits, unsigned step, size_t *i);
 
 /*
  * Sets *@end behind the next row of sectors in which @now and @then, of @size bytes each, differ, and *@first, from
  * which it is looked for, to its beginning. False where there is none. These rows are what a change writes.
  */
 bool edit_next_difference(const uint8_t *now, const uint8_t *then, uint64_t size, uint64_t *first, uint64_t *end);
-
-/* Takes all edits away. */
-void edits_clear(Edits *edits);
 
 #endif

@@ -115,20 +115,6 @@ int block_source_write_durably(BlockSource *source, const void *buffer, size_t s
     return failure;
 }
 
-int block_source_copy(BlockSource *source, uint64_t from, uint64_t offset, uint64_t size)
-{
-    uint64_t end;
-    int failure = __builtin_add_overflow(offset, size, &end) ? -EIO : may_change(source, end);
-
-    if (failure == 0) {
-        failure = source->ops->copy ? source->ops->copy(source, from, offset, size) : -EOPNOTSUPP;
-    }
-    if (failure == 0) {
-        source->length = MAX(source->length, end);
-    }
-    return failure;
-}
-
 int block_source_flush(BlockSource *source)
 {
     int failure = may_change(source, 0);

@@ -78,12 +78,6 @@ typedef struct BlockSourceOps {
      */
     ssize_t (*write_durably_at)(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
 
-    /*
-     * Makes the @size bytes at @offset those that are at @from, without reading and writing them. Returns 0 or a
-     * negative errno value; -EOPNOTSUPP where that cannot be had here. NULL: nowhere.
-     */
-    int (*copy)(BlockSource *source, uint64_t from, uint64_t offset, uint64_t size);
-
     /* Returns 0 when all that was written before is on disk, or a negative errno value. */
     int (*flush)(BlockSource *source);
 
@@ -207,9 +201,6 @@ int block_source_write(BlockSource *source, const void *buffer, size_t size, uin
 
 /* The same, and all that was written is on disk when it returns 0. What was written before it need not be. */
 int block_source_write_durably(BlockSource *source, const void *buffer, size_t size, uint64_t offset);
-
-/* As BlockSourceOps.copy: after -EOPNOTSUPP nothing has been changed, and the bytes are to be read and written. */
-int block_source_copy(BlockSource *source, uint64_t from, uint64_t offset, uint64_t size);
 
 int block_source_flush(BlockSource *source);
 int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP where the length is fixed */

@@ -9,13 +9,11 @@
 #include <string.h>
 
 #include "block/io/edited.h"
-
 #include "block/qcow2/format/format.h"
 
 #define WORD      8     /* bytes of what refers to something, in all tables */
 #define MAX_SHOWN 24    /* bytes of an edit that are shown */
 #define MAX_WORDS 10000 /* that are listed one by one; of tables beyond it is said how many change in each */
-#define COUNTS    1024  /* counts of a block that are looked at together */
 
 typedef struct Lister {
     const RepairPlan *plan;
@@ -24,25 +22,25 @@ typedef struct Lister {
     ImageCheckEditList *list;
     int64_t step;
     uint64_t words_left; /* that may still be listed one by one */
-    int error;           /* positive errno value: the list could not be made */
+    bool failed;         /* memory is short */
 } Lister;
 
-static ImageCheckEdit *append(Lister *l, ImageCheckEditAction action, const Edit *edit)
+/* Appends what @edit, or a part of it, does to @size bytes at @offset. NULL when memory is short. */
+static ImageCheckEdit *append(Lister *l, const Edit *edit, ImageCheckEditAction action, uint64_t offset, uint64_t size)
 {
     ImageCheckEdit *item = qapi_append_ImageCheckEdit(l->list);
 
-    if (!item) {
-        l->error = ENOMEM;
-        return NULL;
+    l->failed |= !item;
+    if (item) {
+        item->step = l->step;
+        item->action = action;
+        item->structure = edit->structure;
+        item->offset = (int64_t)offset;
+        item->size = (int64_t)size;
+        item->count = (int64_t)edit->count;
+        item->why = edit->why;
+        item->what = g_strdup(edit->what);
     }
-    item->step = l->step;
-    item->action = action;
-    item->structure = edit->structure;
-    item->offset = edit->offset;
-    item->size = edit->size;
-    item->count = edit->count;
-    item->why = edit->why;
-    item->what = g_strdup(edit->what);
     return item;
 }
 
@@ -56,119 +54,83 @@ static char *hexadecimal(const uint8_t *bytes, size_t size)
     return g_string_free(text, FALSE);
 }
 
-static bool word_differs(const uint8_t *now, const uint8_t *then, uint64_t at)
+/* Appends the write of the @size bytes at @at of @edit, which are shown if they are few. */
+static void list_write(Lister *l, const Edit *edit, uint64_t at, uint64_t size, const uint8_t *now, const uint8_t *then)
 {
-    return memcmp(now + at, then + at, WORD) != 0;
-}
+    ImageCheckEdit *item = append(l, edit, IMAGE_CHECK_EDIT_ACTION_WRITE, edit->offset + at, size);
 
-static uint64_t count_changed_words(const uint8_t *now, const uint8_t *then, uint64_t size)
-{
-    uint64_t n = 0;
-
-    for (uint64_t at = 0; at < size; at += WORD) {
-        n += word_differs(now, then, at);
+    if (item && size <= MAX_SHOWN) {
+        item->old = hexadecimal(now + at, size);
+        item->new = hexadecimal(then + at, size);
     }
-    return n;
 }
 
 /* Lists each word of a table that changes; where they are too many, how many there are. */
 static void list_words(Lister *l, const Edit *edit, const uint8_t *now, const uint8_t *then)
 {
-    uint64_t n = count_changed_words(now, then, edit->size);
     Edit part = *edit;
 
-    part.count = n;
-    if (n > l->words_left) {
-        append(l, IMAGE_CHECK_EDIT_ACTION_WRITE, &part);
+    part.count = 0;
+    for (uint64_t at = 0; at < edit->size; at += WORD) {
+        part.count += memcmp(now + at, then + at, WORD) != 0;
+    }
+    if (part.count > l->words_left) {
+        append(l, &part, IMAGE_CHECK_EDIT_ACTION_WRITE, edit->offset, edit->size);
         return;
     }
-    l->words_left -= n;
-    part.size = WORD;
+    l->words_left -= part.count;
     part.count = 1;
-    for (uint64_t at = 0; at < edit->size && !l->error; at += WORD) {
-        ImageCheckEdit *item;
-
-        part.offset = edit->offset + at;
-        item = word_differs(now, then, at) ? append(l, IMAGE_CHECK_EDIT_ACTION_WRITE, &part) : NULL;
-        if (item) {
-            item->old = hexadecimal(now + at, WORD);
-            item->new = hexadecimal(then + at, WORD);
+    for (uint64_t at = 0; at < edit->size; at += WORD) {
+        if (memcmp(now + at, then + at, WORD)) {
+            list_write(l, &part, at, WORD, now, then);
         }
-    }
-}
-
-/* Lists a write or a copy; @now is what is there, NULL where that is not shown. */
-static void list_plain(Lister *l, const Edit *edit, const uint8_t *now)
-{
-    ImageCheckEdit *item = append(l, edit->copies ? IMAGE_CHECK_EDIT_ACTION_COPY : IMAGE_CHECK_EDIT_ACTION_WRITE, edit);
-
-    if (item) {
-        item->has_from = edit->copies;
-        item->from = edit->from;
-    }
-    if (item && now && edit->bytes && edit->size <= MAX_SHOWN) {
-        item->new = hexadecimal(edit->bytes, edit->size);
-        item->old = hexadecimal(now, edit->size);
     }
 }
 
 /* ---- counts ---- */
 
-/* Clusters in a row whose counts change in the same way. */
-typedef struct Change {
-    uint64_t index; /* in their block */
-    uint64_t n;     /* 0: none yet */
-    uint64_t old;
-    uint64_t new;
-} Change;
-
-static void list_change(Lister *l, const Edit *edit, const Change *c)
+static uint64_t count_at(const Lister *l, const uint8_t *block, uint64_t index)
 {
-    unsigned order = l->header->refcount_order;
-    Edit part = *edit;
-    ImageCheckEdit *item;
+    uint64_t count;
 
-    if (!c->n) {
-        return;
-    }
+    qcow2_unpack_refcounts(block, l->header->refcount_order, index, 1, &count);
+    return count;
+}
+
+/* Lists that the @n counts from @index on become @new, which are @old. */
+static void list_change(Lister *l, const Edit *edit, uint64_t index, uint64_t n, uint64_t old, uint64_t new)
+{
     /* counts narrower than a byte need not begin or end with one */
-    part.offset += (c->index << order) / 8;
-    part.size = (((c->index + c->n) << order) + 7) / 8 - (c->index << order) / 8;
-    part.count = c->n;
-    item = append(l, IMAGE_CHECK_EDIT_ACTION_COUNTS, &part);
+    uint64_t first = (index << l->header->refcount_order) / 8;
+    uint64_t end = (((index + n) << l->header->refcount_order) + 7) / 8;
+    ImageCheckEdit *item = append(l, edit, IMAGE_CHECK_EDIT_ACTION_COUNTS, edit->offset + first, end - first);
+
     if (item) {
+        item->count = (int64_t)n;
         item->clusters = g_new0(Qcow2Allocation, 1);
-        item->clusters->offset = ((edit->key << qcow2_refblock_bits(l->header)) + c->index) << l->header->cluster_bits;
-        item->clusters->size = c->n << l->header->cluster_bits;
+        item->clusters->offset = ((edit->key << qcow2_refblock_bits(l->header)) + index) << l->header->cluster_bits;
+        item->clusters->size = n << l->header->cluster_bits;
         item->has_old_refcount = item->has_new_refcount = true;
-        item->old_refcount = c->old;
-        item->new_refcount = c->new;
+        item->old_refcount = old;
+        item->new_refcount = new;
     }
 }
 
-/* Lists what becomes of the counts of a block. */
+/* Lists what becomes of the counts of a block: clusters in a row whose counts change in the same way are one item. */
 static void list_counts(Lister *l, const Edit *edit, const uint8_t *now, const uint8_t *then)
 {
-    uint64_t in_block = UINT64_C(1) << qcow2_refblock_bits(l->header);
-    uint64_t old[COUNTS], new[COUNTS];
-    Change pending = {0};
+    uint64_t in_block = UINT64_C(1) << qcow2_refblock_bits(l->header), n;
 
-    for (uint64_t i = 0; i < in_block && !l->error; i++) {
-        uint64_t k = i % COUNTS;
+    for (uint64_t i = 0; i < in_block; i += n) {
+        uint64_t old = count_at(l, now, i), new = count_at(l, then, i);
 
-        if (k == 0) {
-            qcow2_unpack_refcounts(now, l->header->refcount_order, i, MIN(COUNTS, in_block - i), old);
-            qcow2_unpack_refcounts(then, l->header->refcount_order, i, MIN(COUNTS, in_block - i), new);
+        for (n = 1; i + n < in_block && count_at(l, now, i + n) == old && count_at(l, then, i + n) == new;) {
+            n++;
         }
-        if (pending.n && (old[k] != pending.old || new[k] != pending.new)) {
-            list_change(l, edit, &pending);
-            pending.n = 0;
-        }
-        if (old[k] != new[k]) {
-            pending = (Change){pending.n ? pending.index : i, pending.n + 1, old[k], new[k]};
+        if (old != new) {
+            list_change(l, edit, i, n, old, new);
         }
     }
-    list_change(l, edit, &pending);
 }
 
 /* ---- all of it ---- */
@@ -180,38 +142,48 @@ static void list_space(Lister *l)
         .why = repair_reason(&repair_plan_found(l->plan)->in, l->plan->edits, QCOW2_FINDING_LEAK),
         .what = "give back the space of free clusters",
     };
+    unsigned bits = l->header->cluster_bits;
     Qcow2ClusterRange freed;
 
-    l->step++;
-    for (uint64_t at = 0; !l->error && repair_plan_next_freed(l->plan, at, &freed); at = freed.first + freed.n) {
-        edit.offset = freed.first << l->header->cluster_bits;
-        edit.size = freed.n << l->header->cluster_bits;
+    for (uint64_t at = 0; !l->failed && repair_plan_next_freed(l->plan, at, &freed); at = freed.first + freed.n) {
         edit.count = freed.n;
-        append(l, IMAGE_CHECK_EDIT_ACTION_PUNCH, &edit);
+        append(l, &edit, IMAGE_CHECK_EDIT_ACTION_PUNCH, freed.first << bits, freed.n << bits);
     }
 }
 
-static void list_edit(Lister *l, const Edit *edit)
+/* What is new is listed without its bytes. */
+static void list_new(Lister *l, const Edit *edit)
 {
-    bool shown = edit->phase != EDIT_PHASE_FREE_SPACE;
-    g_autofree uint8_t *now = shown ? g_try_malloc(edit->size) : NULL;
-    g_autofree uint8_t *then = shown ? g_try_malloc(edit->size) : NULL;
+    ImageCheckEditAction action = edit->copies ? IMAGE_CHECK_EDIT_ACTION_COPY : IMAGE_CHECK_EDIT_ACTION_WRITE;
+    ImageCheckEdit *item = append(l, edit, action, edit->offset, edit->size);
 
-    if (shown && (!now || !then || block_source_edited_bytes(l->view, edits_index(l->plan->edits, edit), now, then))) {
-        l->error = ENOMEM;
-    } else if (shown && edit->change && edit->structure == IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK) {
+    if (item && edit->copies) {
+        item->has_from = true;
+        item->from = (int64_t)edit->from;
+    }
+}
+
+/* Lists a change to what is there. */
+static void list_change_of(Lister *l, size_t i)
+{
+    const Edit *edit = edits_at(l->plan->edits, i);
+    g_autofree uint8_t *now = g_try_malloc(edit->size);
+    g_autofree uint8_t *then = g_try_malloc(edit->size);
+
+    if (!now || !then || block_source_edited_bytes(l->view, i, now, then)) {
+        l->failed = true;
+    } else if (edit->bytes) {
+        list_write(l, edit, 0, edit->size, now, then);
+    } else if (edit->structure == IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK) {
         list_counts(l, edit, now, then);
-    } else if (shown && edit->change) {
-        list_words(l, edit, now, then);
     } else {
-        list_plain(l, edit, now);
+        list_words(l, edit, now, then);
     }
 }
 
 bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list, GError **errp)
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, plan->edits);
-    g_autoptr(GPtrArray) order = edits_in_order(plan->edits);
     Lister l = {
         .plan = plan,
         .header = repair_plan_found(plan)->in.header,
@@ -220,14 +192,22 @@ bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEdi
         .words_left = MAX_WORDS,
     };
 
-    for (guint i = 0; i < order->len && !l.error; i++) {
-        const Edit *edit = g_ptr_array_index(order, i);
+    for (unsigned step = 0; step <= edits_steps(plan->edits); step++) {
+        size_t i = 0;
 
-        l.step += i == 0 || edit->step != ((const Edit *)g_ptr_array_index(order, i - 1))->step;
-        list_edit(&l, edit);
+        /* steps are counted from 1 on, and there may be nothing new */
+        l.step += edits_next_of_step(plan->edits, step, &i);
+        for (; !l.failed && edits_next_of_step(plan->edits, step, &i); i++) {
+            if (step == 0) {
+                list_new(&l, edits_at(plan->edits, i));
+            } else {
+                list_change_of(&l, i);
+            }
+        }
     }
     if (plan->frees_space) {
+        l.step++;
         list_space(&l);
     }
-    return !l.error || repair_no_memory(errp);
+    return !l.failed || repair_no_memory(errp);
 }

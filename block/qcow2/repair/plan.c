@@ -62,7 +62,8 @@ void repair_plan_forget_stages(RepairPlan *p)
 
 static void forget(RepairPlan *p)
 {
-    edits_clear(p->edits);
+    edits_free(p->edits);
+    p->edits = edits_new();
     p->n_changes = 0;
     p->frees_space = false;
     p->leaks_kept = 0;

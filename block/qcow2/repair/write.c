@@ -5,13 +5,12 @@
  */
 #include "block/qcow2/repair/write.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "block/io/edited.h"
-
-#define SECTOR 512 /* bytes: what a disk writes whole, or not at all */
 
 static bool failed(GError **errp, int failure, const char *what, const Edit *edit)
 {
@@ -20,35 +19,34 @@ static bool failed(GError **errp, int failure, const char *what, const Edit *edi
     return false;
 }
 
-/* Reads what the range of @edit is after it is made; to be freed by the caller. */
-static uint8_t *read_after(BlockSource *view, const Edits *edits, const Edit *edit, GError **errp)
+/* Reads what the range of edit @i is after it is made; to be freed by the caller. */
+static uint8_t *read_after(BlockSource *view, const Edits *edits, size_t i, GError **errp)
 {
-    g_autofree uint8_t *after = g_try_malloc(edit->size);
-    int failure = after ? block_source_edited_bytes(view, edits_index(edits, edit), NULL, after) : -ENOMEM;
+    g_autofree uint8_t *after = g_try_malloc(edits_at(edits, i)->size);
+    int failure = after ? block_source_edited_bytes(view, i, NULL, after) : -ENOMEM;
 
-    return failure ? (failed(errp, failure, "read", edit), NULL) : g_steal_pointer(&after);
+    return failure ? (failed(errp, failure, "read", edits_at(edits, i)), NULL) : g_steal_pointer(&after);
 }
 
 bool edits_save(const Edits *edits, BlockSource *source, UndoFile *undo, GError **errp)
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, edits);
-    g_autoptr(GPtrArray) order = edits_in_order(edits);
-    unsigned step = 0;
 
-    for (guint i = 0; i < order->len; i++) {
-        const Edit *edit = g_ptr_array_index(order, i);
-        g_autofree uint8_t *after = read_after(view, edits, edit, errp);
-
-        if (!after || (edit->step != step && !undo_file_barrier(undo, errp)) ||
-            !undo_file_save(undo, edit->offset, after, edit->size, errp)) {
+    for (unsigned step = 0; step <= edits_steps(edits); step++) {
+        if (step > 0 && !undo_file_barrier(undo, errp)) {
             return false;
         }
-        step = edit->step;
+        for (size_t i = 0; edits_next_of_step(edits, step, &i); i++) {
+            const Edit *edit = edits_at(edits, i);
+            g_autofree uint8_t *after = read_after(view, edits, i, errp);
+
+            if (!after || !undo_file_save(undo, edit->offset, after, edit->size, errp)) {
+                return false;
+            }
+        }
     }
     return undo_file_seal(undo, errp);
 }
-
-/* ---- new structures ---- */
 
 static bool flush(BlockSource *source, GError **errp)
 {
@@ -60,36 +58,24 @@ static bool flush(BlockSource *source, GError **errp)
     return !failure;
 }
 
-static bool fill(const Edits *edits, const Edit *edit, BlockSource *source, BlockSource *view, GError **errp)
-{
-    g_autofree uint8_t *after = NULL;
-    int failure = -EOPNOTSUPP;
-
-    if (edit->copies && !block_source_edited_from_edited(view, edits_index(edits, edit))) {
-        failure = block_source_copy(source, edit->from, edit->offset, edit->size);
-    }
-    if (failure == -EOPNOTSUPP) {
-        after = read_after(view, edits, edit, errp);
-        if (!after) {
-            return false;
-        }
-        failure = block_source_write(source, after, edit->size, edit->offset);
-    }
-    return !failure || failed(errp, failure, "write", edit);
-}
+/* ---- new structures ---- */
 
 static bool fill_all(const Edits *edits, BlockSource *source, GError **errp)
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, edits);
-    g_autoptr(GPtrArray) order = edits_in_order(edits);
-    guint i;
+    bool any = false;
 
-    for (i = 0; i < order->len && ((const Edit *)g_ptr_array_index(order, i))->step == 0; i++) {
-        if (!fill(edits, g_ptr_array_index(order, i), source, view, errp)) {
-            return false;
+    for (size_t i = 0; edits_next_of_step(edits, 0, &i); i++) {
+        const Edit *edit = edits_at(edits, i);
+        g_autofree uint8_t *bytes = read_after(view, edits, i, errp);
+        int failure = bytes ? block_source_write(source, bytes, edit->size, edit->offset) : 0;
+
+        if (!bytes || failure) {
+            return bytes && failed(errp, failure, "write", edit);
         }
+        any = true;
     }
-    return i == 0 || flush(source, errp);
+    return !any || flush(source, errp);
 }
 
 /* What @error kept from being done: it may be the disk that is broken, and not full. */
@@ -118,18 +104,7 @@ bool edits_fill_free_space(const Edits *edits, BlockSource *source, GError **err
 
 /* ---- all else ---- */
 
-/* Writes the sectors of @then that are not as in @now, each row of them at once. */
-static int write_differences(const Edit *edit, BlockSource *source, const uint8_t *now, const uint8_t *then)
-{
-    int failure = 0;
-
-    for (uint64_t at = 0, end; !failure && edit_next_difference(now, then, edit->size, &at, &end); at = end) {
-        failure = block_source_write(source, then + at, end - at, edit->offset + at);
-    }
-    return failure;
-}
-
-/* Makes a change to what is there, which is what the edits before have left. */
+/* Makes a change to what is there, which is what the edits before have left: writes the sectors that differ. */
 static bool change(const Edit *edit, BlockSource *source, GError **errp)
 {
     g_autofree uint8_t *now = g_try_malloc(edit->size);
@@ -140,14 +115,18 @@ static bool change(const Edit *edit, BlockSource *source, GError **errp)
         return failed(errp, failure, "read", edit);
     }
     memcpy(then, now, edit->size);
-    failure = edit->change(edit, then) ? write_differences(edit, source, now, then) : -ENOMEM;
+    failure = edit->change(edit, then) ? 0 : -ENOMEM;
+    for (uint64_t at = 0, end; !failure && edit_next_difference(now, then, edit->size, &at, &end); at = end) {
+        failure = block_source_write(source, then + at, end - at, edit->offset + at);
+    }
     return !failure || failed(errp, failure, "write", edit);
 }
 
-static bool apply_edit(const Edit *edit, BlockSource *source, bool durable, GError **errp)
+static bool make(const Edit *edit, BlockSource *source, bool durable, GError **errp)
 {
     int failure;
 
+    assert(!edit->copies); /* only free space is filled with them */
     if (edit->change) {
         return change(edit, source, errp);
     }
@@ -156,27 +135,27 @@ static bool apply_edit(const Edit *edit, BlockSource *source, bool durable, GErr
     return !failure || failed(errp, failure, "write", edit);
 }
 
+/* One write alone, such as that which switches the header over, is on disk after one request if the source has that. */
+static bool make_step(const Edits *edits, unsigned step, BlockSource *source, GError **errp)
+{
+    size_t i = 0, next;
+    bool ok = true, durable;
+
+    edits_next_of_step(edits, step, &i);
+    next = i + 1;
+    durable = edits_at(edits, i)->bytes && !edits_next_of_step(edits, step, &next);
+    for (; ok && edits_next_of_step(edits, step, &i); i++) {
+        ok = make(edits_at(edits, i), source, durable, errp);
+    }
+    return ok && (durable || flush(source, errp));
+}
+
 bool edits_apply(const Edits *edits, BlockSource *source, GError **errp)
 {
-    g_autoptr(GPtrArray) order = edits_in_order(edits);
-    bool ok = true;
-
-    for (guint i = 0, end; ok && i < order->len; i = end) {
-        const Edit *first = g_ptr_array_index(order, i);
-        bool durable;
-
-        for (end = i + 1; end < order->len && ((const Edit *)g_ptr_array_index(order, end))->step == first->step;) {
-            end++;
+    for (unsigned step = 1; step <= edits_steps(edits); step++) {
+        if (!make_step(edits, step, source, errp)) {
+            return false;
         }
-        if (first->step == 0) {
-            continue;
-        }
-        /* one write, as that which switches the header over, is on disk after one request where the source has that */
-        durable = end == i + 1 && first->bytes;
-        for (guint k = i; ok && k < end; k++) {
-            ok = apply_edit(g_ptr_array_index(order, k), source, durable, errp);
-        }
-        ok = ok && (durable || flush(source, errp));
     }
-    return ok;
+    return true;
 }
