@@ -7,44 +7,40 @@
 
 #include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/repair/overlap.h"
 #include "util/number.h"
 
 typedef struct UnalignedEntry {
-    TableEntry entry;
-    bool writable; /* nothing but the table is there */
+    uint64_t offset; /* of the entry in the file */
+    uint64_t bitmap; /* its second word, with extended L2 entries */
+    bool writable;   /* nothing but the table is there */
 } UnalignedEntry;
-
-static const Qcow2Extent *extent_of(const Qcow2L2Result *contents, uint32_t index)
-{
-    for (guint i = 0; i < contents->extents->len; i++) {
-        const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
-
-        if (e->index == index) {
-            return e;
-        }
-    }
-    return NULL;
-}
 
 static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Qcow2CollectPart *s = state;
     const MetadataLayout *layout = s->opaque;
+    size_t size = qcow2_l2_entry_size(layout->header);
 
     for (guint i = 0; i < contents->faults->len; i++) {
         const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
+        UnalignedEntry e = {
+            .offset = table->offset + fault->index * size,
+            .bitmap = size > 8 ? load_be64(bytes + fault->index * size + 8) : 0,
+        };
 
         if (fault->kind == QCOW2_FINDING_PREALLOCATED_UNALIGNED) {
-            UnalignedEntry e = {
-                .entry = table_entry(layout->header, table, bytes, extent_of(contents, fault->index)),
-                .writable = layout_table_writable(layout, table->offset, table->weight),
-            };
-
+            e.writable = layout_table_writable(layout, table->offset, table->weight);
             g_array_append_val(s->items, e);
         }
     }
     return true;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const UnalignedEntry *x = a, *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
 /* NULL and @errp set when memory is short. */
@@ -55,7 +51,7 @@ static GArray *find_entries(const MetadataLayout *layout, GError **errp)
     if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, entries, errp)) {
         return NULL;
     }
-    g_array_sort(entries, table_entry_compare);
+    g_array_sort(entries, compare_entries);
     return g_steal_pointer(&entries);
 }
 
@@ -74,11 +70,11 @@ bool entries_all_writable(const MetadataLayout *layout, bool *all, GError **errp
     return entries != NULL;
 }
 
-static void add_edit(const RepairInput *in, Edits *edits, const TableEntry *e)
+static void add_edit(const RepairInput *in, Edits *edits, const UnalignedEntry *e)
 {
     size_t size = qcow2_l2_entry_size(in->header);
     Edit edit = {
-        .offset = table_entry_offset(in->header, e),
+        .offset = e->offset,
         .size = size,
         .structure = IMAGE_CHECK_STRUCTURE_L2,
         .why = QCOW2_FINDING_PREALLOCATED_UNALIGNED,
@@ -107,8 +103,8 @@ bool repair_entries(const RepairInput *in, const MetadataLayout *layout, Allocat
     for (guint i = 0; entries && i < entries->len; i++) {
         const UnalignedEntry *e = &g_array_index(entries, UnalignedEntry, i);
 
-        if (e->writable && !layout_read_by_guest(layout, e->entry.table >> in->header->cluster_bits)) {
-            add_edit(in, edits, &e->entry);
+        if (e->writable && !layout_read_by_guest(layout, e->offset >> in->header->cluster_bits)) {
+            add_edit(in, edits, e);
         }
     }
     return entries != NULL;

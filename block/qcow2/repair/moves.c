@@ -10,7 +10,7 @@
 
 bool moves_entry_ready(const MetadataLayout *layout, const OverlappedEntry *e)
 {
-    uint64_t table = e->entry.table >> layout->header->cluster_bits;
+    uint64_t table = e->at >> layout->header->cluster_bits;
     bool itself = e->read && overlap_first_cluster(layout, e) <= table && table <= overlap_last_cluster(layout, e);
 
     return e->movable && refmap_get(layout->overlap.reads, table) == itself;
@@ -28,13 +28,13 @@ ImageCheckFindingKind moves_why(const RepairInput *in)
 }
 
 /* Where in a cluster a copy begins: compressed data keeps its place in the sector, and so its length. */
-static uint64_t place_in_copy(const TableEntry *e)
+static uint64_t place_in_copy(const OverlappedEntry *e)
 {
     return e->compressed ? e->offset % QCOW2_SECTOR_SIZE : 0;
 }
 
 /* @e as it refers to the copy at @to. */
-static uint64_t moved_entry(const RepairInput *in, const TableEntry *e, uint64_t to)
+static uint64_t moved_entry(const RepairInput *in, const OverlappedEntry *e, uint64_t to)
 {
     uint64_t offset_mask =
         e->compressed ? (UINT64_C(1) << (70 - in->header->cluster_bits)) - 1 : QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED;
@@ -44,7 +44,7 @@ static uint64_t moved_entry(const RepairInput *in, const TableEntry *e, uint64_t
     return !e->compressed && e->active && e->weight == 1 ? entry | QCOW2_OFLAG_COPIED : entry;
 }
 
-static void add_edits(const RepairInput *in, Edits *edits, const TableEntry *e, uint64_t to)
+static void add_edits(const RepairInput *in, Edits *edits, const OverlappedEntry *e, uint64_t to)
 {
     Edit copy = {
         .offset = to,
@@ -56,7 +56,7 @@ static void add_edits(const RepairInput *in, Edits *edits, const TableEntry *e, 
         .from = e->offset,
     };
     Edit word = {
-        .offset = table_entry_offset(in->header, e),
+        .offset = e->at,
         .structure = IMAGE_CHECK_STRUCTURE_L2,
         .why = moves_why(in),
         .count = 1,
@@ -68,11 +68,11 @@ static void add_edits(const RepairInput *in, Edits *edits, const TableEntry *e, 
     repair_say(in,
                "Repairing data cluster: l2_entry=%" PRIx64 " (at 0x%" PRIx64
                ") lies on metadata, and gets a copy of its own at 0x%" PRIx64 "\n",
-               e->entry, table_entry_offset(in->header, e), to);
+               e->entry, e->at, to);
 }
 
 /* Finds a place for a copy of what @e refers to; without one it stays where it is, with a count that says so. */
-static bool copy_data(const RepairInput *in, Allocator *alloc, Edits *edits, const TableEntry *e, GError **errp)
+static bool copy_data(const RepairInput *in, Allocator *alloc, Edits *edits, const OverlappedEntry *e, GError **errp)
 {
     uint64_t clusters = DIV_ROUND_UP(place_in_copy(e) + e->length, in->header->cluster_size), to;
 
@@ -105,7 +105,7 @@ bool repair_moves(const RepairInput *in, const MetadataLayout *layout, Allocator
     for (guint i = 0; i < entries->len; i++) {
         const OverlappedEntry *e = &g_array_index(entries, OverlappedEntry, i);
 
-        if (moves_entry_ready(layout, e) && !copy_data(in, alloc, edits, &e->entry, errp)) {
+        if (moves_entry_ready(layout, e) && !copy_data(in, alloc, edits, e, errp)) {
             return false;
         }
     }
@@ -133,6 +133,6 @@ void moves_report_unmoved(const RepairInput *in, const MetadataLayout *layout)
                    "l2_entry=%" PRIx64 " (at 0x%" PRIx64 "). There is no place for a copy, or data that is encrypted, "
                    "or what else is read there would change. 'qemu-img convert' can copy what can be read to a new "
                    "image.\n",
-                   n, first->entry.entry, table_entry_offset(in->header, &first->entry));
+                   n, first->entry, first->at);
     }
 }

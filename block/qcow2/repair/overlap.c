@@ -9,33 +9,11 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
-TableEntry table_entry(const Qcow2HeaderFields *h, const Qcow2TableRef *table, const uint8_t *bytes,
-                       const Qcow2Extent *extent)
+static int compare_entries(const void *a, const void *b)
 {
-    size_t size = qcow2_l2_entry_size(h);
-    const uint8_t *at = bytes + extent->index * size;
+    const OverlappedEntry *x = a, *y = b;
 
-    return (TableEntry){
-        .table = table->offset,
-        .weight = table->weight,
-        .active = table->active,
-        .entry = load_be64(at),
-        .bitmap = size > 8 ? load_be64(at + 8) : 0,
-        .offset = extent->offset,
-        .length = extent->length,
-        .index = extent->index,
-        .compressed = extent->compressed,
-    };
-}
-
-int table_entry_compare(const void *a, const void *b)
-{
-    const TableEntry *x = a, *y = b;
-
-    if (x->table != y->table) {
-        return x->table < y->table ? -1 : 1;
-    }
-    return (x->index > y->index) - (x->index < y->index);
+    return (x->at > y->at) - (x->at < y->at);
 }
 
 /* True where @cluster is metadata, and has more users. */
@@ -56,23 +34,33 @@ bool overlap_lies_on_metadata(const MetadataLayout *layout, const OverlappedEntr
     return false;
 }
 
-/* What is read where an entry has a cluster but says that it is zeros does not depend on that. */
-static bool is_read(const Qcow2HeaderFields *h, const TableEntry *e)
+/* What is read where an entry, at @word, has a cluster but says that it is zeros does not depend on that. */
+static bool is_read(const Qcow2HeaderFields *h, const Qcow2Extent *extent, const uint8_t *word)
 {
-    if (e->compressed) {
+    if (extent->compressed) {
         return true;
     }
-    return qcow2_has_extended_l2(h) ? e->bitmap & UINT32_MAX : h->version < 3 || !(e->entry & QCOW2_OFLAG_ZERO);
+    return qcow2_has_extended_l2(h) ? load_be64(word + 8) & UINT32_MAX
+                                    : h->version < 3 || !(load_be64(word) & QCOW2_OFLAG_ZERO);
 }
 
 static void visit_extent(Qcow2CollectPart *s, const Qcow2TableRef *table, const uint8_t *bytes,
                          const Qcow2Extent *extent, bool counted)
 {
     const MetadataLayout *layout = s->opaque;
-    OverlappedEntry e = {.entry = table_entry(layout->header, table, bytes, extent)};
+    size_t in_table = (size_t)extent->index * qcow2_l2_entry_size(layout->header);
+    OverlappedEntry e = {
+        .at = table->offset + in_table,
+        .entry = load_be64(bytes + in_table),
+        .weight = table->weight,
+        .active = table->active,
+        .offset = extent->offset,
+        .length = extent->length,
+        .compressed = extent->compressed,
+        .read = is_read(layout->header, extent, bytes + in_table),
+        .counted = counted && !qcow2_region_beyond_end(&layout->check->counting, extent->offset, extent->length),
+    };
 
-    e.read = is_read(layout->header, &e.entry);
-    e.counted = counted && !qcow2_region_beyond_end(&layout->check->counting, e.entry.offset, e.entry.length);
     e.movable = e.counted && layout->header->crypt_method == QCOW2_CRYPT_NONE && /* else it is read there only */
                 layout_table_writable(layout, table->offset, table->weight);
     if (!e.counted || overlap_lies_on_metadata(layout, &e)) {
@@ -149,11 +137,11 @@ bool overlap_find(MetadataLayout *layout, GError **errp)
     if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, overlap->entries, errp)) {
         return false;
     }
-    g_array_sort(overlap->entries, table_entry_compare);
+    g_array_sort(overlap->entries, compare_entries);
     for (guint i = 0; i < overlap->entries->len; i++) {
         OverlappedEntry e = g_array_index(overlap->entries, OverlappedEntry, i);
         uint64_t first = overlap_first_cluster(layout, &e);
-        uint64_t last = (e.entry.offset + e.entry.length - 1) >> layout->header->cluster_bits;
+        uint64_t last = (e.offset + e.length - 1) >> layout->header->cluster_bits;
 
         if (last >= layout->file_clusters) {
             overlap->uncounted_beyond = MIN(overlap->uncounted_beyond, MAX(first, layout->file_clusters));
@@ -166,7 +154,7 @@ bool overlap_find(MetadataLayout *layout, GError **errp)
             return repair_no_memory(errp);
         }
         if (!e.counted) {
-            layout_add_structure(layout, e.entry.offset, e.entry.length); /* or the place would be free */
+            layout_add_structure(layout, e.offset, e.length); /* or the place would be free */
         }
     }
     g_array_set_size(overlap->entries, kept);

@@ -19,9 +19,8 @@
 #include <stddef.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/repair/kept-leaks.h"
 #include "block/qcow2/repair/passes.h"
-#include "block/qcow2/repair/orphaned.h"
-#include "block/qcow2/repair/report-kept.h"
 
 #define MAX_STAGES 24 /* images broken at random take up to ten */
 

@@ -9,6 +9,7 @@
 
 /* ---- reporting ---- */
 
+/* Reports the clusters of @run whose counts were wrong when the repair began, too. */
 static void report_run(const RepairInput *in, const CountRun *run, Qcow2Report *report)
 {
     for (uint64_t i = run->first; i < run->first + run->n; i++) {
@@ -17,8 +18,9 @@ static void report_run(const RepairInput *in, const CountRun *run, Qcow2Report *
                                 .location =
                                     qcow2_location_range(IMAGE_CHECK_STRUCTURE_NONE, i << in->header->cluster_bits,
                                                          in->header->cluster_size)};
+        uint64_t stored;
 
-        if (target_counts_wrong(in->first, i)) {
+        if (qcow2_stored_count(in->first->stored, i, &stored) && stored != target_counts_computed(in->first, i)) {
             qcow2_report(report, &finding);
         }
     }

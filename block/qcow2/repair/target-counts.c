@@ -5,10 +5,8 @@
  */
 #include "block/qcow2/repair/target-counts.h"
 
-#include <assert.h>
-
 #include "block/qcow2/load/count-pairs.h"
-#include "block/qcow2/repair/orphaned.h"
+#include "block/qcow2/repair/kept-leaks.h"
 #include "util/number.h"
 
 /* ---- stored and target counts side by side ---- */
@@ -106,76 +104,16 @@ void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *by
     }
 }
 
-/* ---- leaked clusters that stay ---- */
+/* ---- all of it ---- */
 
-/* The references to @cluster that were computed. */
-static uint64_t references(const TargetCounts *t, uint64_t cluster)
+uint64_t target_counts_computed(const TargetCounts *t, uint64_t cluster)
 {
     return refmap_get(t->counts, cluster) - (t->kept ? refmap_get(t->kept, cluster) : 0);
-}
-
-bool target_counts_wrong(const TargetCounts *t, uint64_t cluster)
-{
-    uint64_t stored;
-
-    return qcow2_stored_count(t->stored, cluster, &stored) && stored != references(t, cluster);
-}
-
-/* How many references to @cluster are leaked, those that stay included. */
-static uint64_t leaked_references(const TargetCounts *t, uint64_t cluster)
-{
-    uint64_t computed = references(t, cluster), stored;
-
-    if (!qcow2_stored_count(t->stored, cluster, &stored)) {
-        stored = cluster < t->layout->file_clusters; /* where nothing is known of the count, there may be something */
-    }
-    return stored > computed ? stored - computed : 0;
-}
-
-/* Lets leaked references stay: all, or those to the clusters of @lost. What this repair has set free does not stay. */
-static bool keep_leaks(TargetCounts *t, const RefMap *lost)
-{
-    /* nothing is lowered where leaks are not to be repaired at all */
-    bool may_lower_used = !lost && repair_wants(t->in, QCOW2_FINDING_LEAK);
-    CountRun run;
-
-    t->kept = refmap_new(refmap_clusters(t->counts));
-    for (uint64_t at = 0; target_counts_next_run(t, at, &run); at = run.first + run.n) {
-        for (uint64_t i = run.first; i < run.first + run.n; i++) {
-            uint64_t leaked = leaked_references(t, i);
-
-            leaked = t->in->first ? MIN(leaked, leaked_references(t->in->first, i)) : leaked;
-            if (!leaked || (may_lower_used && layout_in_use(t->layout, i)) || (lost && !refmap_get(lost, i))) {
-                continue;
-            }
-            if (!refmap_add(t->counts, i, 1, leaked) || !refmap_add(t->kept, i, 1, leaked)) {
-                return false;
-            }
-            t->leaks_kept++;
-        }
-    }
-    return true;
-}
-
-/* Lets leaked clusters stay for which there is evidence that they are the last copy of something. */
-static bool keep_lost(TargetCounts *t, Qcow2Check *check, GError **errp)
-{
-    if (!check->report.leaks) {
-        return true;
-    }
-    if (!qcow2_find_lost_data(check, &t->lost, errp)) {
-        return false;
-    }
-    t->keep_leaks = t->lost.everything;
-    return !(t->lost.everything || t->lost.n_kept) || keep_leaks(t, t->lost.everything ? NULL : t->lost.kept) ||
-           repair_no_memory(errp);
 }
 
 bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *check, const MetadataLayout *layout,
                         GError **errp)
 {
-    bool careful = !in->options->free_lost;
-
     *t = (TargetCounts){
         .in = in,
         .stored = in->check->stored,
@@ -183,16 +121,8 @@ bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *chec
         .layout = layout,
         .may_raise = in->options->all && repair_wants(in, QCOW2_FINDING_REFCOUNT_TOO_LOW),
         .may_lower = true,
-        .orphaned = careful ? repair_orphaned(in, layout) : NULL,
-        .snapshot_unlisted = careful && repair_snapshot_unlisted(in, layout),
     };
-    assert(check == in->check);
-    t->keep_leaks =
-        t->orphaned || (careful && repair_may_cause_false_leaks(in)) || !repair_wants(in, QCOW2_FINDING_LEAK);
-    if (t->keep_leaks) {
-        return keep_leaks(t, NULL) || repair_no_memory(errp);
-    }
-    return !careful || keep_lost(t, check, errp);
+    return keep_leaks(t, check, errp);
 }
 
 void target_counts_clear(TargetCounts *t)

@@ -49,8 +49,8 @@ bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run);
 /* The count that clusters of @run will have in the blocks that there are: one that may not be changed stays. */
 uint64_t target_counts_final(const TargetCounts *t, const CountRun *run);
 
-/* True where the stored count of @cluster is not the one that was computed. */
-bool target_counts_wrong(const TargetCounts *t, uint64_t cluster);
+/* The references to @cluster that were computed. */
+uint64_t target_counts_computed(const TargetCounts *t, uint64_t cluster);
 
 /* The next clusters in [@at, @end) in a row with the same target count, not 0: first, n and target of @run are set. */
 bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, CountRun *run);
