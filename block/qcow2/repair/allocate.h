@@ -13,21 +13,12 @@
 
 #include "block/qcow2/repair/blocks.h"
 
-/* Of all passes. */
-typedef struct Reserved {
-    RefMap *clusters;     /* not 0 for those that were reserved */
-    const RefMap *before; /* the counts of the image when the repair began */
-    bool any;
-    bool rebuilt; /* there are new refcount blocks among them */
-} Reserved;
-
 typedef struct Allocator {
     TargetCounts *targets;
     Reserved *reserved;
     GArray *ranges;         /* Qcow2ClusterRange: reserved by this pass, and not counted by an edit yet */
     uint64_t next_free;     /* no cluster below is free */
     uint64_t next_reused;   /* nor one whose count is not known, and that is not empty */
-    uint64_t append_end;    /* clusters from here on cannot be appended: something refers to them; 0 = not known yet */
     bool header_overlapped; /* there would be something to refer to from the header, but a guest reads that */
 } Allocator;
 

@@ -89,9 +89,61 @@ bool blocks_must_rebuild(const TargetCounts *t)
     return !sound;
 }
 
-void blocks_set_counts(const TargetCounts *t, uint8_t *bytes, uint64_t first, uint64_t n, uint64_t count)
-{
-    uint64_t in_block = first & ((UINT64_C(1) << qcow2_refblock_bits(t->in->header)) - 1);
+/* ---- changing counts ---- */
 
-    qcow2_pack_refcounts(bytes, t->in->header->refcount_order, in_block, n, count);
+static bool change_counts(const Edit *edit, uint8_t *bytes, BlocksChange change)
+{
+    const TargetCounts *t = edit->opaque;
+    const RefMap *only = change == BLOCKS_RAISE_RESERVED ? t->reserved->clusters : NULL;
+    unsigned bits = qcow2_refblock_bits(t->in->header);
+    uint64_t begin = edit->key << bits, n;
+    CountRun run;
+
+    for (uint64_t at = begin; target_counts_next_run(t, at, &run) && run.first >> bits == edit->key;
+         at = run.first + run.n) {
+        uint64_t count = target_counts_final(t, &run);
+
+        for (uint64_t i = run.first; i < run.first + run.n; i += n) {
+            n = only ? 1 : run.n;
+            if ((change == BLOCKS_SETTLE || count > run.stored) && (!only || refmap_get(only, i))) {
+                qcow2_pack_refcounts(bytes, t->in->header->refcount_order, i - begin, n, count);
+            }
+        }
+    }
+    return true;
+}
+
+static bool raise_reserved(const Edit *edit, uint8_t *bytes)
+{
+    return change_counts(edit, bytes, BLOCKS_RAISE_RESERVED);
+}
+
+static bool raise_counts(const Edit *edit, uint8_t *bytes)
+{
+    return change_counts(edit, bytes, BLOCKS_RAISE);
+}
+
+static bool settle_counts(const Edit *edit, uint8_t *bytes)
+{
+    return change_counts(edit, bytes, BLOCKS_SETTLE);
+}
+
+void blocks_add_edit(const TargetCounts *t, Edits *edits, uint64_t index, BlocksChange change,
+                     ImageCheckFindingKind why)
+{
+    static bool (*const changes[])(const Edit *, uint8_t *) = {raise_reserved, raise_counts, settle_counts};
+    bool lower = change == BLOCKS_SETTLE;
+    Edit edit = {
+        .size = t->in->header->cluster_size,
+        .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
+        .why = why,
+        .what = lower ? "lower reference counts" : "raise reference counts",
+        .change = changes[change],
+        .opaque = (void *)t,
+        .key = index,
+    };
+
+    if (blocks_writable(t, index, &edit.offset)) {
+        edits_add(edits, lower ? EDIT_PHASE_LOWER : EDIT_PHASE_RAISE, &edit);
+    }
 }

@@ -33,7 +33,14 @@ bool blocks_table_sound(const TargetCounts *t, bool *writable);
 /* True where a count is wanted that has no sound block. */
 bool blocks_must_rebuild(const TargetCounts *t);
 
-/* Sets the @n counts from cluster @first on in @bytes, which are those of the block that has them all. */
-void blocks_set_counts(const TargetCounts *t, uint8_t *bytes, uint64_t first, uint64_t n, uint64_t count);
+typedef enum BlocksChange {
+    BLOCKS_RAISE_RESERVED, /* counts of what was reserved: nothing else rises */
+    BLOCKS_RAISE,          /* counts that are too low */
+    BLOCKS_SETTLE,         /* all that may change, when others have risen */
+} BlocksChange;
+
+/* Adds the edit that changes counts of block @index, if there is one that can be written. */
+void blocks_add_edit(const TargetCounts *t, Edits *edits, uint64_t index, BlocksChange change,
+                     ImageCheckFindingKind why);
 
 #endif

@@ -21,10 +21,9 @@ typedef struct RepairInput {
     const Qcow2HeaderFields *header; /* of the image */
     const Qcow2RepairOptions *options;
     FILE *messages;                   /* NULL: nobody reads them */
-    GHashTable *said;                 /* those that were written by repair_say() */
+    GHashTable *said;                 /* see repair_say() */
     const Qcow2Check *check;          /* all is counted; structures and counts are reported */
     Qcow2Report *report;              /* what was reported to the user */
-    Qcow2Report *flags;               /* where wrong COPIED flags are to be reported */
     const struct TargetCounts *first; /* the counts of the image when they were reported; NULL: they are these */
 } RepairInput;
 
@@ -74,7 +73,10 @@ static inline ImageCheckFindingKind repair_reason(const RepairInput *in, const E
 /* Sets @errp: memory is short. Returns false. */
 bool repair_no_memory(GError **errp);
 
-/* Writes a message, once. */
+/* Returns true the first time that it is called with @what in a repair. */
+bool repair_first_time(const RepairInput *in, const char *what);
+
+/* Writes a message, once in a repair. */
 void repair_say(const RepairInput *in, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif

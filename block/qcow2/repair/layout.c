@@ -32,45 +32,73 @@ static void add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size
     }
 }
 
-static void add_region(void *layout, const MetadataRegion *region)
+/*
+ * Adds a structure that would go on in what is appended to the file, if it is cut off, or behind that: as zeros, it
+ * would seem to be whole.
+ */
+static void add_growing(MetadataLayout *layout, uint64_t offset, uint64_t size)
 {
-    add_structure(layout, region->offset, region->size);
+    uint64_t end;
+
+    add_structure(layout, offset, size);
+    if (size && (!add_u64(offset, size, &end) || end > layout->check->image->source->length)) {
+        layout->cut_off = MIN(layout->cut_off, offset);
+    }
 }
 
-void layout_each_region(const Qcow2Check *check, void (*visit)(void *, const MetadataRegion *), void *opaque)
+static void add_snapshots(MetadataLayout *layout)
 {
-    const Qcow2HeaderFields *h = &check->image->header;
-    const Qcow2Extensions *e = &check->image->extensions;
-    const Qcow2RefcountEntries *blocks = &check->image->refcount_table;
-    const MetadataRegion fixed[] = {
-        {h->l1_table_offset, UINT64_C(8) * h->l1_size},
-        {h->snapshots_offset, check->snapshots.table_length},
-        {h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits, .refcounts = true},
-        {e->crypt_header_offset, e->has_crypt_header ? e->crypt_header_length : 0},
-        {e->bitmap_directory_offset, e->has_bitmaps ? e->bitmap_directory_size : 0},
-    };
+    const Qcow2Snapshots *snapshots = &layout->check->snapshots;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(fixed); i++) {
-        visit(opaque, &fixed[i]);
-    }
-    for (guint i = 0; i < check->snapshots.items->len; i++) {
-        const Qcow2Snapshot *s = &g_array_index(check->snapshots.items, Qcow2Snapshot, i);
+    add_growing(layout, layout->header->snapshots_offset, snapshots->table_length);
+    /* where its length is not known, it may be just as well behind its beginning */
+    add_structure(layout, layout->header->snapshots_offset, 1);
+    for (guint i = 0; i < snapshots->items->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 
         if (s->l1_size <= QCOW2_MAX_L1_ENTRIES) {
-            visit(opaque, &(MetadataRegion){s->l1_table_offset, UINT64_C(8) * s->l1_size});
+            add_growing(layout, s->l1_table_offset, UINT64_C(8) * s->l1_size);
         }
     }
-    for (guint i = 0; e->has_bitmaps && i < check->bitmaps.items->len; i++) {
-        const Qcow2Bitmap *b = &g_array_index(check->bitmaps.items, Qcow2Bitmap, i);
+}
 
-        visit(opaque, &(MetadataRegion){b->table_offset, UINT64_C(8) * b->table_size});
+static void add_extensions(MetadataLayout *layout)
+{
+    const Qcow2Extensions *e = &layout->check->image->extensions;
+    const GArray *bitmaps = layout->check->bitmaps.items;
+
+    if (e->has_crypt_header) {
+        add_growing(layout, e->crypt_header_offset, e->crypt_header_length);
     }
+    if (e->has_bitmaps) {
+        add_growing(layout, e->bitmap_directory_offset, e->bitmap_directory_size);
+    }
+    for (guint i = 0; e->has_bitmaps && i < bitmaps->len; i++) {
+        const Qcow2Bitmap *b = &g_array_index(bitmaps, Qcow2Bitmap, i);
+
+        add_growing(layout, b->table_offset, UINT64_C(8) * b->table_size);
+    }
+}
+
+/* Entries for refcount blocks that lead out of the file are not used any more, nor is such a table. */
+static void add_refcounts(MetadataLayout *layout)
+{
+    const Qcow2HeaderFields *h = layout->header;
+    const Qcow2RefcountEntries *blocks = &layout->check->image->refcount_table;
+
+    add_structure(layout, h->refcount_table_offset, (uint64_t)h->refcount_table_clusters << h->cluster_bits);
     for (size_t i = 0; i < blocks->n; i++) {
         if (blocks->entries[i]) {
-            visit(opaque, &(MetadataRegion){blocks->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, h->cluster_size,
-                                            .refcounts = true});
+            add_structure(layout, blocks->entries[i] & QCOW2_REFTABLE_OFFSET_MASK, h->cluster_size);
         }
     }
+}
+
+uint64_t layout_append_end(const MetadataLayout *layout)
+{
+    uint64_t referred = MIN(layout->check->counting.beyond, layout->cut_off) >> layout->header->cluster_bits;
+
+    return MAX(MIN(MAX(referred, 1) - 1, layout->overlap.uncounted_beyond), 1);
 }
 
 static bool count_l2_tables(MetadataLayout *layout)
@@ -111,12 +139,14 @@ bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp)
         .file_clusters = refmap_clusters(check->counting.refs),
         .structures = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
         .uncounted = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
+        .cut_off = UINT64_MAX,
         .overlap = {.uncounted_beyond = UINT64_MAX},
     };
     add_structure(layout, 0, layout->header->cluster_size);
-    layout_each_region(check, add_region, layout);
-    /* where its length is not known, it may be just as well behind its beginning */
-    add_structure(layout, layout->header->snapshots_offset, 1);
+    add_growing(layout, layout->header->l1_table_offset, UINT64_C(8) * layout->header->l1_size);
+    add_snapshots(layout);
+    add_extensions(layout);
+    add_refcounts(layout);
     qcow2_cluster_ranges_sort(layout->structures);
     qcow2_cluster_ranges_sort(layout->uncounted);
 

@@ -26,6 +26,7 @@ typedef struct MetadataLayout {
     Qcow2Counting metadata;          /* references to metadata only */
     GArray *structures;              /* Qcow2ClusterRange: where structures are, or are said to be; sorted */
     GArray *uncounted;               /* those of them that the counts lack; likewise */
+    uint64_t cut_off;                /* offset of the first that reaches out of the file; UINT64_MAX = none does */
     GuestOverlap overlap;
 } MetadataLayout;
 
@@ -33,18 +34,14 @@ typedef struct MetadataLayout {
 bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp);
 void layout_clear(MetadataLayout *layout);
 
-typedef struct MetadataRegion {
-    uint64_t offset;
-    uint64_t size;  /* bytes; may be 0 */
-    bool refcounts; /* it is the refcount table, or a block */
-} MetadataRegion;
-
-/* Shows @visit all regions of metadata, but for the header and L2 tables, where they are said to be. */
-void layout_each_region(const Qcow2Check *check, void (*visit)(void *opaque, const MetadataRegion *region),
-                        void *opaque);
-
 /* Notes that something is said to be there, whether it can be or not. Structures are to be sorted again. */
 void layout_add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size);
+
+/*
+ * The cluster that the file may grow up to: nothing may be appended where something is said to be, nor in the cluster
+ * before that, as a region that is no more than a cluster beyond the end counts as inside.
+ */
+uint64_t layout_append_end(const MetadataLayout *layout);
 
 /* True where a structure is, or is said to be, in @cluster; *end is set to the cluster behind it. */
 bool layout_in_structure(const MetadataLayout *layout, uint64_t cluster, uint64_t *end);

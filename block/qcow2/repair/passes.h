@@ -60,9 +60,6 @@ void moves_report_unmoved(const RepairInput *in, const MetadataLayout *layout);
 /* Counts in the blocks that there are: those that are too low are raised, those that are too high lowered. */
 RepairPass repair_refcounts;
 
-/* Tells the user once more which counts are wrong, of those that were when the repair began, and which are repaired. */
-void refcounts_report_again(const RepairInput *in, const TargetCounts *targets);
-
 /* COPIED flags that are wrong are reported, and set right if they are to be repaired. */
 RepairPass repair_flags;
 

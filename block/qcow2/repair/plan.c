@@ -59,18 +59,16 @@ void repair_plan_forget_stages(RepairPlan *p)
 
 /* ---- giving up ---- */
 
-static void forget(RepairPlan *p)
+static void give_up(RepairPlan *p)
 {
     edits_free(p->edits);
     p->edits = edits_new();
     p->n_changes = 0;
-    p->frees_space = false;
-    p->leaks_kept = 0;
 }
 
 static void give_up_for_header(RepairPlan *p, const char *what)
 {
-    forget(p);
+    give_up(p);
     p->given_up = true;
     repair_say(&repair_plan_found(p)->in,
                "Nothing is repaired, as %s said to be where the header is, and would be changed with it. 'qemu-img "
@@ -81,12 +79,12 @@ static void give_up_for_header(RepairPlan *p, const char *what)
 /* Where something could not be read, nothing is known of what it refers to: no plan without it is safe. */
 static void give_up_for_unread(RepairPlan *p)
 {
-    Stage *found = repair_plan_found(p);
+    const RepairInput *found = &repair_plan_found(p)->in;
     int error = -repair_plan_left(p)->in.image->source->read_error;
 
-    forget(p);
-    qcow2_report_failure(found->in.report, error);
-    repair_say(&found->in,
+    give_up(p);
+    qcow2_report_failure(found->report, error);
+    repair_say(found,
                "Nothing is repaired, as metadata could not be read (%s): a repair without it could destroy what it "
                "refers to. Try again, or copy the image to a sound disk first.\n",
                g_strerror(error));
@@ -137,7 +135,7 @@ static bool gives_up_at_once(RepairPlan *p, const Stage *s)
         repair_say(&s->in, "ERROR need to rebuild refcount structures\n");
         s->in.report->check_errors++;
         qcow2_report_failure(s->in.report, EIO);
-        forget(p);
+        give_up(p);
         return true;
     }
     if (layout_header_overlapped(&s->layout) && anything_to_repair(&s->in)) {
@@ -150,7 +148,7 @@ static bool gives_up_at_once(RepairPlan *p, const Stage *s)
 /* ---- the chain ---- */
 
 /* Features unknown here are switched off by the first pass that changes something. */
-static void add_autoclear(RepairPlan *p, const Stage *s, size_t n_before)
+static void add_autoclear(RepairPlan *p, const Stage *s)
 {
     uint64_t features = s->in.header->autoclear_features;
     Edit edit = {
@@ -162,12 +160,12 @@ static void add_autoclear(RepairPlan *p, const Stage *s, size_t n_before)
     };
 
     /* guest data is first moved away from there */
-    if ((features & ~QCOW2_AUTOCLEAR_KNOWN) && edits_n(p->edits) > n_before && !layout_read_by_guest(&s->layout, 0)) {
+    if ((features & ~QCOW2_AUTOCLEAR_KNOWN) && !layout_read_by_guest(&s->layout, 0)) {
         edits_add_word(p->edits, EDIT_PHASE_AUTOCLEAR, &edit, features & QCOW2_AUTOCLEAR_KNOWN);
     }
 }
 
-/* The image with the edits so far; that of the caller where there are none. */
+/* Counts the image with the edits so far. */
 static bool add_stage(RepairPlan *p, GError **errp)
 {
     Stage *s = stage_new_after(repair_plan_left(p), repair_plan_found(p)->in.image->source, p->edits, errp);
@@ -178,47 +176,24 @@ static bool add_stage(RepairPlan *p, GError **errp)
     return s && (!p->first || stage_set_targets(s, &p->first->targets, &p->reserved, errp));
 }
 
-/* Runs @pass; *changed where it has added edits, which the image is then counted with. */
-static bool run_pass(RepairPlan *p, RepairPass *pass, bool *changed, GError **errp)
+/* Runs the first @n passes, until they have nothing to do any more. */
+static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 {
-    Stage *s = repair_plan_left(p);
-    size_t n = edits_n(p->edits);
-
-    if (!pass(&s->in, &s->layout, &s->alloc, p->edits, errp)) {
-        return false;
-    }
-    add_autoclear(p, s, n);
-    edits_end_pass(p->edits);
-    *changed = edits_n(p->edits) > n;
-    return !*changed || add_stage(p, errp);
-}
-
-/* What of the reports of passes is made once only. */
-static void report_before(RepairPlan *p, RepairPass *pass)
-{
-    Stage *s = repair_plan_left(p);
-
-    if (pass == repair_refcounts && !p->counts_said) {
-        p->counts_said = true;
-        if ((s->in.report->corruptions || s->in.report->leaks) && !p->reserved.rebuilt) {
-            refcounts_report_again(&s->in, &s->targets);
-        }
-    }
-    if (pass == repair_flags) {
-        p->ignored = (Qcow2Report){.messages = s->in.messages, .max_messages = s->in.options->check->max_messages};
-        s->in.flags = p->flags_said ? &p->ignored : s->in.report;
-        p->flags_said = true;
-    }
-}
-
-static bool run_chain(RepairPlan *p, GError **errp)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(passes) && p->stages->len < MAX_STAGES && !repair_plan_left(p)->unread;) {
+    for (size_t i = 0; i < n && p->stages->len < MAX_STAGES && !repair_plan_left(p)->unread;) {
+        Stage *s = repair_plan_left(p);
+        size_t n_before = edits_n(p->edits);
         bool changed;
 
-        report_before(p, passes[i]);
-        if (!run_pass(p, passes[i], &changed, errp)) {
+        if (!passes[i](&s->in, &s->layout, &s->alloc, p->edits, errp)) {
             return false;
+        }
+        changed = edits_n(p->edits) > n_before;
+        if (changed) {
+            add_autoclear(p, s);
+            edits_end_pass(p->edits);
+            if (!add_stage(p, errp)) {
+                return false;
+            }
         }
         i = changed ? 0 : i + 1;
     }
@@ -308,20 +283,9 @@ static void add_header_flags(RepairPlan *p)
 
 /* ---- all of it ---- */
 
-/* Entries are set right before counts are compared: what they refer to is leaked then. */
-static bool plan_entries(RepairPlan *p, GError **errp)
-{
-    bool changed = true;
-
-    while (changed && !repair_plan_left(p)->unread) {
-        if (!run_pass(p, repair_entries, &changed, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool plan_rest(RepairPlan *p, GError **errp)
+/* Reports the counts, when entries have been set right: what these refer to is leaked then. Decides what they become.
+ */
+static bool begin_counts(RepairPlan *p, GError **errp)
 {
     Stage *s = repair_plan_left(p);
 
@@ -332,15 +296,14 @@ static bool plan_rest(RepairPlan *p, GError **errp)
     p->first = s;
     p->reserved.before = s->targets.counts;
     p->reserved.clusters = refmap_new(s->layout.file_clusters);
-    if (gives_up_at_once(p, s)) {
-        return true;
-    }
-    /* a clean image keeps every byte, whatever else could be said of it */
-    if ((anything_wrong(&s->in) || flags_wrong(&s->check)) && !run_chain(p, errp)) {
-        repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
-        return false;
-    }
-    s = repair_plan_left(p);
+    return true;
+}
+
+/* Ends the planning: what is planned is made, or nothing is. */
+static void settle(RepairPlan *p)
+{
+    const Stage *s = repair_plan_left(p);
+
     p->n_changes = edits_n(p->edits);
     if (s->unread) {
         give_up_for_unread(p);
@@ -354,10 +317,37 @@ static bool plan_rest(RepairPlan *p, GError **errp)
         if (anything_wrong(&s->in)) {
             moves_report_unmoved(&s->in, &s->layout);
         }
-        repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
+        repair_report_kept(&s->in, &s->targets);
         p->frees_space = frees_space(p);
         add_header_flags(p);
     }
+}
+
+static bool make_plan(RepairPlan *p, GError **errp)
+{
+    Stage *s;
+
+    if (!run_passes(p, 1, errp)) {
+        return false;
+    }
+    s = repair_plan_left(p);
+    if (s->unread) {
+        qcow2_check_report_counts(&repair_plan_found(p)->check, s->in.report);
+        give_up_for_unread(p);
+        return true;
+    }
+    if (!begin_counts(p, errp)) {
+        return false;
+    }
+    if (gives_up_at_once(p, s)) {
+        return true;
+    }
+    /* a clean image keeps every byte, whatever else could be said of it */
+    if ((anything_wrong(&s->in) || flags_wrong(&s->check)) && !run_passes(p, G_N_ELEMENTS(passes), errp)) {
+        repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
+        return false;
+    }
+    settle(p);
     return true;
 }
 
@@ -379,13 +369,5 @@ RepairPlan *repair_plan_new(Qcow2Image *image, const Qcow2RepairOptions *options
         return NULL;
     }
     g_ptr_array_add(p->stages, s);
-    if (!plan_entries(p, errp)) {
-        return NULL;
-    }
-    if (repair_plan_left(p)->unread) {
-        qcow2_check_report_counts(&s->check, s->in.report);
-        give_up_for_unread(p);
-        return g_steal_pointer(&p);
-    }
-    return plan_rest(p, errp) ? g_steal_pointer(&p) : NULL;
+    return make_plan(p, errp) ? g_steal_pointer(&p) : NULL;
 }

@@ -16,9 +16,6 @@ typedef struct RepairPlan {
     GHashTable *said;    /* messages */
     Reserved reserved;   /* places for what is new */
     Stage *first;        /* the stage whose counts were reported to the user, NULL = none yet; of @stages */
-    bool counts_said;    /* once more, as being repaired */
-    bool flags_said;     /* COPIED flags are reported */
-    Qcow2Report ignored; /* what is found of them later */
     uint64_t leaks_kept; /* clusters */
     bool given_up;       /* nothing is repaired: what was reported was what would be left by the repair */
 } RepairPlan;

@@ -108,7 +108,7 @@ static bool place(Rebuild *r, uint64_t n, uint64_t *offset, GError **errp)
                     "No place for new reference counts in the file, nor behind its end, as something is said to be "
                     "there already (at 0x%" PRIx64 "). Nothing was changed; 'qemu-img convert' can copy what can be "
                     "read to a new image",
-                    (r->alloc->append_end + 1) << in->header->cluster_bits);
+                    (layout_append_end(r->alloc->targets->layout) + 1) << in->header->cluster_bits);
     }
     return *offset != 0;
 }

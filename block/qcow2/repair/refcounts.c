@@ -26,7 +26,8 @@ static void report_run(const RepairInput *in, const CountRun *run, Qcow2Report *
     }
 }
 
-void refcounts_report_again(const RepairInput *in, const TargetCounts *targets)
+/* Reports once more which counts are wrong, of those that were when the repair began, and which are repaired. */
+static void report_again(const RepairInput *in, const TargetCounts *targets)
 {
     Qcow2Report again = {
         .messages = in->messages,
@@ -49,65 +50,25 @@ void refcounts_report_again(const RepairInput *in, const TargetCounts *targets)
 
 /* ---- edits ---- */
 
-static void change_counts(const Edit *edit, uint8_t *bytes, bool raise_only)
-{
-    const TargetCounts *t = edit->opaque;
-    unsigned bits = qcow2_refblock_bits(t->in->header);
-    CountRun run;
-
-    for (uint64_t at = edit->key << bits; target_counts_next_run(t, at, &run) && run.first >> bits == edit->key;
-         at = run.first + run.n) {
-        uint64_t count = target_counts_final(t, &run);
-
-        if (!raise_only || count > run.stored) {
-            blocks_set_counts(t, bytes, run.first, run.n, count);
-        }
-    }
-}
-
-static bool raise_counts(const Edit *edit, uint8_t *bytes)
-{
-    change_counts(edit, bytes, true);
-    return true;
-}
-
-static bool settle_counts(const Edit *edit, uint8_t *bytes)
-{
-    change_counts(edit, bytes, false);
-    return true;
-}
-
-/* Adds the edit that raises counts of block @index, or the one that lowers them when others have risen. */
-static void add_edit(const TargetCounts *t, Edits *edits, uint64_t index, bool raise)
-{
-    Edit edit = {
-        .size = t->in->header->cluster_size,
-        .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
-        .why = repair_reason(t->in, edits, raise ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK),
-        .what = raise ? "raise reference counts" : "lower reference counts",
-        .change = raise ? raise_counts : settle_counts,
-        .opaque = (void *)t,
-        .key = index,
-    };
-
-    if (blocks_writable(t, index, &edit.offset)) {
-        edits_add(edits, raise ? EDIT_PHASE_RAISE : EDIT_PHASE_LOWER, &edit);
-    }
-}
-
 bool repair_refcounts(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
                       GError **errp)
 {
     uint64_t last[2] = {UINT64_MAX, UINT64_MAX}; /* blocks with an edit that lowers, and one that raises */
     CountRun run;
 
+    if (repair_first_time(in, "counts") && (in->report->corruptions || in->report->leaks) &&
+        !alloc->reserved->rebuilt) {
+        report_again(in, alloc->targets);
+    }
     for (uint64_t at = 0; target_counts_next_run(alloc->targets, at, &run); at = run.first + run.n) {
         uint64_t count = target_counts_final(alloc->targets, &run);
         uint64_t block = run.first >> qcow2_refblock_bits(in->header);
         bool raise = count > run.stored;
+        ImageCheckFindingKind fault = raise ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK;
 
         if (run.known && count != run.stored && last[raise] != block) {
-            add_edit(alloc->targets, edits, block, raise);
+            blocks_add_edit(alloc->targets, edits, block, raise ? BLOCKS_RAISE : BLOCKS_SETTLE,
+                            repair_reason(in, edits, fault));
             last[raise] = block;
         }
     }

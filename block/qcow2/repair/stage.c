@@ -26,6 +26,11 @@ bool repair_no_memory(GError **errp)
     return false;
 }
 
+bool repair_first_time(const RepairInput *in, const char *what)
+{
+    return g_hash_table_add(in->said, g_strdup(what));
+}
+
 void repair_say(const RepairInput *in, const char *format, ...)
 {
     g_autofree char *text = NULL;
@@ -34,11 +39,8 @@ void repair_say(const RepairInput *in, const char *format, ...)
     va_start(ap, format);
     text = g_strdup_vprintf(format, ap);
     va_end(ap);
-    if (!g_hash_table_contains(in->said, text)) {
-        if (in->messages) {
-            fputs(text, in->messages);
-        }
-        g_hash_table_add(in->said, g_steal_pointer(&text));
+    if (repair_first_time(in, text) && in->messages) {
+        fputs(text, in->messages);
     }
 }
 
@@ -123,7 +125,7 @@ Stage *stage_new_first(Qcow2Image *image, const Qcow2RepairOptions *options, GHa
     g_autoptr(Stage) s = stage_new(image, &in);
     uint64_t failed_reads = image->source->failed_reads;
 
-    s->in.report = s->in.flags = &s->check.report;
+    s->in.report = &s->check.report;
     s->options = *options->check;
     if (options->all && !header_in_table(&image->header)) {
         s->options.repairing = REPAIRED_AT_ONCE & (options->only ? options->only : UINT64_MAX);

@@ -10,19 +10,28 @@
 #include "block/qcow2/inspect/evidence.h"
 #include "block/qcow2/repair/layout.h"
 
+/* Clusters that passes have reserved, of the whole repair. */
+typedef struct Reserved {
+    RefMap *clusters;     /* not 0 for those that were reserved */
+    const RefMap *before; /* the counts of the image when the repair began */
+    bool any;
+    bool rebuilt; /* there are new refcount blocks among them */
+} Reserved;
+
 typedef struct TargetCounts {
     const RepairInput *in;
     const MetadataLayout *layout;
     const Qcow2StoredCounts *stored;
-    RefMap *counts;         /* those of the check, to which the others are added */
-    RefMap *kept;           /* how many of them are leaked references that stay; NULL = none */
-    uint64_t leaks_kept;    /* clusters that have any */
-    bool may_raise;         /* counts that are too low */
-    bool may_lower;         /* and too high */
-    bool keep_leaks;        /* leaked clusters stay, for a fault that remains, or: */
-    const char *orphaned;   /* for what may be in them, as a phrase; NULL = nothing */
-    bool snapshot_unlisted; /* that is a snapshot, of which a new table would have no trace */
-    Qcow2LostData lost;     /* the evidence for what is kept otherwise; clear: not looked for */
+    RefMap *counts;           /* those of the check, to which the others are added */
+    RefMap *kept;             /* how many of them are leaked references that stay; NULL = none */
+    uint64_t leaks_kept;      /* clusters that have any */
+    bool may_raise;           /* counts that are too low */
+    bool may_lower;           /* and too high */
+    bool keep_leaks;          /* leaked clusters stay, for a fault that remains, or: */
+    const char *orphaned;     /* for what may be in them, as a phrase; NULL = nothing */
+    bool snapshot_unlisted;   /* that is a snapshot, of which a new table would have no trace */
+    const Reserved *reserved; /* clusters for which a count was wanted; set by the allocator */
+    Qcow2LostData lost;       /* the evidence for what is kept otherwise; clear: not looked for */
 } TargetCounts;
 
 /*
