@@ -12,16 +12,18 @@
 typedef struct UnalignedEntry {
     uint64_t offset; /* of the entry in the file */
     uint64_t bitmap; /* its second word, with extended L2 entries */
-    bool writable;   /* nothing but the table is there */
 } UnalignedEntry;
 
+/* Collects those of tables where nothing else is, nor is read by a guest. */
 static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Qcow2CollectPart *s = state;
     const MetadataLayout *layout = s->opaque;
     size_t size = qcow2_l2_entry_size(layout->header);
+    bool writable = layout_table_writable(layout, table->offset, table->weight) &&
+                    !layout_read_by_guest(layout, table->offset >> layout->header->cluster_bits);
 
-    for (guint i = 0; i < contents->faults->len; i++) {
+    for (guint i = 0; writable && i < contents->faults->len; i++) {
         const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
         UnalignedEntry e = {
             .offset = table->offset + fault->index * size,
@@ -29,7 +31,6 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
         };
 
         if (fault->kind == QCOW2_FINDING_PREALLOCATED_UNALIGNED) {
-            e.writable = layout_table_writable(layout, table->offset, table->weight);
             g_array_append_val(s->items, e);
         }
     }
@@ -43,31 +44,33 @@ static int compare_entries(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* NULL and @errp set when memory is short. */
-static GArray *find_entries(const MetadataLayout *layout, GError **errp)
+/* Returns true if there are unaligned entries without data among @f. */
+static bool has_entries(const Qcow2TableFaults *f)
 {
-    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(UnalignedEntry));
+    bool any = false;
 
-    if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, entries, errp)) {
-        return NULL;
+    for (guint i = 0; !any && i < f->faults->len; i++) {
+        any = g_array_index(f->faults, Qcow2L2Fault, i).kind == QCOW2_FINDING_PREALLOCATED_UNALIGNED;
     }
-    g_array_sort(entries, compare_entries);
-    return g_steal_pointer(&entries);
+    for (guint i = 0; !any && f->more && i < f->more->len; i++) {
+        any = g_array_index(f->more, Qcow2MoreFaults, i).kind == QCOW2_FINDING_PREALLOCATED_UNALIGNED;
+    }
+    return any;
 }
 
-bool entries_all_writable(const MetadataLayout *layout, bool *all, GError **errp)
+bool entries_all_writable(const MetadataLayout *layout)
 {
-    g_autoptr(GArray) entries = NULL;
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(layout->check->walk, &n);
 
-    *all = true;
-    if (!qcow2_walk_any_fault(layout->check->walk)) {
-        return true;
+    for (size_t i = 0; i < n; i++) {
+        const Qcow2TableFaults *f = qcow2_walk_faults(layout->check->walk, tables[i].offset, false);
+
+        if (f && has_entries(f) && !layout_table_writable(layout, tables[i].offset, tables[i].weight)) {
+            return false;
+        }
     }
-    entries = find_entries(layout, errp);
-    for (guint i = 0; entries && i < entries->len; i++) {
-        *all &= g_array_index(entries, UnalignedEntry, i).writable;
-    }
-    return entries != NULL;
+    return true;
 }
 
 static void add_edit(const RepairInput *in, Edits *edits, const UnalignedEntry *e)
@@ -93,19 +96,18 @@ static void add_edit(const RepairInput *in, Edits *edits, const UnalignedEntry *
 
 bool repair_entries(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits, GError **errp)
 {
-    g_autoptr(GArray) entries = NULL;
+    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(UnalignedEntry));
 
     if (!in->options->all || !repair_wants(in, QCOW2_FINDING_PREALLOCATED_UNALIGNED) ||
         !repair_found(in, QCOW2_FINDING_PREALLOCATED_UNALIGNED)) {
         return true;
     }
-    entries = find_entries(layout, errp);
-    for (guint i = 0; entries && i < entries->len; i++) {
-        const UnalignedEntry *e = &g_array_index(entries, UnalignedEntry, i);
-
-        if (e->writable && !layout_read_by_guest(layout, e->offset >> in->header->cluster_bits)) {
-            add_edit(in, edits, e);
-        }
+    if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, entries, errp)) {
+        return false;
     }
-    return entries != NULL;
+    g_array_sort(entries, compare_entries);
+    for (guint i = 0; i < entries->len; i++) {
+        add_edit(in, edits, &g_array_index(entries, UnalignedEntry, i));
+    }
+    return true;
 }

@@ -8,6 +8,8 @@
  */
 #include "block/qcow2/repair/passes.h"
 
+#include <assert.h>
+
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
@@ -100,48 +102,46 @@ typedef struct FlagRepair {
     uint64_t l1_done; /* offset behind the last part of the L1 table that has an edit */
 } FlagRepair;
 
+static void add_edit(const FlagRepair *r, uint64_t offset, uint64_t end, bool l1)
+{
+    Edit edit = {
+        .offset = offset,
+        .size = end - offset,
+        .structure = l1 ? IMAGE_CHECK_STRUCTURE_L1 : IMAGE_CHECK_STRUCTURE_L2,
+        .why = l1 ? QCOW2_FINDING_L1_COPIED_WRONG : QCOW2_FINDING_L2_COPIED_WRONG,
+        .what = "set COPIED flags right",
+        .change = l1 ? change_l1 : change_table,
+        .opaque = (void *)r->targets,
+    };
+
+    edits_add(r->edits, EDIT_PHASE_SWITCH, &edit);
+}
+
 static bool repair_l1_entry(void *opaque, uint64_t offset, uint64_t value)
 {
     FlagRepair *r = opaque;
     const Qcow2HeaderFields *h = r->targets->in->header;
     uint64_t begin = h->l1_table_offset, end = begin + UINT64_C(8) * h->l1_size;
-    Edit edit = {
-        .offset = MAX(begin, offset / L1_PART * L1_PART),
-        .structure = IMAGE_CHECK_STRUCTURE_L1,
-        .why = QCOW2_FINDING_L1_COPIED_WRONG,
-        .what = "set COPIED flags right",
-        .change = change_l1,
-        .opaque = (void *)r->targets,
-    };
 
+    assert(begin <= offset && offset < end);
     if (!l1_entry_writable(r->targets, offset, value)) {
         return false;
     }
     if (offset >= r->l1_done) {
         r->l1_done = MIN(end, (offset / L1_PART + 1) * L1_PART);
-        edit.size = r->l1_done - edit.offset;
-        edits_add(r->edits, EDIT_PHASE_SWITCH, &edit);
+        add_edit(r, MAX(begin, offset / L1_PART * L1_PART), r->l1_done, true);
     }
     return true;
 }
 
 static bool repair_l2_table(void *opaque, uint64_t offset)
 {
-    FlagRepair *r = opaque;
+    const FlagRepair *r = opaque;
     const Qcow2HeaderFields *h = r->targets->in->header;
-    Edit edit = {
-        .offset = offset,
-        .size = h->cluster_size,
-        .structure = IMAGE_CHECK_STRUCTURE_L2,
-        .why = QCOW2_FINDING_L2_COPIED_WRONG,
-        .what = "set COPIED flags right",
-        .change = change_table,
-        .opaque = (void *)r->targets,
-    };
     bool writable = offset % h->cluster_size == 0 && is_writable(r->targets, offset >> h->cluster_bits);
 
     if (writable) {
-        edits_add(r->edits, EDIT_PHASE_SWITCH, &edit);
+        add_edit(r, offset, offset + h->cluster_size, false);
     }
     return writable;
 }

@@ -54,75 +54,65 @@ static GArray *collect_tables(const MetadataLayout *layout)
 
 /* ---- the L1 entries that refer to them ---- */
 
-/* An L1 entry. */
-typedef struct Slot {
-    uint64_t offset; /* in the file */
-    uint64_t value;
-    bool active;
-} Slot;
-
-typedef struct TableMover {
-    const RepairInput *in;
-    const MetadataLayout *layout;
-    Edits *edits;
-    GArray *tables; /* MovedTable, sorted by offset */
-} TableMover;
-
-typedef void SlotVisitor(TableMover *m, MovedTable *table, const Slot *slot);
-
-static void each_slot(TableMover *m, SlotVisitor *visit)
-{
-    size_t n;
-    const Qcow2TableSpan *spans = qcow2_tables_spans(m->in->check->regions.l1_tables, &n);
-
-    for (size_t k = 0; k < n; k++) {
-        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
-            Slot slot = {spans[k].offset + i * 8, spans[k].slots[i], spans[k].active};
-            uint64_t offset = slot.value & QCOW2_OFFSET_MASK;
-            size_t at = ARRAY_FIRST_NOT_BELOW(m->tables, MovedTable, offset, offset);
-
-            if (slot.value && at < m->tables->len && g_array_index(m->tables, MovedTable, at).offset == offset) {
-                visit(m, &g_array_index(m->tables, MovedTable, at), &slot);
-            }
-        }
-    }
-}
-
 /* An L1 entry is overwritten where nothing but L1 tables is, and no guest reads. */
-static void find_whether_writable(TableMover *m, MovedTable *table, const Slot *slot)
+static bool slot_writable(const MetadataLayout *layout, uint64_t offset)
 {
-    uint64_t cluster = slot->offset >> m->in->header->cluster_bits;
+    uint64_t cluster = offset >> layout->header->cluster_bits;
 
-    table->stays |= layout_read_by_guest(m->layout, cluster) || layout_in_unaligned_table(m->layout, cluster) ||
-                    refmap_get(m->layout->metadata.refs, cluster) != layout_l1_tables_in(m->layout, cluster);
+    return !layout_read_by_guest(layout, cluster) && !layout_in_unaligned_table(layout, cluster) &&
+           refmap_get(layout->metadata.refs, cluster) == layout_l1_tables_in(layout, cluster);
 }
 
-static void add_slot_edit(TableMover *m, MovedTable *table, const Slot *slot)
+/* Lets the L1 entry at @offset, which is @value, refer to the copy of @table. */
+static void add_slot_edit(const RepairInput *in, Edits *edits, const MovedTable *table, uint64_t offset, uint64_t value,
+                          bool active)
 {
     Edit edit = {
-        .offset = slot->offset,
+        .offset = offset,
         .structure = IMAGE_CHECK_STRUCTURE_L1,
-        .why = moves_why(m->in),
+        .why = moves_why(in),
         .count = 1,
         .what = "refer to the copy",
     };
-    uint64_t copied = slot->active ? (table->weight == 1 ? QCOW2_OFLAG_COPIED : 0) : slot->value & QCOW2_OFLAG_COPIED;
+    uint64_t copied = active ? (table->weight == 1 ? QCOW2_OFLAG_COPIED : 0) : value & QCOW2_OFLAG_COPIED;
 
-    if (table->to) {
-        edits_add_word(m->edits, EDIT_PHASE_SWITCH, &edit,
-                       (slot->value & ~(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED)) | table->to | copied);
+    edits_add_word(edits, EDIT_PHASE_SWITCH, &edit,
+                   (value & ~(QCOW2_OFFSET_MASK | QCOW2_OFLAG_COPIED)) | table->to | copied);
+}
+
+/* Finds out which tables stay or, where @edits is not NULL, switches the entries of those over that have a copy. */
+static void each_slot(const RepairInput *in, const MetadataLayout *layout, GArray *tables, Edits *edits)
+{
+    size_t n;
+    const Qcow2TableSpan *spans = qcow2_tables_spans(in->check->regions.l1_tables, &n);
+
+    for (size_t k = 0; k < n; k++) {
+        for (uint64_t i = 0; spans[k].slots && i < spans[k].n; i++) {
+            uint64_t offset = spans[k].offset + i * 8, value = spans[k].slots[i], refers = value & QCOW2_OFFSET_MASK;
+            size_t at = ARRAY_FIRST_NOT_BELOW(tables, MovedTable, offset, refers);
+            MovedTable *table = &g_array_index(tables, MovedTable, at);
+
+            if (!value || at == tables->len || table->offset != refers) {
+                continue;
+            }
+            if (!edits) {
+                table->stays |= !slot_writable(layout, offset);
+            } else if (table->to) {
+                add_slot_edit(in, edits, table, offset, value, spans[k].active);
+            }
+        }
     }
 }
 
 /* ---- copies ---- */
 
 /* Finds a place for a copy of @table. */
-static bool copy_table(TableMover *m, Allocator *alloc, MovedTable *table, GError **errp)
+static bool copy_table(const RepairInput *in, Allocator *alloc, Edits *edits, MovedTable *table, GError **errp)
 {
     Edit copy = {
-        .size = m->in->header->cluster_size,
+        .size = in->header->cluster_size,
         .structure = IMAGE_CHECK_STRUCTURE_L2,
-        .why = moves_why(m->in),
+        .why = moves_why(in),
         .what = "a copy of a table that guest data lies on",
         .copies = true,
         .from = table->offset,
@@ -132,13 +122,13 @@ static bool copy_table(TableMover *m, Allocator *alloc, MovedTable *table, GErro
         return false;
     }
     if (!table->to) {
-        repair_say(m->in, "No place for a copy of the L2 table at 0x%" PRIx64 ", which guest data lies on\n",
+        repair_say(in, "No place for a copy of the L2 table at 0x%" PRIx64 ", which guest data lies on\n",
                    table->offset);
         return true;
     }
     copy.offset = table->to;
-    edits_add(m->edits, EDIT_PHASE_FREE_SPACE, &copy);
-    repair_say(m->in,
+    edits_add(edits, EDIT_PHASE_FREE_SPACE, &copy);
+    repair_say(in,
                "Repairing L2 table at 0x%" PRIx64 ": guest data lies on it, and it gets a copy of its own at "
                "0x%" PRIx64 "\n",
                table->offset, table->to);
@@ -149,19 +139,18 @@ bool moves_copy_tables(const RepairInput *in, const MetadataLayout *layout, Allo
                        GError **errp)
 {
     g_autoptr(GArray) tables = collect_tables(layout);
-    TableMover m = {.in = in, .layout = layout, .edits = edits, .tables = tables};
 
     if (!tables->len) {
         return true;
     }
-    each_slot(&m, find_whether_writable);
+    each_slot(in, layout, tables, NULL);
     for (guint i = 0; i < tables->len; i++) {
         MovedTable *table = &g_array_index(tables, MovedTable, i);
 
-        if (!table->stays && !copy_table(&m, alloc, table, errp)) {
+        if (!table->stays && !copy_table(in, alloc, edits, table, errp)) {
             return false;
         }
     }
-    each_slot(&m, add_slot_edit);
+    each_slot(in, layout, tables, edits);
     return true;
 }

@@ -19,8 +19,8 @@ typedef bool RepairPass(const RepairInput *in, const MetadataLayout *layout, All
 /* Unaligned L2 entries without data become plain zero. @alloc is not used. */
 RepairPass repair_entries;
 
-/* Sets *all: all tables that have such entries can be overwritten. Before they are reported. */
-bool entries_all_writable(const MetadataLayout *layout, bool *all, GError **errp);
+/* Returns true if all tables that have such entries can be overwritten. Before they are reported. */
+bool entries_all_writable(const MetadataLayout *layout);
 
 /* A new snapshot table, with all that an entry must have today, and without what cannot be kept. */
 RepairPass repair_snapshots;

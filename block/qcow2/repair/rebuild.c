@@ -22,21 +22,21 @@ bool rebuild_wanted(const RepairInput *in)
     return may_change_blocks(in, BLOCKS_UNUSABLE | QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW));
 }
 
-/* ---- entries that nothing needs ---- */
-
-/* What is wrong with entry @i, which is harmful. */
-static ImageCheckFindingKind fault_of_entry(const TargetCounts *t, size_t i)
+/* Of several faults for which blocks and their table change the first. */
+static ImageCheckFindingKind fault_of_blocks(const RepairInput *in)
 {
-    uint64_t entry = t->in->image->refcount_table.entries[i], offset;
+    static const ImageCheckFindingKind kinds[] = {
+        QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS,
+        QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED,
+        QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
+        QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE,
+        QCOW2_FINDING_REFCOUNT_TOO_LOW,
+    };
 
-    if (entry & QCOW2_REFTABLE_RESERVED) {
-        return QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS;
-    }
-    if (entry % t->in->header->cluster_size) {
-        return QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED;
-    }
-    return blocks_location(t, i, &offset) ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED : QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE;
+    return repair_first_reported(in, kinds, G_N_ELEMENTS(kinds));
 }
+
+/* ---- entries that nothing needs ---- */
 
 /* Clears them, where @edits is not NULL. True where there are any. */
 static bool clear_harmful(const TargetCounts *t, Edits *edits)
@@ -47,16 +47,14 @@ static bool clear_harmful(const TargetCounts *t, Edits *edits)
         Edit edit = {
             .offset = t->in->header->refcount_table_offset + i * 8,
             .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+            .why = fault_of_blocks(t->in),
             .count = 1,
             .what = "clear an entry that nothing needs",
         };
+        bool harmful = blocks_entry_harmful(t, i);
 
-        if (!blocks_entry_harmful(t, i)) {
-            continue;
-        }
-        any = true;
-        if (edits) {
-            edit.why = fault_of_entry(t, i);
+        any |= harmful;
+        if (harmful && edits) {
             edits_add_word(edits, EDIT_PHASE_SWITCH, &edit, 0);
             repair_say(t->in, "Repairing refcount table entry %zu: cleared, as nothing needs it\n", i);
         }
@@ -76,19 +74,6 @@ typedef struct Rebuild {
 static uint64_t *new_block(const Rebuild *r, uint64_t index)
 {
     return &g_array_index(r->blocks, uint64_t, index);
-}
-
-static ImageCheckFindingKind why_rebuilt(const RepairInput *in)
-{
-    static const ImageCheckFindingKind kinds[] = {
-        QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS,
-        QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED,
-        QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
-        QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE,
-        QCOW2_FINDING_REFCOUNT_TOO_LOW,
-    };
-
-    return repair_first_reported(in, kinds, G_N_ELEMENTS(kinds));
 }
 
 /* Finds a place for @n clusters without which there can be no new counts. */
@@ -165,7 +150,7 @@ static bool fill_new_block(const Edit *edit, uint8_t *bytes)
 
 static void add_edits(const Rebuild *r, const RepairInput *in, Edits *edits)
 {
-    Edit edit = {.why = why_rebuilt(in)};
+    Edit edit = {.why = fault_of_blocks(in)};
     Qcow2DiskHeader new = {.refcount_table_offset = GUINT64_TO_BE(r->table),
                            .refcount_table_clusters = GUINT32_TO_BE(r->n_clusters)};
 

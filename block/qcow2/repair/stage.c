@@ -102,23 +102,6 @@ static bool header_in_table(const Qcow2HeaderFields *h)
            (h->l1_size && h->l1_table_offset < h->cluster_size) || h->refcount_table_offset < h->cluster_size;
 }
 
-/* No entry is reported as being repaired that is in a table which is something else too. */
-static bool choose_repaired_at_once(Stage *s, GError **errp)
-{
-    bool all_writable;
-
-    if (!(s->check.report.repairing & QCOW2_FINDING_BIT(QCOW2_FINDING_PREALLOCATED_UNALIGNED))) {
-        return true;
-    }
-    if (!entries_all_writable(&s->layout, &all_writable, errp)) {
-        return false;
-    }
-    if (!all_writable) {
-        s->check.report.repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_PREALLOCATED_UNALIGNED);
-    }
-    return true;
-}
-
 Stage *stage_new_first(Qcow2Image *image, const Qcow2RepairOptions *options, GHashTable *said, GError **errp)
 {
     RepairInput in = {.options = options, .messages = options->check->messages, .said = said};
@@ -130,7 +113,14 @@ Stage *stage_new_first(Qcow2Image *image, const Qcow2RepairOptions *options, GHa
     if (options->all && !header_in_table(&image->header)) {
         s->options.repairing = REPAIRED_AT_ONCE & (options->only ? options->only : UINT64_MAX);
     }
-    if (!count(s, image, errp) || !choose_repaired_at_once(s, errp) || !report_structures(s, errp)) {
+    if (!count(s, image, errp)) {
+        return NULL;
+    }
+    /* no entry is reported as being repaired that is in a table which is something else too */
+    if (!entries_all_writable(&s->layout)) {
+        s->check.report.repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_PREALLOCATED_UNALIGNED);
+    }
+    if (!report_structures(s, errp)) {
         return NULL;
     }
     find_whether_unread(s, failed_reads);

@@ -5,27 +5,13 @@
  */
 #include "block/qcow2/repair/target-counts.h"
 
+#include <assert.h>
+
 #include "block/qcow2/load/count-pairs.h"
 #include "block/qcow2/repair/kept-leaks.h"
 #include "util/number.h"
 
 /* ---- stored and target counts side by side ---- */
-
-/* How many clusters of @s from its cluster @i on have the same two counts as it. */
-static uint64_t same_counts(const Qcow2CountStretch *s, uint64_t i)
-{
-    uint64_t target = counters_get(s->other, s->other_at + i);
-    uint64_t stored = s->stored ? counters_get(s->stored, s->stored_at + i) : 0;
-    uint64_t at = i;
-
-    while (at < s->n && counters_get(s->other, s->other_at + at) == target &&
-           (!s->stored || counters_get(s->stored, s->stored_at + at) == stored)) {
-        uint64_t step = counters_stretch(s->other, s->other_at + at, s->other_at + s->n);
-
-        at += s->stored ? MIN(step, counters_stretch(s->stored, s->stored_at + at, s->stored_at + s->n)) : step;
-    }
-    return at - i;
-}
 
 bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run)
 {
@@ -36,13 +22,12 @@ bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run)
         uint64_t i = s.stored ? counters_mismatch(s.stored, s.stored_at, s.other, s.other_at, s.n) : 0;
 
         if (i < s.n) {
-            *run = (CountRun){
-                .first = s.first + i,
-                .n = same_counts(&s, i),
-                .stored = s.stored ? counters_get(s.stored, s.stored_at + i) : 0,
-                .target = counters_get(s.other, s.other_at + i),
-                .known = s.stored != NULL,
-            };
+            *run = (CountRun){.first = s.first + i, .known = s.stored != NULL};
+            run->n = counters_same(s.other, s.other_at + i, s.other_at + s.n, &run->target);
+            if (s.stored) {
+                run->n = MIN(run->n, counters_same(s.stored, s.stored_at + i, s.stored_at + s.n, &run->stored));
+            }
+            assert(!run->known || run->stored != run->target);
             return true;
         }
     }
@@ -62,8 +47,7 @@ bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, C
         uint64_t from = index << COUNTERS_PER_PIECE_BITS, to = MIN(end, from + COUNTERS_PER_PIECE);
 
         for (at = MAX(at, from); at < to; at += n) {
-            n = counters_stretch(piece, at - from, to - from);
-            run->target = counters_get(piece, at - from);
+            n = counters_same(piece, at - from, to - from, &run->target);
             if (run->target) {
                 run->first = at;
                 run->n = n;
