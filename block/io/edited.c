@@ -5,6 +5,7 @@
  */
 #include "block/io/edited.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -80,6 +81,7 @@ static int lay_over(const EditedSource *e, size_t i, uint8_t *to, size_t size, u
         memcpy(to + (first - offset), edit->bytes + (first - edit->offset), end - first);
         return 0;
     }
+    assert(first < end);
     if (edit->copies) {
         return read_before(e, i, to + (first - offset), end - first, edit->from + (first - edit->offset));
     }
@@ -196,6 +198,7 @@ static GArray *spans_of(const Edits *edits)
         Span *span = &g_array_index(spans, Span, i);
 
         span->reach = reach = MAX(reach, span->end);
+        assert(i == 0 || span->offset >= span[-1].offset);
     }
     return spans;
 }

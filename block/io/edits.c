@@ -112,6 +112,7 @@ void edits_end_pass(Edits *edits)
         Edit *edit = edit_at(edits, i);
 
         if (edit->phase != EDIT_PHASE_FREE_SPACE) {
+            assert(i == begin || edit_at(edits, i - 1)->phase <= edit->phase);
             edits->steps += in_use++ == 0 || edit_at(edits, i - 1)->phase != edit->phase;
             edit->step = edits->steps;
         }

@@ -162,6 +162,7 @@ bool allocator_release(Allocator *a, uint64_t offset, uint64_t n, GError **errp)
     uint64_t first = offset >> a->targets->in->header->cluster_bits;
 
     for (uint64_t i = first; i < first + n; i++) {
+        assert(refmap_get(a->reserved->clusters, i) && refmap_get(a->targets->counts, i));
         if (!refmap_subtract(a->targets->counts, i, 1) || !refmap_subtract(a->reserved->clusters, i, 1)) {
             return repair_no_memory(errp);
         }

@@ -8,6 +8,8 @@
  */
 #include "block/qcow2/repair/passes.h"
 
+#include <assert.h>
+
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 #include "util/search.h"
@@ -118,6 +120,7 @@ static bool copy_table(const RepairInput *in, Allocator *alloc, Edits *edits, Mo
         .from = table->offset,
     };
 
+    assert(table->weight > 0 && !table->to);
     if (!allocator_reserve(alloc, 1, table->weight, &table->to, errp)) {
         return false;
     }

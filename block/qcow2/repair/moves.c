@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/repair/passes.h"
 
+#include <assert.h>
+
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
@@ -79,6 +81,7 @@ static bool copy_data(const RepairInput *in, Allocator *alloc, Edits *edits, con
     if (!allocator_reserve(alloc, clusters, e->weight, &to, errp)) {
         return false;
     }
+    assert(e->movable && to % in->header->cluster_size == 0);
     if (to) {
         add_edits(in, edits, e, to + place_in_copy(e));
     } else {

@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/repair/overlap.h"
 
+#include <assert.h>
+
 #include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
@@ -63,6 +65,7 @@ static void visit_extent(Qcow2CollectPart *s, const Qcow2TableRef *table, const 
 
     e.movable = e.counted && layout->header->crypt_method == QCOW2_CRYPT_NONE && /* else it is read there only */
                 layout_table_writable(layout, table->offset, table->weight);
+    assert(e.length > 0 && e.active <= e.weight);
     if (!e.counted || overlap_lies_on_metadata(layout, &e)) {
         g_array_append_val(s->items, e);
     }

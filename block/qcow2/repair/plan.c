@@ -15,6 +15,7 @@
  */
 #include "block/qcow2/repair/plan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -35,11 +36,13 @@ static RepairPass *const passes[] = {repair_entries, repair_snapshots, repair_bl
 
 Stage *repair_plan_found(const RepairPlan *p)
 {
+    assert(p->stages->len > 0);
     return g_ptr_array_index(p->stages, 0);
 }
 
 Stage *repair_plan_left(const RepairPlan *p)
 {
+    assert(p->stages->len > 0);
     return g_ptr_array_index(p->stages, p->stages->len - 1);
 }
 
@@ -179,6 +182,7 @@ static bool add_stage(RepairPlan *p, GError **errp)
 /* Runs the first @n passes, until they have nothing to do any more. */
 static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 {
+    assert(p->first || (n == 1 && passes[0] == repair_entries)); /* the others need to know the counts to be */
     for (size_t i = 0; i < n && p->stages->len < MAX_STAGES && !repair_plan_left(p)->unread;) {
         Stage *s = repair_plan_left(p);
         size_t n_before = edits_n(p->edits);
@@ -304,6 +308,7 @@ static void settle(RepairPlan *p)
 {
     const Stage *s = repair_plan_left(p);
 
+    assert(p->first);
     p->n_changes = edits_n(p->edits);
     if (s->unread) {
         give_up_for_unread(p);

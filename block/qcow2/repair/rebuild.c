@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/repair/passes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -166,6 +167,7 @@ static void add_edits(const Rebuild *r, const RepairInput *in, Edits *edits)
             edits_add(edits, EDIT_PHASE_FREE_SPACE, &edit);
         }
     }
+    assert(r->n_clusters << in->header->cluster_bits >= r->blocks->len * UINT64_C(8));
     edit = (Edit){.offset = r->table, .size = r->n_clusters << in->header->cluster_bits, .why = edit.why};
     edit.structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE;
     edit.what = "a new table";

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/repair/stage.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 
@@ -151,6 +152,7 @@ Stage *stage_new_after(const Stage *before, BlockSource *source, const Edits *ed
 
 bool stage_set_targets(Stage *s, const TargetCounts *first, Reserved *reserved, GError **errp)
 {
+    assert(!s->alloc.targets && first != &s->targets);
     s->in.first = first;
     if (!target_counts_init(&s->targets, &s->in, &s->check, &s->layout, errp)) {
         return false;

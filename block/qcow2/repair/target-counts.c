@@ -92,7 +92,10 @@ void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *by
 
 uint64_t target_counts_computed(const TargetCounts *t, uint64_t cluster)
 {
-    return refmap_get(t->counts, cluster) - (t->kept ? refmap_get(t->kept, cluster) : 0);
+    uint64_t kept = t->kept ? refmap_get(t->kept, cluster) : 0, count = refmap_get(t->counts, cluster);
+
+    assert(kept <= count);
+    return count - kept;
 }
 
 bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *check, const MetadataLayout *layout,
