@@ -33,7 +33,8 @@ bool allocator_header_writable(Allocator *a)
 
 /* ---- finding a place ---- */
 
-/* True where the file has data in @cluster, or may have; *next is the first cluster behind it where it has none. */
+/* Returns true if the file has data in @cluster, or may have; *next is the first cluster behind it where it has none.
+ */
 static bool has_data(const Allocator *a, uint64_t cluster, uint64_t *next)
 {
     const Qcow2HeaderFields *h = a->targets->in->header;
@@ -62,16 +63,16 @@ static bool has_block(const Allocator *a, uint64_t index)
     return index < table->n && table->entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
 }
 
-/* True where @cluster has been in use since the repair began. */
+/* Returns true if @cluster has been in use since the repair began. */
 static bool was_taken(const Allocator *a, uint64_t cluster)
 {
     return refmap_get(a->reserved->clusters, cluster) || refmap_get(a->reserved->before, cluster);
 }
 
 /*
- * True where nothing lies in @cluster; else *next is the first cluster behind it worth a look. Where no count is known
- * and there are data, they may be those of a table that was lost: only with @reuse is that free, as is what is leaked
- * and to be freed.
+ * Returns true if nothing lies in @cluster; else *next is the first cluster behind it worth a look. Where no count is
+ * known and there are data, they may be those of a table that was lost: only with @reuse is that free, as is what is
+ * leaked and to be freed.
  */
 static bool is_free(const Allocator *a, uint64_t cluster, bool reuse, uint64_t *next)
 {

@@ -40,7 +40,7 @@ bool allocator_release(Allocator *a, uint64_t offset, uint64_t n, GError **errp)
  */
 void allocator_add_counts(Allocator *a, Edits *edits, ImageCheckFindingKind why);
 
-/* True where the header may be changed. */
+/* Returns true if the header may be changed. */
 bool allocator_header_writable(Allocator *a);
 
 #endif

@@ -96,7 +96,7 @@ static bool check_again(BlockSource *source, RepairPlan *p, const Qcow2CheckOpti
     return true;
 }
 
-/* True where a snapshot table was read, to be repaired, that a check gives up at. */
+/* Returns true if a snapshot table was read, to be repaired, that a check gives up at. */
 static bool read_beyond_limits(const RepairInput *in)
 {
     return in->options->all && repair_found_any(in, QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOTS_TOO_MANY) |

@@ -24,7 +24,7 @@ static bool block_at(const TargetCounts *t, uint64_t i, uint64_t *offset)
     return i < t->in->image->refcount_table.n && blocks_location(t, i, offset) && *offset;
 }
 
-/* True where the block at @offset has more than one reference, or reader, be it that its count cannot say so. */
+/* Returns true if the block at @offset has more than one reference, or reader, be it that its count cannot say so. */
 static bool is_shared(const TargetCounts *t, uint64_t offset)
 {
     uint64_t cluster = offset >> t->in->header->cluster_bits;

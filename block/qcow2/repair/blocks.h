@@ -14,23 +14,24 @@
      QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED) |                                                       \
      QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_SHARED) | QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE))
 
-/* True where entry @i of the table names a place where a block can be, or none: *offset, 0. */
+/* Returns true if entry @i of the table names a place where a block can be, or none: *offset, 0. */
 bool blocks_location(const TargetCounts *t, size_t i, uint64_t *offset);
 
-/* True where there is a block @i, whose counts can be written where they are, at *offset. */
+/* Returns true if there is a block @i, whose counts can be written where they are, at *offset. */
 bool blocks_writable(const TargetCounts *t, uint64_t i, uint64_t *offset);
 
-/* True where entry @i is not needed, and names no block, or something that it must not share. */
+/* Returns true if entry @i is not needed, and names no block, or something that it must not share. */
 bool blocks_entry_harmful(const TargetCounts *t, size_t i);
 
-/* True where a block is something else too, be it that counts of this width cannot say so: it must not be written to.
+/* Returns true if a block is something else too, be it that counts of this width cannot say so: it must not be written
+ * to.
  */
 bool blocks_any_shared(const TargetCounts *t);
 
-/* True where nothing but the refcount table is in its clusters; *writable: an entry can be changed where it is. */
+/* Returns true if nothing but the refcount table is in its clusters; *writable: an entry can be changed where it is. */
 bool blocks_table_sound(const TargetCounts *t, bool *writable);
 
-/* True where a count is wanted that has no sound block. */
+/* Returns true if a count is wanted that has no sound block. */
 bool blocks_must_rebuild(const TargetCounts *t);
 
 typedef enum BlocksChange {

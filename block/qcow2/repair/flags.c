@@ -16,9 +16,9 @@
 #define L1_PART 4096u /* bytes of an L1 table that one edit is about */
 
 /*
- * True where all that @cluster is used as are L1 and L2 tables, and no guest reads it. A word that is an entry of both
- * then has the same COPIED flag in both, as it refers to the same cluster; but with a data file, to clusters of two
- * files. Where there are more references than could be counted, one of them may be that of guest data.
+ * Returns true if all that @cluster is used as are L1 and L2 tables, and no guest reads it. A word that is an entry of
+ * both then has the same COPIED flag in both, as it refers to the same cluster; but with a data file, to clusters of
+ * two files. Where there are more references than could be counted, one of them may be that of guest data.
  */
 static bool is_writable(const TargetCounts *t, uint64_t cluster)
 {
@@ -146,7 +146,7 @@ static bool repair_l2_table(void *opaque, uint64_t offset)
     return writable;
 }
 
-/* True where COPIED flags are repaired: always or, if only leaks are to be, where nothing else is wrong. */
+/* Returns true if COPIED flags are repaired: always or, if only leaks are to be, where nothing else is wrong. */
 static bool flags_wanted(const RepairInput *in, const Allocator *alloc)
 {
     uint64_t corruptions = in->report->corruptions - in->report->count_by_kind[QCOW2_FINDING_SNAPSHOT_INCOMPLETE];

@@ -27,7 +27,7 @@ typedef struct RepairInput {
     const struct TargetCounts *first; /* the counts of the image when they were reported; NULL: they are these */
 } RepairInput;
 
-/* True where findings of @kind are to be repaired. */
+/* Returns true if findings of @kind are to be repaired. */
 static inline bool repair_wants(const RepairInput *in, ImageCheckFindingKind kind)
 {
     return !in->options->only || (in->options->only & QCOW2_FINDING_BIT(kind));
@@ -39,7 +39,7 @@ static inline uint64_t repair_found(const RepairInput *in, ImageCheckFindingKind
     return in->check->report.count_by_kind[kind];
 }
 
-/* True where it has any of @kinds, a set of QCOW2_FINDING_BIT(). */
+/* Returns true if it has any of @kinds, a set of QCOW2_FINDING_BIT(). */
 static inline bool repair_found_any(const RepairInput *in, uint64_t kinds)
 {
     for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {

@@ -43,40 +43,40 @@ void layout_add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size
  */
 uint64_t layout_append_end(const MetadataLayout *layout);
 
-/* True where a structure is, or is said to be, in @cluster; *end is set to the cluster behind it. */
+/* Returns true if a structure is, or is said to be, in @cluster; *end is set to the cluster behind it. */
 bool layout_in_structure(const MetadataLayout *layout, uint64_t cluster, uint64_t *end);
 
 /* How often there is an L2 table that begins where @cluster does; how many L1 tables are in it. */
 uint64_t layout_l2_tables_in(const MetadataLayout *layout, uint64_t cluster);
 uint64_t layout_l1_tables_in(const MetadataLayout *layout, uint64_t cluster);
 
-/* True where an unaligned L2 table reaches into @cluster, whose words are then also its entries. */
+/* Returns true if an unaligned L2 table reaches into @cluster, whose words are then also its entries. */
 bool layout_in_unaligned_table(const MetadataLayout *layout, uint64_t cluster);
 
-/* True where @cluster has metadata that is no L2 table. */
+/* Returns true if @cluster has metadata that is no L2 table. */
 bool layout_in_use(const MetadataLayout *layout, uint64_t cluster);
 
-/* True where there is an L2 table with @weight references and no other metadata. */
+/* Returns true if there is an L2 table with @weight references and no other metadata. */
 bool layout_sole_table(const MetadataLayout *layout, uint64_t offset, uint64_t weight);
 
-/* True where, in addition, no unaligned L2 table overlaps it. */
+/* Returns true if, in addition, no unaligned L2 table overlaps it. */
 bool layout_table_writable(const MetadataLayout *layout, uint64_t offset, uint64_t weight);
 
-/* True where @cluster, with @metadata references to structures, has more users: guest data, or what may be. */
+/* Returns true if @cluster, with @metadata references to structures, has more users: guest data, or what may be. */
 bool layout_overlapped(const MetadataLayout *layout, uint64_t cluster, uint64_t metadata);
 
-/* True where any cluster with metadata is. */
+/* Returns true if any cluster with metadata is. */
 bool layout_any_overlapped(const MetadataLayout *layout);
 
-/* True where a guest reads the metadata in @cluster as its data: nothing is written there. */
+/* Returns true if a guest reads the metadata in @cluster as its data: nothing is written there. */
 static inline bool layout_read_by_guest(const MetadataLayout *layout, uint64_t cluster)
 {
     return layout->overlap.reads && refmap_get(layout->overlap.reads, cluster);
 }
 
 /*
- * True where an L1 table, or another structure that is no L2 table, is said to be where the header is: the header's
- * words are its entries, and a repair would change what a guest reads. An L2 table is not read there.
+ * Returns true if an L1 table, or another structure that is no L2 table, is said to be where the header is: the
+ * header's words are its entries, and a repair would change what a guest reads. An L2 table is not read there.
  */
 bool layout_header_overlapped(const MetadataLayout *layout);
 

@@ -18,7 +18,7 @@ static int compare_entries(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-/* True where @cluster is metadata, and has more users. */
+/* Returns true if @cluster is metadata, and has more users. */
 static bool is_overlapped(const MetadataLayout *layout, uint64_t cluster)
 {
     uint64_t metadata = refmap_get(layout->metadata.refs, cluster);

@@ -32,7 +32,7 @@ static inline uint64_t overlap_last_cluster(const MetadataLayout *layout, const 
     return MIN((e->offset + e->length - 1) >> layout->header->cluster_bits, layout->file_clusters - 1);
 }
 
-/* True where data of @e does: compressed data that is not counted need not. */
+/* Returns true if data of @e does: compressed data that is not counted need not. */
 bool overlap_lies_on_metadata(const MetadataLayout *layout, const OverlappedEntry *e);
 
 /* Finds them. When the faults of tables are reported. */

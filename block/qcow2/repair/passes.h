@@ -31,7 +31,7 @@ RepairPass repair_snapshots;
  */
 RepairPass repair_blocks;
 
-/* True where refcount blocks may be made anew: for a fault of theirs, or for counts that have no place. */
+/* Returns true if refcount blocks may be made anew: for a fault of theirs, or for counts that have no place. */
 bool rebuild_wanted(const RepairInput *in);
 
 /*
@@ -51,7 +51,7 @@ RepairPass moves_copy_tables;
 /* What is reported where guest data lies on metadata: of several faults the first. */
 ImageCheckFindingKind moves_why(const RepairInput *in);
 
-/* True where nothing else of a guest lies on the table of @e, so that it can be overwritten. */
+/* Returns true if nothing else of a guest lies on the table of @e, so that it can be overwritten. */
 bool moves_entry_ready(const MetadataLayout *layout, const OverlappedEntry *e);
 
 /* Tells the user where such data has found no other place, when no pass has anything to do any more. */
@@ -63,7 +63,7 @@ RepairPass repair_refcounts;
 /* COPIED flags that are wrong are reported, and set right if they are to be repaired. */
 RepairPass repair_flags;
 
-/* True where a COPIED flag contradicts the stored counts. */
+/* Returns true if a COPIED flag contradicts the stored counts. */
 bool flags_wrong(const Qcow2Check *check);
 
 #endif

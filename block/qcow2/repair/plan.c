@@ -98,13 +98,13 @@ static bool anything_wrong(const RepairInput *in)
     return in->report->corruptions || in->report->leaks || in->report->check_errors;
 }
 
-/* True where something is wrong that this mode repairs. */
+/* Returns true if something is wrong that this mode repairs. */
 static bool anything_to_repair(const RepairInput *in)
 {
     return in->options->all ? anything_wrong(in) : in->report->leaks > 0;
 }
 
-/* True where a cluster in use has a count of 0. */
+/* Returns true if a cluster in use has a count of 0. */
 static bool any_zero(const Stage *s)
 {
     CountRun run;
@@ -119,7 +119,7 @@ static bool any_zero(const Stage *s)
     return false;
 }
 
-/* True where nothing can be repaired without making refcount blocks anew, which is not wanted. */
+/* Returns true if nothing can be repaired without making refcount blocks anew, which is not wanted. */
 static bool lacks_rebuild(const Stage *s)
 {
     const RepairInput *in = &s->in;
@@ -131,7 +131,7 @@ static bool lacks_rebuild(const Stage *s)
     return counts && !rebuild_wanted(in) && (broken || (anything_to_repair(in) && blocks_any_shared(&s->targets)));
 }
 
-/* True where there is no repair, which is said. */
+/* Returns true if there is no repair, which is said. */
 static bool gives_up_at_once(RepairPlan *p, const Stage *s)
 {
     if (lacks_rebuild(s)) {

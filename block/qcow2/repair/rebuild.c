@@ -12,7 +12,7 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
-/* True where refcount blocks and their table may change for one of @kinds. */
+/* Returns true if refcount blocks and their table may change for one of @kinds. */
 static bool may_change_blocks(const RepairInput *in, uint64_t kinds)
 {
     return in->options->all && (!in->options->only || repair_found_any(in, kinds & in->options->only));
@@ -39,7 +39,7 @@ static ImageCheckFindingKind fault_of_blocks(const RepairInput *in)
 
 /* ---- entries that nothing needs ---- */
 
-/* Clears them, where @edits is not NULL. True where there are any. */
+/* Clears them, where @edits is not NULL. Returns true if there are any. */
 static bool clear_harmful(const TargetCounts *t, Edits *edits)
 {
     bool any = false;

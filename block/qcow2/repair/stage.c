@@ -92,8 +92,8 @@ static void find_whether_unread(Stage *s, uint64_t failed_before)
 }
 
 /*
- * True where the header itself says that a table is where it is. That is known before anything is reported. Where there
- * are too many snapshots, entries must make sense, and the header does not.
+ * Returns true if the header itself says that a table is where it is. That is known before anything is reported. Where
+ * there are too many snapshots, entries must make sense, and the header does not.
  */
 static bool header_in_table(const Qcow2HeaderFields *h)
 {

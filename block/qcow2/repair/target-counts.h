@@ -67,7 +67,7 @@ bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, C
 /* One more than the index of the last refcount block that the target counts need. */
 uint64_t target_counts_blocks_end(const TargetCounts *t);
 
-/* True where a cluster of refcount block @index has a target count that is not 0. */
+/* Returns true if a cluster of refcount block @index has a target count that is not 0. */
 bool target_counts_block_needed(const TargetCounts *t, uint64_t index);
 
 /* Writes target counts into @bytes, a block of zeros, number @index. */
