@@ -36,6 +36,7 @@ typedef struct Qcow2CheckOptions {
     unsigned workers;        /* threads that read and count, 1 .. 16 */
     CheckProgress *progress; /* NULL: no progress is counted */
     uint64_t repairing;      /* kinds of findings (QCOW2_FINDING_BIT()) whose messages begin with "Repairing" */
+    bool no_advice;          /* the command is "check -r all": messages do not advise it */
 
     /*
      * NULL, or called when all findings are reported and before the result is made. @right: there are no corruptions,

@@ -119,7 +119,8 @@ static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *opt
                       .options = options,
                       .report = {.messages = options->messages,
                                  .max_messages = options->max_messages,
-                                 .repairing = options->repairing}};
+                                 .repairing = options->repairing,
+                                 .no_advice = options->no_advice}};
     if (!qcow2_memory_suffices(image, errp)) {
         return false;
     }

@@ -20,21 +20,22 @@
 
 /*
  * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
- * %# like %X, but a bare 0 for zero; %s the next text, made safe for a terminal; %p the name of the program.
+ * %# like %X, but a bare 0 for zero; %s the next text, made safe for a terminal; %p the name of the program; %a ends a
+ * message without advice.
  */
 static const struct {
     ImageCheckSeverity severity;
     const char *text;
 } finding_table[QCOW2_FINDING__MAX] = {
     [QCOW2_FINDING_SNAPSHOTS_TOO_MANY] =
-        {ERROR, "%p: ERROR snapshot table too large\n"
+        {ERROR, "%p: ERROR snapshot table too large%a\n"
                 "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
     [QCOW2_FINDING_SNAPSHOT_TABLE_UNALIGNED] = {ERROR, "%p: ERROR snapshot table offset invalid"},
     [QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE] =
-        {ERROR, "%p: ERROR failed to read the snapshot table: Too much extra metadata in snapshot table entry %d\n"
+        {ERROR, "%p: ERROR failed to read the snapshot table: Too much extra metadata in snapshot table entry %d%a\n"
                 "You can force-remove this extra metadata with qemu-img check -r all"},
     [QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG] =
-        {ERROR, "%p: ERROR failed to read the snapshot table: Snapshot table is too big\n"
+        {ERROR, "%p: ERROR failed to read the snapshot table: Snapshot table is too big%a\n"
                 "You can force-remove all %d overhanging snapshots with qemu-img check -r all"},
     [QCOW2_FINDING_SNAPSHOT_TABLE_UNREADABLE] =
         {ERROR, "%p: ERROR failed to read the snapshot table: Failed to read snapshot table: %s"},
@@ -192,6 +193,7 @@ static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
     const char *p = finding_table[finding->kind].text;
 
     if (repairing) {
+        assert(*p != '%');
         put_text(to, "Repairing");
         p += strcspn(p, " ");
     }
@@ -224,6 +226,11 @@ static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
         case 's':
             assert(text < finding->texts + G_N_ELEMENTS(finding->texts));
             put_escaped(to, *text++);
+            break;
+        case 'a':
+            if (finding->no_advice) {
+                return;
+            }
             break;
         case 'p':
             put_text(to, g_get_prgname() ? g_get_prgname() : "qemu-img");

@@ -23,6 +23,7 @@ typedef struct Qcow2Finding {
     Qcow2Location location;
     bool has_evidence; /* of something that was lost: how sure that is */
     ImageCheckEvidence evidence;
+    bool no_advice; /* its message ends before the advice to run "check -r all" */
 } Qcow2Finding;
 
 /* The bit of a kind in a set of kinds. */
@@ -33,8 +34,8 @@ static_assert(QCOW2_FINDING__MAX <= 64, "a set of kinds is a number");
 char *qcow2_finding_message(const Qcow2Finding *finding);
 
 /*
- * Writes that text, with a line end, to @file, and returns the number of bytes. @repairing: "Repairing" stands for the
- * first word.
+ * Writes that text, with a line end, to @file, and returns the number of bytes. @repairing: "Repairing" stands for its
+ * first word, which is not the name of the program.
  */
 uint64_t qcow2_finding_write(const Qcow2Finding *finding, bool repairing, FILE *file);
 

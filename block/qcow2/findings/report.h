@@ -33,6 +33,7 @@ typedef struct Qcow2Report {
     uint64_t check_errors;
     uint64_t count_by_kind[QCOW2_FINDING__MAX]; /* how many of each kind */
     uint64_t repairing;                         /* bit of a kind set: its messages say that it is being repaired */
+    bool no_advice;                             /* the command is "check -r all": messages do not advise it */
     int failure; /* errno value of the first thing that could not be examined; 0 = none */
 } Qcow2Report;
 

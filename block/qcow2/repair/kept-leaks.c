@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/load/snapshot-traces.h"
 #include "util/text.h"
 
 #define MAX_LINES 16 /* of lost structures */
@@ -58,7 +59,9 @@ static bool snapshot_unlisted(const TargetCounts *t)
     bool any = false;
 
     for (guint i = 0; i < l1_tables->len && !any; i++) {
-        any = looks_leaked(t, g_array_index(l1_tables, uint64_t, i));
+        uint64_t offset = g_array_index(l1_tables, uint64_t, i);
+
+        any = !offset || looks_leaked(t, offset);
     }
     return any;
 }
@@ -71,7 +74,8 @@ static bool snapshot_orphaned(const TargetCounts *t)
     for (guint i = 0; i < snapshots->len && !any; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
 
-        any = qcow2_snapshot_is_zeros(s) || (!s->l1_size && s->l1_table_offset && looks_leaked(t, s->l1_table_offset));
+        any = qcow2_snapshot_is_zeros(s) || s->lost_tree ||
+              (!s->l1_size && s->l1_table_offset && looks_leaked(t, s->l1_table_offset));
     }
     return any;
 }

@@ -22,7 +22,10 @@ RepairPass repair_entries;
 /* Returns true if all tables that have such entries can be overwritten. Before they are reported. */
 bool entries_all_writable(const MetadataLayout *layout);
 
-/* A new snapshot table, with all that an entry must have today, and without what cannot be kept. */
+/*
+ * The number of snapshots where that alone is wrong; else a new table, with all that an entry must have today, and
+ * without what cannot be kept.
+ */
 RepairPass repair_snapshots;
 
 /*

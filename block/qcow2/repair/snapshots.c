@@ -1,5 +1,6 @@
 /*
- * A new snapshot table, with all that an entry must have today, and without what cannot be kept.
+ * The snapshot table: only its number of entries in the header is set right where that is all that is wrong. Else there
+ * is a new table, with all that an entry must have today, and without what cannot be kept.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -25,15 +26,29 @@ static const ImageCheckFindingKind kinds[] = {
 
 static bool snapshots_wrong(const RepairInput *in)
 {
-    bool wrong = false;
+    uint64_t unwanted = in->options->only ? QCOW2_SNAPSHOT_TABLE_FAULTS & ~in->options->only : 0;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (repair_found(in, kinds[i]) && !repair_wants(in, kinds[i])) {
-            return false; /* a new table would not have what is wrong with the old one */
+    /* a new table would not have what is wrong with the old one */
+    return in->check->snapshots.complete && repair_found_any(in, QCOW2_SNAPSHOT_TABLE_FAULTS) &&
+           !repair_found_any(in, unwanted);
+}
+
+/* True where no byte of an entry that is kept changes: they are what they should be, and follow one another. */
+static bool entries_stay(const RepairInput *in)
+{
+    const GArray *snapshots = in->check->snapshots.items;
+    uint64_t at = in->header->snapshots_offset;
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
+
+        if (s->entry_offset != DIV_ROUND_UP(at, QCOW2_SNAPSHOT_ALIGNMENT) * QCOW2_SNAPSHOT_ALIGNMENT ||
+            s->extra_kept != s->extra_data_size) {
+            return false;
         }
-        wrong |= repair_found(in, kinds[i]) != 0;
+        at = s->strings + s->id_size + s->name_size;
     }
-    return wrong && in->check->snapshots.complete;
+    return !repair_found(in, QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
 }
 
 /* Appends @size bytes of the image at @offset. */
@@ -91,21 +106,37 @@ static void fill_last_cluster(const RepairInput *in, GByteArray *table)
     memset(table->data + used, 0, size - used);
 }
 
+/* Writes the bytes of @new from the number of snapshots to before @end. */
+static void add_header_edit(const RepairInput *in, Edits *edits, const Qcow2DiskHeader *new, size_t end,
+                            const char *what)
+{
+    Edit edit = {
+        .offset = offsetof(Qcow2DiskHeader, nb_snapshots),
+        .size = end - offsetof(Qcow2DiskHeader, nb_snapshots),
+        .structure = IMAGE_CHECK_STRUCTURE_HEADER,
+        .why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds)),
+        .count = 1,
+        .what = what,
+    };
+
+    edit.bytes = g_memdup2((const uint8_t *)new + edit.offset, edit.size);
+    edits_add(edits, EDIT_PHASE_SWITCH, &edit);
+}
+
+/* The header counts @n entries of the table that there is. */
+static void add_number(const RepairInput *in, Edits *edits, uint32_t n)
+{
+    Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n)};
+
+    add_header_edit(in, edits, &new, offsetof(Qcow2DiskHeader, snapshots_offset), "count the snapshots that there are");
+}
+
 /* The header refers to @n entries at @offset; number and offset are neighbours, and change in one write. */
 static void add_switch(const RepairInput *in, Edits *edits, uint32_t n, uint64_t offset)
 {
     Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n), .snapshots_offset = GUINT64_TO_BE(offset)};
-    Edit edit = {
-        .offset = offsetof(Qcow2DiskHeader, nb_snapshots),
-        .size = offsetof(Qcow2DiskHeader, incompatible_features) - offsetof(Qcow2DiskHeader, nb_snapshots),
-        .structure = IMAGE_CHECK_STRUCTURE_HEADER,
-        .why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds)),
-        .count = 1,
-        .what = "refer to the new tables",
-    };
 
-    edit.bytes = g_memdup2((const uint8_t *)&new + edit.offset, edit.size);
-    edits_add(edits, EDIT_PHASE_SWITCH, &edit);
+    add_header_edit(in, edits, &new, offsetof(Qcow2DiskHeader, incompatible_features), "refer to the new tables");
 }
 
 /* Finds a place for the table; without one, the old one stays as it is. */
@@ -140,24 +171,11 @@ static bool leave(const RepairInput *in, const char *why)
     return true;
 }
 
-bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
-                      GError **errp)
+static bool add_new_table(const RepairInput *in, Allocator *alloc, Edits *edits, GError **errp)
 {
     const GArray *snapshots = in->check->snapshots.items;
     g_autoptr(GByteArray) table = g_byte_array_new();
 
-    if (!in->options->all || !snapshots_wrong(in)) {
-        return true;
-    }
-    if (!in->check->snapshots.there && in->check->report.leaks && !in->options->free_lost) {
-        return leave(in, "is cut off, or not where the header says");
-    }
-    if (alloc->targets->snapshot_unlisted) {
-        return leave(in, "has traces of a snapshot that is lost");
-    }
-    if (!allocator_header_writable(alloc)) {
-        return true;
-    }
     for (guint i = 0; i < snapshots->len; i++) {
         if (!append_entry(in, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
             return false;
@@ -167,4 +185,29 @@ bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Alloc
         fill_last_cluster(in, table);
     }
     return place_table(in, alloc, edits, table, errp);
+}
+
+bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
+                      GError **errp)
+{
+    bool stay;
+
+    if (!in->options->all || !snapshots_wrong(in)) {
+        return true;
+    }
+    if (!in->check->snapshots.there && in->check->report.leaks && !in->options->free_lost) {
+        return leave(in, "is cut off, or not where the header says");
+    }
+    stay = entries_stay(in);
+    if (!stay && alloc->targets->snapshot_unlisted) { /* which its clusters keep, if it stays */
+        return leave(in, "has traces of a snapshot that is lost");
+    }
+    if (!allocator_header_writable(alloc)) {
+        return true;
+    }
+    if (stay) {
+        add_number(in, edits, in->check->snapshots.items->len);
+        return true;
+    }
+    return add_new_table(in, alloc, edits, errp);
 }

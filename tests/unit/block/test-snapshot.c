@@ -172,6 +172,79 @@ static void test_too_many_believed(void)
     g_assert_cmpuint(f.snapshots.items->len, ==, 2);
 }
 
+/* Of too many, those up to the last sound one are read: with an L1 table, or without one and with an ID. */
+static void test_too_many_and_damaged(void)
+{
+    g_auto(Fixture) f = {0};
+
+    fixture_begin(&f);
+    add(&f, 0x4000, 1, 16, "1", "a");
+    add(&f, 0x4001, 1, 16, "2", "unaligned");
+    add(&f, 0, 0, 16, "3", "of no disk");
+    add(&f, 0, 1, 16, "4", "without its L1 table");
+    f.header.nb_snapshots = 65537;
+    read_table(&f);
+    g_assert_cmpuint(f.snapshots.items->len, ==, 3);
+    g_assert_cmpstr(snapshot(&f, 1)->name, ==, "unaligned");
+    g_assert_cmpuint(f.snapshots.table_length, ==, 64 + 72 + 67); /* 40 + 16 + 2, + 10, + 11 bytes, aligned to 8 */
+}
+
+/* An entry without an L1 table has lost it if its disk has bytes: those of its extra data, else those of the image. */
+static void test_lost_tree(void)
+{
+    static const struct {
+        uint64_t l1_offset;
+        uint32_t extra;
+        uint64_t disk, image;
+        bool lost;
+    } rows[] = {
+        {0x4000, 16, 4096, 4096, false}, {0, 16, 0, 4096, false}, {0, 16, 4096, 0, true},
+        {0, 8, 0, 4096, true},           {0, 0, 0, 0, false},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_auto(Fixture) f = {0};
+
+        fixture_begin(&f);
+        f.header.version = 2;
+        f.header.size = rows[i].image;
+        add(&f, rows[i].l1_offset, 0, rows[i].extra, "1", "a");
+        if (rows[i].extra >= 16) {
+            put_be64(f.bytes + TABLE + 48, rows[i].disk);
+        }
+        read_table(&f);
+        g_assert_cmpint(snapshot(&f, 0)->lost_tree, ==, rows[i].lost);
+    }
+}
+
+/* Faults are called repaired where all of the table's can be; else they are errors, without the advice to repair. */
+static void test_repaired_together(void)
+{
+    for (unsigned damaged = 0; damaged < 2; damaged++) {
+        g_auto(Fixture) f = {0};
+
+        fixture_begin(&f);
+        f.messages.report.repairing = QCOW2_SNAPSHOT_TABLE_FAULTS;
+        f.messages.report.no_advice = true;
+        add(&f, 0x4000, 1, 0, "1", "a");
+        add(&f, 0x4000, 1, 16, "2", "b");
+        put_be32(f.bytes + TABLE + 48 + 36, 1025); /* the entry behind 40 + 2 bytes, aligned to 8 */
+        if (!damaged) {
+            add(&f, 0x4000, 1, 16, "3", "c");
+        } else {
+            f.header.nb_snapshots = 3;
+        }
+        read_table(&f);
+        g_assert_cmpstr(f.messages.text, ==,
+                        damaged
+                            ? "qemu-img: ERROR failed to read the snapshot table: Too much extra metadata in snapshot "
+                              "table entry 1\n"
+                              "ERROR snapshot table entry 0 is incomplete\n"
+                            : "Discarding too much extra metadata in snapshot table entry 1 (1025 > 1024)\n"
+                              "Repairing snapshot table entry 0 is incomplete\n");
+    }
+}
+
 /* Extra data of more than 1024 bytes is an error (3.1, item 2); the ID is behind all of it. */
 static void test_extra_too_large(void)
 {
@@ -286,6 +359,9 @@ int main(int argc, char **argv)
     g_test_add_func("/snapshot/unaligned", test_unaligned);
     g_test_add_func("/snapshot/too-many", test_too_many);
     g_test_add_func("/snapshot/too-many-believed", test_too_many_believed);
+    g_test_add_func("/snapshot/too-many-and-damaged", test_too_many_and_damaged);
+    g_test_add_func("/snapshot/lost-tree", test_lost_tree);
+    g_test_add_func("/snapshot/repaired-together", test_repaired_together);
     g_test_add_func("/snapshot/extra-too-large", test_extra_too_large);
     g_test_add_func("/snapshot/too-big", test_too_big);
     g_test_add_func("/snapshot/unreadable", test_unreadable);
