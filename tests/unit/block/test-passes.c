@@ -2,11 +2,11 @@
  * Each pass of a repair alone, and what the chain adds to them: an image with some words changed, and the edits that
  * one call of the pass makes of it.
  *
- * What is expected is worked out by hand from the format (spec qcow2-format), and from small-image.h: cluster N begins
- * at N * 0x10000, and its count is 2 bytes at 0x20000 + 2 * N. The clusters are 0 header, 1 refcount table, 2 block, 3
- * L1, 4 and 5 L2, 6 and 7 their data, 8 snapshot table, 9 L1, a L2, b data of the snapshot, c directory, d table, e
- * data of the bitmap. Cluster f is free in these tables: the first place for something new; cluster 0x10 behind the end
- * is the next.
+ * What is expected is worked out by hand from the format (docs/interop/qcow2-format.rst), and from small-image.h:
+ * cluster N begins at N * 0x10000, and its count is 2 bytes at 0x20000 + 2 * N. The clusters are 0 header, 1 refcount
+ * table, 2 block, 3 L1, 4 and 5 L2, 6 and 7 their data, 8 snapshot table, 9 L1, a L2, b data of the snapshot, c
+ * directory, d table, e data of the bitmap. Cluster f is free in these tables: the first place for something new;
+ * cluster 0x10 behind the end is the next.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
