@@ -12,7 +12,11 @@
 /* Returns true if there is a fault that may be what made clusters look leaked. */
 bool repair_may_cause_false_leaks(const RepairInput *in);
 
-/* Adds the leaked references that stay to the counts of @t, whose other counts are those of @check, and says why. */
+/*
+ * Adds the leaked references that stay to the counts of @t: all, or those to what is lost data by the evidence, and
+ * notes why. @check is that of @t, and is read again for it. What is leaked beyond what was when the repair began was
+ * set free by the repair.
+ */
 bool keep_leaks(TargetCounts *t, Qcow2Check *check, GError **errp);
 
 /* Reports which leaked clusters are kept, and why; nothing where there are none, or leaks are not to be repaired. */

@@ -11,6 +11,7 @@
 
 #include "block/io/edited.h"
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/repair/kept-leaks.h"
 #include "block/qcow2/repair/passes.h"
 #include "block/qcow2/repair/overlap.h"
 
@@ -154,7 +155,8 @@ bool stage_set_targets(Stage *s, const TargetCounts *first, Reserved *reserved, 
 {
     assert(!s->alloc.targets && first != &s->targets);
     s->in.first = first;
-    if (!target_counts_init(&s->targets, &s->in, &s->check, &s->layout, errp)) {
+    target_counts_init(&s->targets, &s->in, &s->layout);
+    if (!keep_leaks(&s->targets, &s->check, errp)) {
         return false;
     }
     s->targets.may_raise |= reserved->any; /* what is new needs counts, and others are raised with them */

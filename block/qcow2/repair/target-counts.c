@@ -8,7 +8,6 @@
 #include <assert.h>
 
 #include "block/qcow2/load/count-pairs.h"
-#include "block/qcow2/repair/kept-leaks.h"
 #include "util/number.h"
 
 /* ---- stored and target counts side by side ---- */
@@ -98,8 +97,7 @@ uint64_t target_counts_computed(const TargetCounts *t, uint64_t cluster)
     return count - kept;
 }
 
-bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *check, const MetadataLayout *layout,
-                        GError **errp)
+void target_counts_init(TargetCounts *t, const RepairInput *in, const MetadataLayout *layout)
 {
     *t = (TargetCounts){
         .in = in,
@@ -109,7 +107,6 @@ bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *chec
         .may_raise = in->options->all && repair_wants(in, QCOW2_FINDING_REFCOUNT_TOO_LOW),
         .may_lower = true,
     };
-    return keep_leaks(t, check, errp);
 }
 
 void target_counts_clear(TargetCounts *t)

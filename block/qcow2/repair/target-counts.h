@@ -35,12 +35,10 @@ typedef struct TargetCounts {
 } TargetCounts;
 
 /*
- * Counts what is to stay: all that leaks, or what is lost data by the evidence. @check is that of @in, whose counts are
- * reported, and is read again for it. What is leaked beyond what was when the repair began (in->first) was set free by
- * the repair. Cleared in any case by target_counts_clear().
+ * Begins with the counts of the check of @in, which are reported; keep_leaks() adds what is to stay. Cleared in any
+ * case by target_counts_clear().
  */
-bool target_counts_init(TargetCounts *t, const RepairInput *in, Qcow2Check *check, const MetadataLayout *layout,
-                        GError **errp);
+void target_counts_init(TargetCounts *t, const RepairInput *in, const MetadataLayout *layout);
 void target_counts_clear(TargetCounts *t);
 
 /* Neighbouring clusters for which both counts are the same, and are not each other. */
