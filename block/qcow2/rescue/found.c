@@ -22,16 +22,11 @@ uint64_t qcow2_found_count(const Qcow2Found *found, uint64_t offset)
     return count;
 }
 
-Qcow2Referent qcow2_found_referent(const Qcow2Found *found, uint64_t offset)
+static Qcow2Referent read_referent(const Qcow2Found *found, uint64_t offset)
 {
     const Qcow2HeaderFields *h = qcow2_found_header(found);
-    const Qcow2FoundTable *t = qcow2_table_at(found->geometry.tables, offset);
-    g_autofree uint8_t *bytes = NULL;
+    g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
 
-    if (t) {
-        return t->is_l2 ? QCOW2_REFERENT_TABLE : QCOW2_REFERENT_OTHER;
-    }
-    bytes = g_malloc(h->cluster_size);
     if (block_source_read(found->in->source, bytes, h->cluster_size, offset)) {
         return QCOW2_REFERENT_OTHER;
     }
@@ -40,6 +35,22 @@ Qcow2Referent qcow2_found_referent(const Qcow2Found *found, uint64_t offset)
     }
     return qcow2_may_be_l2(bytes, h->cluster_size, h, found->in->source->length) ? QCOW2_REFERENT_TABLE
                                                                                  : QCOW2_REFERENT_OTHER;
+}
+
+/* No cluster is read twice, however many entries refer to it. */
+Qcow2Referent qcow2_found_referent(const Qcow2Found *found, uint64_t offset)
+{
+    const Qcow2FoundTable *t = qcow2_table_at(found->geometry.tables, offset);
+    gpointer known;
+
+    if (t) {
+        return t->is_l2 ? QCOW2_REFERENT_TABLE : QCOW2_REFERENT_OTHER;
+    }
+    if (!g_hash_table_lookup_extended(found->referents, &offset, NULL, &known)) {
+        known = GUINT_TO_POINTER(read_referent(found, offset));
+        g_hash_table_insert(found->referents, g_memdup2(&offset, sizeof(offset)), known);
+    }
+    return GPOINTER_TO_UINT(known);
 }
 
 uint64_t *qcow2_read_l1(BlockSource *source, const Qcow2HeaderFields *h, uint64_t offset, uint32_t n)
@@ -95,6 +106,7 @@ bool qcow2_find(const Qcow2RescueInput *in, Qcow2Found *found, GError **errp)
     size_t n_hints = in->metadata ? 2 : 1;
 
     *found = (Qcow2Found){.in = in};
+    found->referents = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
     found->snapshots = g_array_new(FALSE, FALSE, sizeof(Qcow2FoundSnapshot));
     qcow2_read_remains(in->source, &found->remains);
     if (in->metadata) {
@@ -113,4 +125,5 @@ void qcow2_found_clear(Qcow2Found *found)
     qcow2_geometry_clear(&found->geometry);
     g_clear_pointer(&found->counts, qcow2_stored_counts_free);
     g_clear_pointer(&found->snapshots, g_array_unref);
+    g_clear_pointer(&found->referents, g_hash_table_unref);
 }

@@ -32,6 +32,7 @@ typedef struct Qcow2Found {
     Qcow2StoredCounts *counts; /* NULL: unknown */
     GArray *snapshots;         /* Qcow2FoundSnapshot, as in the table */
     uint64_t snapshots_offset; /* of their table; 0: there is none */
+    GHashTable *referents;     /* of qcow2_found_referent(): offsets (uint64_t) and what was found there */
 } Qcow2Found;
 
 /* Reads all of the source, but finds no snapshots (snapshots.h). False and @errp set if there is nothing to go by, or

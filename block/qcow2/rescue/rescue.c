@@ -91,6 +91,20 @@ static void add_notes(const Qcow2Found *found, const Qcow2Survey *survey, GPtrAr
     }
 }
 
+/* False and @errp set if there is neither a table of the disk nor a header that may be one of an empty disk. */
+static bool has_anything(const Qcow2Found *found, const Qcow2Trees *trees, const GPtrArray *unplaced, GError **errp)
+{
+    bool any = unplaced->len || found->snapshots->len || found->in->metadata || found->remains.is_qcow2;
+
+    for (guint i = 0; !any && i < trees->slots->len; i++) {
+        any = g_array_index(trees->slots, Qcow2Slot, i).table != 0;
+    }
+    if (!any) {
+        g_set_error_literal(errp, BLOCK_ERROR, EINVAL, "Nothing in it looks like an L2 table of a qcow2 image");
+    }
+    return any;
+}
+
 static bool plan_edits(const Qcow2Found *found, Qcow2Trees *trees, Qcow2Rescue *rescue, GError **errp)
 {
     g_autoptr(GPtrArray) unplaced = g_ptr_array_new();
@@ -101,7 +115,7 @@ static bool plan_edits(const Qcow2Found *found, Qcow2Trees *trees, Qcow2Rescue *
     uint64_t end;
 
     if (!align_up_u64(found->in->source->length, qcow2_found_header(found)->cluster_size, &end) ||
-        !qcow2_place_tables(found, trees, unplaced, errp) ||
+        !qcow2_place_tables(found, trees, unplaced, errp) || !has_anything(found, trees, unplaced, errp) ||
         !qcow2_restore_tables(found, trees, rescue->edits, &end, dropped, errp)) {
         return false;
     }

@@ -50,14 +50,18 @@ static BlockSource *copy_of(const Restoring *r)
 
 /* ---- which tables ---- */
 
-/* A table in the copy: it has nothing but metadata, at the offsets of the image. */
-static bool has_table(const Restoring *r, uint64_t offset)
+/* A table in the copy, and not @seen: it has nothing but metadata, at the offsets of the image. */
+static bool has_table(const Restoring *r, GHashTable *seen, uint64_t offset)
 {
     const Qcow2HeaderFields *h = qcow2_found_header(r->found);
-    g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
+    g_autofree uint8_t *bytes = NULL;
 
-    return offset && offset < copy_of(r)->length && !block_source_read(copy_of(r), bytes, h->cluster_size, offset) &&
-           !qcow2_is_zeros(bytes, h->cluster_size) && qcow2_may_be_l2(bytes, h->cluster_size, h, copy_of(r)->length);
+    if (!offset || offset >= copy_of(r)->length || !g_hash_table_add(seen, g_memdup2(&offset, sizeof(offset)))) {
+        return false;
+    }
+    bytes = g_malloc(h->cluster_size);
+    return !block_source_read(copy_of(r), bytes, h->cluster_size, offset) && !qcow2_is_zeros(bytes, h->cluster_size) &&
+           qcow2_may_be_l2(bytes, h->cluster_size, h, copy_of(r)->length);
 }
 
 static void add_table(Restoring *r, const Restored *table)
@@ -69,6 +73,7 @@ static void list_tables_of_disk(Restoring *r, uint64_t *end)
 {
     uint32_t n;
     g_autofree uint64_t *entries = qcow2_metadata_l1(r->found, &n);
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
 
     for (uint32_t i = 0; entries && i < n; i++) {
         uint64_t from = entries[i] & QCOW2_OFFSET_MASK;
@@ -76,7 +81,7 @@ static void list_tables_of_disk(Restoring *r, uint64_t *end)
         bool gone = slot ? slot->blank || (!slot->table && !r->trees->l1_offset) : !r->trees->l1_offset;
         Restored table = {.from = from, .slot = i, .of_disk = true};
 
-        if (!gone || !has_table(r, from)) {
+        if (!gone || !has_table(r, seen, from)) {
             continue;
         }
         slot = qcow2_trees_slot(r->trees, i);
@@ -101,6 +106,7 @@ static int compare_restored(const void *a, const void *b)
 /* Tables of snapshots that are zeros now. */
 static void list_tables_of_snapshots(Restoring *r)
 {
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL);
     guint n = r->tables->len;
 
     for (guint s = 0; s < r->trees->snapshots->len; s++) {
@@ -110,7 +116,7 @@ static void list_tables_of_snapshots(Restoring *r)
             uint64_t offset = l1->entries[i] & QCOW2_OFFSET_MASK;
             Restored table = {.from = offset, .to = offset, .slot = i};
 
-            if (offset && !qcow2_table_at(r->found->geometry.tables, offset) && has_table(r, offset)) {
+            if (offset && !qcow2_table_at(r->found->geometry.tables, offset) && has_table(r, seen, offset)) {
                 add_table(r, &table);
             }
         }
