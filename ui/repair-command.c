@@ -14,6 +14,8 @@ bool repair_opened(const CheckOptions *options, UndoFile *undo, Qcow2Image *imag
         .all = options->repair_all,
         .dry_run = options->dry_run,
         .free_lost = options->free_lost,
+        .restore = options->restore,
+        .min_evidence = options->min_evidence,
         .only = options->only,
         .undo = undo,
         .check = how,

@@ -40,6 +40,9 @@ typedef struct Edit {
     uint64_t count;   /* entries or clusters that it sets right; 0: it makes room for others to do so */
     const char *what; /* a phrase for people; static */
 
+    bool has_evidence;           /* it puts something back that was lost: */
+    ImageCheckEvidence evidence; /* how sure that is */
+
     uint8_t *bytes; /* what is written, owned by the list; or NULL: */
     bool copies;    /* the bytes at @from */
     uint64_t from;

@@ -22,6 +22,8 @@ typedef struct Qcow2RepairOptions {
     bool all;       /* repair all that can be; otherwise leaks, and COPIED flags where nothing else is wrong */
     bool dry_run;   /* plan and list only; the source need not be writable */
     bool free_lost; /* free leaked clusters even where a fault remains that may be what made them leak */
+    bool restore;   /* put back what is lost, and as sure as this; with @all, and not with @free_lost: */
+    ImageCheckEvidence min_evidence;
     uint64_t only;  /* kinds of findings to repair, as QCOW2_FINDING_BIT(); 0: all */
     UndoFile *undo; /* NULL, or: gets all that will be overwritten, and is sealed before the first write */
 

@@ -78,6 +78,13 @@ static const Option rows[] = {
     {"free-lost", 0, REPAIR, OWN, FLAG(free_lost),
      .help = "with -r: free leaked clusters also while a fault remains that may be what makes them look leaked"},
 
+    {"restore", 0, REPAIR, OWN, FLAG(restore),
+     .help = "with -r all: put back what is lost where it is proved, with --undo-file or --no-undo"},
+    {"min-evidence", 0, REPAIR, OWN, .argument = "CLASS", .values = "proved inferred guessed",
+     .parse = option_parse_min_evidence,
+     .help = "with --restore: how sure that has to be: proved (default), inferred or guessed"},
+    {"no-undo", 0, REPAIR, OWN, FLAG(no_undo), .help = "with --restore: save nothing of what will be overwritten"},
+
     {"output", 0, OUTPUT, STOCK, .for_rollback = true, .argument = "FORMAT", .values = "human json", TEXT(output),
      .help = "human (default) or json"},
     {"findings", 0, OUTPUT, OWN, FLAG(findings), .help = "JSON with a list of the findings"},

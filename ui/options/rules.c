@@ -10,6 +10,26 @@
 #include "ui/options/values.h"
 #include "util/error-report.h"
 
+/* What is put back by evidence can be taken back: nothing but the undo file says what was there before. */
+static bool allows_restore(const CheckOptions *options)
+{
+    if (!options->restore && (options->has_min_evidence || options->no_undo)) {
+        error_report_usage("%s is about --restore, which is not given",
+                           options->has_min_evidence ? "--min-evidence" : "--no-undo");
+    } else if (options->restore && !options->repair_all) {
+        error_report_usage("--restore is a part of a repair of all, and needs -r all");
+    } else if (options->restore && options->free_lost) {
+        error_report_usage("--restore and --free-lost are mutually exclusive");
+    } else if (options->undo_file && options->no_undo) {
+        error_report_usage("--undo-file and --no-undo are mutually exclusive");
+    } else if (options->restore && !options->dry_run && !options->undo_file && !options->no_undo) {
+        error_report_usage("--restore needs --undo-file FILE, so that it can be taken back, or --no-undo");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* Options that mean something with -r only. */
 static bool allows_repair_options(const CheckOptions *options)
 {
@@ -126,7 +146,7 @@ bool check_options_judge(CheckOptions *options)
         report_no_image(options);
         return false;
     }
-    return allows_repair_options(options) &&
+    return allows_repair_options(options) && allows_restore(options) &&
            option_parse_output(options, options->output ? options->output : "human") &&
            option_parse_cache(options, options->cache ? options->cache : "writeback") && allows_snapshot(options) &&
            allows_format(options) && allows_rollback(options) && allows_report(options) && allows_map(options);

@@ -115,6 +115,19 @@ bool option_parse_only(CheckOptions *options, const char *argument)
     return true;
 }
 
+bool option_parse_min_evidence(CheckOptions *options, const char *argument)
+{
+    int class = qapi_enum_parse(&ImageCheckEvidence_lookup, argument);
+
+    if (class < 0) {
+        error_report_usage("--min-evidence expects proved, inferred or guessed, not '%s'", argument);
+        return false;
+    }
+    options->has_min_evidence = true;
+    options->min_evidence = (ImageCheckEvidence) class;
+    return true;
+}
+
 static bool parse_number(const char *argument, const char *what, unsigned least, unsigned most, unsigned *number)
 {
     guint64 value;

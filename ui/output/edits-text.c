@@ -50,7 +50,11 @@ void print_edits_text(FILE *out, const ImageCheckEditList *edits)
         }
         fputs(": ", out);
         print_what(out, edit);
-        fprintf(out, " [%s]\n", ImageCheckFindingKind_str(edit->why));
+        fprintf(out, " [%s", ImageCheckFindingKind_str(edit->why));
+        if (edit->has_evidence) {
+            fprintf(out, ", %s", ImageCheckEvidence_str(edit->evidence));
+        }
+        fputs("]\n", out);
     }
     fputs("\n", out);
 }

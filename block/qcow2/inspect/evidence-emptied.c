@@ -297,6 +297,37 @@ static int compare_guesses(const void *a, const void *b)
     return (x->gap.first > y->gap.first) - (x->gap.first < y->gap.first);
 }
 
+/* The cluster of the next L2 table in the file behind the one at @offset; that behind the end where it is the last. */
+static uint64_t next_table(const Emptied *e, uint64_t offset)
+{
+    size_t n;
+    const Qcow2TableRef *tables = qcow2_walk_tables(e->check->walk, &n);
+    size_t i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, offset + 1);
+
+    return i < n ? tables[i].offset >> e->header->cluster_bits : refmap_clusters(e->check->counting.refs);
+}
+
+/*
+ * Which clusters were mapped there, in their order. Those of a whole table lie behind it, as it is allocated before
+ * them. Where they may be anywhere, that is known only of as many as are missing.
+ */
+static void set_clusters(const Emptied *e, const Guess *guess, Qcow2Evidence *item)
+{
+    const Gap *gap = &guess->gap;
+
+    item->anywhere = guess->end == UINT64_MAX;
+    if (!item->anywhere) {
+        item->first_cluster = guess->first;
+        item->end_cluster = guess->end;
+        item->at_end = guess->end == gap->behind && guess->first != gap->before + 1;
+    } else if (!gap->first && !gap->before) {
+        item->first_cluster = (gap->table >> e->header->cluster_bits) + 1;
+        item->end_cluster = next_table(e, gap->table);
+    } else if (item->lost == gap->end - gap->first) {
+        item->end_cluster = refmap_clusters(e->check->counting.refs);
+    }
+}
+
 static void add_item(Emptied *e, const Guess *guess, uint64_t leaked)
 {
     const Gap *gap = &guess->gap;
@@ -320,6 +351,7 @@ static void add_item(Emptied *e, const Guess *guess, uint64_t leaked)
     item.guest_offset = ((item.l1_index << e->header->l2_bits) + gap->first) << e->header->cluster_bits;
     item.guest_size = (uint64_t)(gap->end - gap->first) << e->header->cluster_bits;
     item.reason = g_strdup(guess->reason);
+    set_clusters(e, guess, &item);
     g_array_append_val(e->lost->items, item);
     /* cppcheck-suppress memleak ; the list has it */
 }

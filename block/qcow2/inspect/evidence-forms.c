@@ -128,3 +128,14 @@ bool qcow2_may_be_snapshot_table(const uint8_t *bytes, size_t size, const Qcow2H
     end = strings + GUINT16_FROM_BE(d.id_size) + GUINT16_FROM_BE(d.name_size);
     return strings >= size || printable(bytes + strings, MIN(end, size) - strings);
 }
+
+uint64_t qcow2_snapshot_entry_length(const uint8_t *bytes)
+{
+    Qcow2DiskSnapshot d;
+    uint64_t length;
+
+    memcpy(&d, bytes, sizeof(d));
+    length = sizeof(d) + (uint64_t)GUINT32_FROM_BE(d.extra_data_size) + GUINT16_FROM_BE(d.id_size) +
+             GUINT16_FROM_BE(d.name_size);
+    return DIV_ROUND_UP(length, QCOW2_SNAPSHOT_ALIGNMENT) * QCOW2_SNAPSHOT_ALIGNMENT;
+}

@@ -39,6 +39,9 @@ bool qcow2_may_be_l1(const uint8_t *bytes, size_t size, const Qcow2HeaderFields 
 /* Whether the @size bytes at @bytes, at least 512, begin with an entry of a snapshot table. */
 bool qcow2_may_be_snapshot_table(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header, uint64_t length);
 
+/* The length of the snapshot table entry that begins at @bytes, at least 40 of them, padding included. */
+uint64_t qcow2_snapshot_entry_length(const uint8_t *bytes);
+
 bool qcow2_is_zeros(const uint8_t *bytes, size_t size);
 
 #endif

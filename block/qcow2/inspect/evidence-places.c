@@ -6,32 +6,24 @@
 #include "block/qcow2/inspect/evidence-places.h"
 
 #include "block/qcow2/inspect/evidence-forms.h"
+#include "block/qcow2/inspect/evidence-likely.h"
 #include "block/qcow2/inspect/evidence-sharing.h"
 #include "util/number.h"
 #include "util/search.h"
 #include "util/smallest.h"
 
-#define MAX_OWNED     (1u << 20) /* entries of lost L1 tables that are remembered */
+#define MAX_OWNED     (1u << 20) /* entries of lost L1 and snapshot tables that are remembered */
 #define MAX_GAPS      1024       /* rows of missing entries that the order of tables is compared with */
 #define MAX_SHARED    16         /* tables that two L1 entries refer to */
 #define MAX_NAMED     4          /* places in a reason */
 #define MAX_SNAPSHOTS 256        /* whose entries are compared with that of a table in use */
 
-/* An entry of a lost L1 table. */
+/* An entry of a lost L1 table, or of a lost snapshot table. */
 typedef struct Owned {
-    uint64_t table; /* cluster of the L2 table that it refers to */
+    uint64_t table; /* cluster of the L2 table, or L1 table, that it refers to */
     uint64_t l1;    /* cluster that the entry is in */
     uint32_t index; /* in that cluster */
 } Owned;
-
-/* A row of entries without a table. */
-typedef struct Gap {
-    uint64_t first; /* index */
-    uint64_t n;
-    uint64_t before;  /* offset; 0: none */
-    uint64_t behind;  /* offset; UINT64_MAX: none */
-    uint64_t fitting; /* lost tables that lie between the two */
-} Gap;
 
 /* Two entries that refer to one table. */
 typedef struct SharedEntries {
@@ -46,13 +38,14 @@ struct Qcow2Places {
     const Qcow2Candidates *candidates;
     uint64_t needed;  /* L1 entries that the disk needs, or has */
     uint64_t n_empty; /* of them without a table */
-    GArray *gaps;     /* Gap */
+    GArray *gaps;     /* Qcow2MissingRow */
     bool more_gaps;
     GArray *shared;  /* SharedEntries, sorted by table */
     Smallest owned;  /* Owned, sorted by table */
     GArray *sharing; /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
     GArray *alone;   /* uint64_t: numbers of leaked L2 tables of which only their place in the file tells anything */
     bool more_alone; /* than can be named */
+    GArray *likely;  /* uint64_t, for each of @alone; see qcow2_likely_places() */
 };
 
 /* ---- entries without a table ---- */
@@ -64,7 +57,7 @@ static bool is_missing(const Qcow2Places *p, uint64_t slot)
     return !offset || offset % p->header->cluster_size || offset >= p->check->counting.file_end;
 }
 
-static void end_gap(Qcow2Places *p, Gap *gap, uint64_t behind)
+static void end_gap(Qcow2Places *p, Qcow2MissingRow *gap, uint64_t behind)
 {
     gap->behind = behind;
     if (gap->n && p->gaps->len < MAX_GAPS) {
@@ -77,7 +70,7 @@ static void end_gap(Qcow2Places *p, Gap *gap, uint64_t behind)
     gap->n = 0;
 }
 
-static void add_missing(Gap *gap, uint64_t index, uint64_t n)
+static void add_missing(Qcow2MissingRow *gap, uint64_t index, uint64_t n)
 {
     if (n && !gap->n) {
         gap->first = index;
@@ -98,7 +91,7 @@ static void note_shared_entry(Qcow2Places *p, uint64_t table, uint64_t index)
 static void find_missing(Qcow2Places *p)
 {
     uint64_t done = 0, first = 0, n;
-    Gap gap = {0};
+    Qcow2MissingRow gap = {0};
     const uint64_t *slots;
 
     while (p->check->regions.active && (n = qcow2_tables_part(p->check->regions.l1_tables, p->header->l1_table_offset,
@@ -139,12 +132,31 @@ bool qcow2_places_all_empty(const Qcow2Places *p)
 
 /* ---- lost L1 tables ---- */
 
+static void note_snapshots(Qcow2Places *p, const Qcow2Candidate *c, const uint8_t *bytes)
+{
+    uint64_t size = p->header->cluster_size, length = p->check->counting.file_end;
+    uint32_t index = 0;
+
+    for (uint64_t at = 0; at + sizeof(Qcow2DiskSnapshot) <= size &&
+                          qcow2_may_be_snapshot_table(bytes + at, size - at, p->header, length);
+         at += qcow2_snapshot_entry_length(bytes + at)) {
+        Owned owned = {load_be64(bytes + at) >> p->header->cluster_bits, c->cluster, index++};
+
+        if (qcow2_candidate_at(p->candidates, owned.table)) {
+            smallest_add(&p->owned, &owned);
+        }
+    }
+}
+
 static bool note_entries(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Qcow2Places *p = opaque;
     const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
     uint64_t length = p->check->counting.file_end;
 
+    if (c->snapshot_table) {
+        note_snapshots(p, c, bytes);
+    }
     for (size_t at = 0; c->may_be_l1 && at < p->header->cluster_size; at += 8) {
         uint64_t word = load_be64(bytes + at);
         Owned owned = {(word & QCOW2_OFFSET_MASK) >> p->header->cluster_bits, c->cluster, (uint32_t)(at / 8)};
@@ -169,7 +181,7 @@ static int compare_owned(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-/* The entry of a lost L1 table that refers to @cluster; NULL: none. */
+/* The entry of a lost table that refers to @cluster; NULL: none. */
 static const Owned *owner_of(const Qcow2Places *p, uint64_t cluster)
 {
     size_t i = ARRAY_FIRST_NOT_BELOW(p->owned.items, Owned, table, cluster);
@@ -196,11 +208,6 @@ static bool is_alone(const Qcow2Places *p, size_t i)
     return c->may_be_l2 && !c->in_use && !owner_of(p, c->cluster) && !sharing_of(p, i);
 }
 
-static bool fits(const Gap *gap, uint64_t offset)
-{
-    return gap->before < offset && offset < gap->behind;
-}
-
 static uint64_t offset_of(const Qcow2Places *p, uint64_t candidate)
 {
     return g_array_index(p->candidates->items, Qcow2Candidate, candidate).cluster << p->header->cluster_bits;
@@ -223,9 +230,9 @@ static void count_fitting(Qcow2Places *p)
         uint64_t offset = offset_of(p, g_array_index(p->alone, uint64_t, i));
 
         for (guint k = 0; k < p->gaps->len; k++) {
-            Gap *gap = &g_array_index(p->gaps, Gap, k);
+            Qcow2MissingRow *gap = &g_array_index(p->gaps, Qcow2MissingRow, k);
 
-            gap->fitting += fits(gap, offset);
+            gap->fitting += qcow2_missing_row_fits(gap, offset);
         }
     }
 }
@@ -233,36 +240,28 @@ static void count_fitting(Qcow2Places *p)
 /* True and *index set where exactly as many tables lie in a gap as it lacks, and this one in no other. */
 static bool find_in_order(const Qcow2Places *p, size_t i, uint64_t *index)
 {
-    const Gap *found = NULL;
+    const Qcow2MissingRow *found = NULL;
     uint64_t before = 0;
 
     for (guint k = 0; k < p->gaps->len; k++) {
-        const Gap *gap = &g_array_index(p->gaps, Gap, k);
+        const Qcow2MissingRow *gap = &g_array_index(p->gaps, Qcow2MissingRow, k);
 
-        if (fits(gap, offset_of(p, i)) && found) {
+        if (qcow2_missing_row_fits(gap, offset_of(p, i)) && found) {
             return false;
         }
-        found = fits(gap, offset_of(p, i)) ? gap : found;
+        found = qcow2_missing_row_fits(gap, offset_of(p, i)) ? gap : found;
     }
     if (!found || found->fitting != found->n || p->more_gaps || p->more_alone) {
         return false;
     }
     for (guint k = 0; k < p->alone->len && g_array_index(p->alone, uint64_t, k) < i; k++) {
-        before += fits(found, offset_of(p, g_array_index(p->alone, uint64_t, k)));
+        before += qcow2_missing_row_fits(found, offset_of(p, g_array_index(p->alone, uint64_t, k)));
     }
     *index = found->first + before;
     return true;
 }
 
 /* ---- one place or several ---- */
-
-/* True unless the table maps what is behind the end of the disk there. */
-static bool is_possible(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t index)
-{
-    uint64_t clusters = DIV_ROUND_UP(p->header->size, p->header->cluster_size);
-
-    return (index << p->header->l2_bits) + c->last_entry < clusters;
-}
 
 /* "L1 entries 1, 2, 3, 4 and 5 more have no table" */
 static char *name_missing(const Qcow2Places *p)
@@ -271,7 +270,7 @@ static char *name_missing(const Qcow2Places *p)
     unsigned named = 0;
 
     for (guint k = 0; k < p->gaps->len; k++) {
-        const Gap *gap = &g_array_index(p->gaps, Gap, k);
+        const Qcow2MissingRow *gap = &g_array_index(p->gaps, Qcow2MissingRow, k);
 
         for (uint64_t i = 0; i < gap->n && named < MAX_NAMED; i++, named++) {
             g_string_append_printf(text, named ? ", %" PRIu64 : "%" PRIu64, gap->first + i);
@@ -292,9 +291,15 @@ static char *name_shared(const Qcow2Places *p)
                            s->indexes[0], s->indexes[1], s->table);
 }
 
-static void guess(const Qcow2Places *p, Qcow2Place *place)
+static void guess(const Qcow2Places *p, size_t i, Qcow2Place *place)
 {
+    size_t k = first_not_below(p->alone->data, p->alone->len, sizeof(uint64_t), 0, i);
+
     place->certainty = IMAGE_CHECK_EVIDENCE_GUESSED;
+    if (k < p->alone->len && g_array_index(p->alone, uint64_t, k) == i && !p->more_alone) {
+        place->likely = g_array_index(p->likely, uint64_t, k);
+        place->has_likely = place->likely != UINT64_MAX;
+    }
     if (p->n_empty) {
         place->reason = name_missing(p);
     } else if (p->shared->len) {
@@ -310,8 +315,8 @@ static bool only_place(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *
     if (p->n_empty != 1 || p->shared->len || p->alone->len != 1) {
         return false;
     }
-    *index = g_array_index(p->gaps, Gap, 0).first;
-    return is_possible(p, c, *index);
+    *index = g_array_index(p->gaps, Qcow2MissingRow, 0).first;
+    return qcow2_place_possible(p->header, c, *index);
 }
 
 static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
@@ -323,14 +328,14 @@ static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
         place->known = true;
         place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
         place->reason = g_strdup_printf("L1 entry %" PRIu64 " is the only one without a table", place->index);
-    } else if (find_in_order(p, i, &place->index) && is_possible(p, c, place->index)) {
+    } else if (find_in_order(p, i, &place->index) && qcow2_place_possible(p->header, c, place->index)) {
         place->known = true;
         place->certainty = c->flags_wrong ? IMAGE_CHECK_EVIDENCE_GUESSED : IMAGE_CHECK_EVIDENCE_INFERRED;
         place->reason = g_strdup_printf("L1 entry %" PRIu64 " has no table, and the tables around it in the file are "
                                         "those of the ranges before and behind",
                                         place->index);
     } else {
-        guess(p, place);
+        guess(p, i, place);
     }
 }
 
@@ -400,11 +405,20 @@ static bool find_in_use(const Qcow2Places *p, const Qcow2Candidate *c, Qcow2Plac
     return true;
 }
 
-static void find_owned(const Owned *owned, unsigned bits, Qcow2Place *place)
+bool qcow2_find_owner(const Qcow2Places *p, size_t i, Qcow2Place *place)
 {
+    const Owned *owned = owner_of(p, g_array_index(p->candidates->items, Qcow2Candidate, i).cluster);
+    const Qcow2Candidate *owner = owned ? qcow2_candidate_at(p->candidates, owned->l1) : NULL;
+
+    *place = (Qcow2Place){0};
+    if (!owner) {
+        return false;
+    }
     place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
-    place->reason = g_strdup_printf("entry %" PRIu32 " of the lost L1 table at 0x%" PRIx64 " refers to it",
-                                    owned->index, owned->l1 << bits);
+    place->reason =
+        g_strdup_printf("entry %" PRIu32 " of the lost %s table at 0x%" PRIx64 " refers to it", owned->index,
+                        owner->snapshot_table ? "snapshot" : "L1", owned->l1 << p->header->cluster_bits);
+    return true;
 }
 
 static void find_sharing(const Qcow2Places *p, const Qcow2SharedPlace *s, Qcow2Place *place)
@@ -424,12 +438,9 @@ static void find_sharing(const Qcow2Places *p, const Qcow2SharedPlace *s, Qcow2P
 bool qcow2_find_place(const Qcow2Places *p, size_t i, Qcow2Place *place)
 {
     const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
-    const Owned *owned = owner_of(p, c->cluster);
     const Qcow2SharedPlace *sharing = sharing_of(p, i);
 
-    *place = (Qcow2Place){0};
-    if (owned) {
-        find_owned(owned, p->header->cluster_bits, place);
+    if (qcow2_find_owner(p, i, place)) {
         return true;
     }
     if (c->in_use) {
@@ -461,7 +472,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
     p->header = h;
     p->candidates = candidates;
     p->needed = MIN(DIV_ROUND_UP(h->size, UINT64_C(1) << (h->l2_bits + h->cluster_bits)), h->l1_size);
-    p->gaps = g_array_new(FALSE, FALSE, sizeof(Gap));
+    p->gaps = g_array_new(FALSE, FALSE, sizeof(Qcow2MissingRow));
     p->shared = g_array_new(FALSE, FALSE, sizeof(SharedEntries));
     smallest_init(&p->owned, sizeof(Owned), MAX_OWNED, compare_owned);
     p->alone = g_array_new(FALSE, FALSE, sizeof(uint64_t));
@@ -476,6 +487,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
     }
     smallest_end(&p->owned);
     count_fitting(p);
+    p->likely = qcow2_likely_places(h, p->gaps, candidates->items, p->alone);
     return g_steal_pointer(&p);
 }
 
@@ -486,6 +498,7 @@ void qcow2_places_free(Qcow2Places *p)
         g_array_unref(p->shared);
         smallest_clear(&p->owned);
         g_array_unref(p->alone);
+        g_clear_pointer(&p->likely, g_array_unref);
         g_clear_pointer(&p->sharing, g_array_unref);
         g_free(p);
     }

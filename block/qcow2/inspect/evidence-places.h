@@ -22,7 +22,9 @@ typedef struct Qcow2Place {
     bool known;
     int tree;       /* QCOW2_TREE_ACTIVE or the index of a snapshot; where @known */
     uint64_t index; /* of the entry in its L1 table; likewise */
-    char *reason;   /* a phrase */
+    bool has_likely;
+    uint64_t likely; /* of several entries of the disk the likeliest; where @has_likely */
+    char *reason;    /* a phrase */
 } Qcow2Place;
 
 typedef struct Qcow2Places Qcow2Places;
@@ -40,6 +42,9 @@ bool qcow2_places_all_empty(const Qcow2Places *places);
  * refers to it. The caller frees the reason.
  */
 bool qcow2_find_place(const Qcow2Places *places, size_t i, Qcow2Place *place);
+
+/* The same of candidate @i where a lost L1 or snapshot table refers to it; else false. */
+bool qcow2_find_owner(const Qcow2Places *places, size_t i, Qcow2Place *place);
 
 /* Whether there is a place for a table in use, or a lost L1 table refers to it: as above, and without a reason. */
 bool qcow2_place_exists(const Qcow2Places *places, size_t i);

@@ -144,6 +144,8 @@ static void add_l2(Finder *f, size_t i, const Qcow2Candidate *c)
     e.lost = c->surplus;
     e.certainty = place.certainty;
     e.reason = place.reason;
+    e.has_likely = place.has_likely;
+    e.likely = place.likely;
     if (place.known) {
         set_entry(f, &e, place.tree, place.index);
     }
@@ -157,6 +159,7 @@ static size_t add_l1(Finder *f, size_t i, uint64_t n_l1)
     const Qcow2Candidate *c = &g_array_index(f->candidates.items, Qcow2Candidate, i);
     bool only = n_l1 == 1 && qcow2_places_all_empty(f->places);
     Qcow2Evidence e = {.kind = QCOW2_EVIDENCE_L1, .offset = c->cluster << f->header->cluster_bits};
+    Qcow2Place place;
     size_t n = 0;
 
     do {
@@ -165,9 +168,11 @@ static size_t add_l1(Finder *f, size_t i, uint64_t n_l1)
         n++;
     } while (i + n < f->candidates.items->len && c[n].may_be_l1 && c[n].cluster == c->cluster + n);
     e.size = n << f->header->cluster_bits;
-    e.certainty = only ? IMAGE_CHECK_EVIDENCE_PROVED : IMAGE_CHECK_EVIDENCE_GUESSED;
-    e.reason = g_strdup(only ? "the L1 table of the disk has no table, and no other L1 table is lost"
-                             : "it may be that of the disk before, or of a snapshot");
+    e.of_snapshot = qcow2_find_owner(f->places, i, &place);
+    e.certainty = only || e.of_snapshot ? IMAGE_CHECK_EVIDENCE_PROVED : IMAGE_CHECK_EVIDENCE_GUESSED;
+    e.reason = e.of_snapshot ? place.reason
+               : only        ? g_strdup("the L1 table of the disk has no table, and no other L1 table is lost")
+                             : g_strdup("it may be that of the disk before, or of a snapshot");
     g_array_append_val(f->lost->items, e);
     /* cppcheck-suppress memleak ; the list has it */
     return n;

@@ -37,9 +37,16 @@ typedef struct Qcow2Evidence {
     uint64_t l1_index; /* its index */
     uint64_t entry_offset;
     int tree; /* QCOW2_TREE_ACTIVE or the index of a snapshot */
+    bool has_likely; /* of several places without a table one is the likeliest: */
+    uint64_t likely; /* the L1 entry of the disk with this index */
     bool has_guest;
     uint64_t guest_offset; /* the range that it maps, bytes; may reach beyond the end of the disk */
     uint64_t guest_size;
+    bool of_snapshot;       /* a lost snapshot table refers to this L1 table */
+    uint64_t first_cluster; /* of an emptied table: @lost clusters that leak among [first, end) may have been mapped */
+    uint64_t end_cluster;   /* in the order of the file; 0: by no order that is known */
+    bool at_end;            /* they were at the end of @guest, not at its beginning */
+    bool anywhere;          /* it is not among the reasons for which they are counted in Qcow2LostData.kept */
     char *reason; /* why it is thought to be that, a phrase */
 } Qcow2Evidence;
 

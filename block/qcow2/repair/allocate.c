@@ -158,6 +158,15 @@ bool allocator_reserve(Allocator *a, uint64_t n, uint64_t weight, uint64_t *offs
            repair_no_memory(errp);
 }
 
+bool allocator_add_references(Allocator *a, uint64_t cluster, uint64_t n, GError **errp)
+{
+    Qcow2ClusterRange range = {cluster, 1};
+
+    g_array_append_val(a->ranges, range);
+    return (refmap_add(a->targets->counts, cluster, 1, n) && refmap_add(a->reserved->clusters, cluster, 1, 1)) ||
+           repair_no_memory(errp);
+}
+
 bool allocator_release(Allocator *a, uint64_t offset, uint64_t n, GError **errp)
 {
     uint64_t first = offset >> a->targets->in->header->cluster_bits;

@@ -31,6 +31,9 @@ void allocator_clear(Allocator *a);
  */
 bool allocator_reserve(Allocator *a, uint64_t n, uint64_t weight, uint64_t *offset, GError **errp);
 
+/* Wants a count for @n references more to @cluster, which is in use from now on. */
+bool allocator_add_references(Allocator *a, uint64_t cluster, uint64_t n, GError **errp);
+
 /* Gives back what was reserved in this pass. */
 bool allocator_release(Allocator *a, uint64_t offset, uint64_t n, GError **errp);
 

@@ -138,6 +138,8 @@ void blocks_add_edit(const TargetCounts *t, Edits *edits, uint64_t index, Blocks
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
         .why = why,
         .what = lower ? "lower reference counts" : "raise reference counts",
+        .has_evidence = change == BLOCKS_RAISE_RESERVED && t->has_evidence,
+        .evidence = t->evidence,
         .change = changes[change],
         .opaque = (void *)t,
         .key = index,

@@ -144,11 +144,11 @@ bool keep_leaks(TargetCounts *t, Qcow2Check *check, GError **errp)
     }
     t->keep_leaks =
         t->orphaned || (careful && repair_may_cause_false_leaks(t->in)) || !repair_wants(t->in, QCOW2_FINDING_LEAK);
-    if (!t->keep_leaks && careful && check->report.leaks) {
+    if (careful && (!t->keep_leaks || t->in->options->restore) && check->report.leaks) {
         if (!qcow2_find_lost_data(check, &t->lost, errp)) {
             return false;
         }
-        t->keep_leaks = t->lost.everything;
+        t->keep_leaks |= t->lost.everything;
     }
     return !(t->keep_leaks || t->lost.n_kept) || keep(t, t->keep_leaks ? NULL : t->lost.kept) || repair_no_memory(errp);
 }
@@ -172,6 +172,37 @@ static void report_items(const RepairInput *in, const Qcow2LostData *lost)
     }
 }
 
+/* What is cut off has no place, nor has what is found as a reason for others. */
+static bool is_restorable(const Qcow2Evidence *e)
+{
+    return e->kind != QCOW2_EVIDENCE_CUT_OFF && e->kind != QCOW2_EVIDENCE_SNAPSHOT_TABLE;
+}
+
+/* Names the way back, of which the first part does what is proved. */
+static void report_way_back(const RepairInput *in, const Qcow2LostData *lost)
+{
+    unsigned n[3] = {0}; /* by ImageCheckEvidence */
+    ImageCheckEvidence weakest = IMAGE_CHECK_EVIDENCE_GUESSED;
+
+    for (guint i = 0; i < lost->items->len; i++) {
+        const Qcow2Evidence *e = &g_array_index(lost->items, Qcow2Evidence, i);
+
+        n[e->certainty] += is_restorable(e);
+    }
+    while (weakest > IMAGE_CHECK_EVIDENCE_PROVED && !n[weakest]) {
+        weakest--;
+    }
+    if (!n[weakest] || (in->options->restore && weakest <= in->options->min_evidence)) {
+        return;
+    }
+    repair_say(in, "To bring back what is %s: qemu-img check -r all --restore --undo-file FILE%s%s\n",
+               ImageCheckEvidence_str(weakest), weakest ? " --min-evidence " : "",
+               weakest ? ImageCheckEvidence_str(weakest) : "");
+    if (n[IMAGE_CHECK_EVIDENCE_PROVED] && weakest && !in->options->restore) {
+        repair_say(in, "Without --min-evidence it brings back what is proved only.\n");
+    }
+}
+
 void repair_report_kept(const RepairInput *in, const TargetCounts *t)
 {
     double mib = (double)(t->leaks_kept << in->header->cluster_bits) / (1 << 20);
@@ -185,6 +216,7 @@ void repair_report_kept(const RepairInput *in, const TargetCounts *t)
                    "frees them all the same.\n",
                    t->leaks_kept, mib);
         report_items(in, &t->lost);
+        report_way_back(in, &t->lost);
         return;
     }
     repair_say(in,

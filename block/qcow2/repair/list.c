@@ -39,6 +39,8 @@ static ImageCheckEdit *append(Lister *l, const Edit *edit, ImageCheckEditAction 
         item->size = (int64_t)size;
         item->count = (int64_t)edit->count;
         item->why = edit->why;
+        item->has_evidence = edit->has_evidence;
+        item->evidence = edit->evidence;
         item->what = g_strdup(edit->what);
     }
     return item;

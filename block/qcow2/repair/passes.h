@@ -28,11 +28,27 @@ bool entries_all_writable(const MetadataLayout *layout);
  */
 RepairPass repair_snapshots;
 
+/* The parts of it that make a table: appends all entries that there are to @table. */
+bool snapshots_append_all(const RepairInput *in, GByteArray *table, GError **errp);
+
+/*
+ * Finds a place for @table, which has @n entries and may get zeros behind them, and lets the header refer to it. Edits
+ * are like @like. Where there is no place, that is said, and the old table stays.
+ */
+bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits, GByteArray *table, uint32_t n,
+                           const Edit *like, GError **errp);
+
 /*
  * Refcount blocks and their table, where they cannot be used: entries that nothing needs are cleared; else all is made
  * anew, and the header switched over. The old ones are leaked then, and freed as others are.
  */
 RepairPass repair_blocks;
+
+/*
+ * Puts back what is lost, as sure as is asked for: L2 tables, L1 tables, entries of emptied tables. Where nothing is
+ * mapped only. When the passes before have nothing to do any more.
+ */
+RepairPass repair_restore;
 
 /* Returns true if refcount blocks may be made anew: for a fault of theirs, or for counts that have no place. */
 bool rebuild_wanted(const RepairInput *in);

@@ -107,18 +107,15 @@ static void fill_last_cluster(const RepairInput *in, GByteArray *table)
 }
 
 /* Writes the bytes of @new from the number of snapshots to before @end. */
-static void add_header_edit(const RepairInput *in, Edits *edits, const Qcow2DiskHeader *new, size_t end,
-                            const char *what)
+static void add_header_edit(Edits *edits, const Qcow2DiskHeader *new, size_t end, const char *what, const Edit *like)
 {
-    Edit edit = {
-        .offset = offsetof(Qcow2DiskHeader, nb_snapshots),
-        .size = end - offsetof(Qcow2DiskHeader, nb_snapshots),
-        .structure = IMAGE_CHECK_STRUCTURE_HEADER,
-        .why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds)),
-        .count = 1,
-        .what = what,
-    };
+    Edit edit = *like;
 
+    edit.offset = offsetof(Qcow2DiskHeader, nb_snapshots);
+    edit.size = end - offsetof(Qcow2DiskHeader, nb_snapshots);
+    edit.structure = IMAGE_CHECK_STRUCTURE_HEADER;
+    edit.count = 1;
+    edit.what = what;
     edit.bytes = g_memdup2((const uint8_t *)new + edit.offset, edit.size);
     edits_add(edits, EDIT_PHASE_SWITCH, &edit);
 }
@@ -127,28 +124,32 @@ static void add_header_edit(const RepairInput *in, Edits *edits, const Qcow2Disk
 static void add_number(const RepairInput *in, Edits *edits, uint32_t n)
 {
     Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n)};
+    Edit like = {.why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds))};
 
-    add_header_edit(in, edits, &new, offsetof(Qcow2DiskHeader, snapshots_offset), "count the snapshots that there are");
+    add_header_edit(edits, &new, offsetof(Qcow2DiskHeader, snapshots_offset), "count the snapshots that there are",
+                    &like);
 }
 
 /* The header refers to @n entries at @offset; number and offset are neighbours, and change in one write. */
-static void add_switch(const RepairInput *in, Edits *edits, uint32_t n, uint64_t offset)
+static void add_switch(Edits *edits, uint32_t n, uint64_t offset, const Edit *like)
 {
     Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n), .snapshots_offset = GUINT64_TO_BE(offset)};
 
-    add_header_edit(in, edits, &new, offsetof(Qcow2DiskHeader, incompatible_features), "refer to the new tables");
+    add_header_edit(edits, &new, offsetof(Qcow2DiskHeader, incompatible_features), "refer to the new tables", like);
 }
 
-/* Finds a place for the table; without one, the old one stays as it is. */
-static bool place_table(const RepairInput *in, Allocator *alloc, Edits *edits, GByteArray *table, GError **errp)
+bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits, GByteArray *table, uint32_t n,
+                           const Edit *like, GError **errp)
 {
-    Edit edit = {
-        .size = table->len,
-        .structure = IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE,
-        .why = QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
-        .what = "a new table",
-    };
+    Edit edit = *like;
 
+    if (table->len) {
+        fill_last_cluster(in, table);
+    }
+    edit.size = table->len;
+    edit.structure = IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE;
+    edit.what = "a new table";
+    edit.why = like->has_evidence ? like->why : QCOW2_FINDING_SNAPSHOT_INCOMPLETE;
     if (table->len && !allocator_reserve(alloc, table->len >> in->header->cluster_bits, 1, &edit.offset, errp)) {
         return false;
     }
@@ -161,7 +162,7 @@ static bool place_table(const RepairInput *in, Allocator *alloc, Edits *edits, G
         edits_add(edits, EDIT_PHASE_FREE_SPACE, &edit);
         allocator_add_counts(alloc, edits, edit.why);
     }
-    add_switch(in, edits, in->check->snapshots.items->len, edit.offset);
+    add_switch(edits, n, edit.offset, like);
     return true;
 }
 
@@ -171,20 +172,25 @@ static bool leave(const RepairInput *in, const char *why)
     return true;
 }
 
-static bool add_new_table(const RepairInput *in, Allocator *alloc, Edits *edits, GError **errp)
+bool snapshots_append_all(const RepairInput *in, GByteArray *table, GError **errp)
 {
     const GArray *snapshots = in->check->snapshots.items;
-    g_autoptr(GByteArray) table = g_byte_array_new();
 
     for (guint i = 0; i < snapshots->len; i++) {
         if (!append_entry(in, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
             return false;
         }
     }
-    if (table->len) {
-        fill_last_cluster(in, table);
-    }
-    return place_table(in, alloc, edits, table, errp);
+    return true;
+}
+
+static bool add_new_table(const RepairInput *in, Allocator *alloc, Edits *edits, GError **errp)
+{
+    g_autoptr(GByteArray) table = g_byte_array_new();
+    Edit like = {.why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds))};
+
+    return snapshots_append_all(in, table, errp) &&
+           snapshots_place_table(in, alloc, edits, table, in->check->snapshots.items->len, &like, errp);
 }
 
 bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,

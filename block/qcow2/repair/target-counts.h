@@ -31,7 +31,9 @@ typedef struct TargetCounts {
     const char *orphaned;     /* for what may be in them, as a phrase; NULL = nothing */
     bool snapshot_unlisted;   /* that is a snapshot, of which a new table would have no trace */
     const Reserved *reserved; /* clusters for which a count was wanted; set by the allocator */
-    Qcow2LostData lost;       /* the evidence for what is kept otherwise; clear: not looked for */
+    bool has_evidence;        /* the clusters for which a count was wanted are put back by evidence, of this class: */
+    ImageCheckEvidence evidence;
+    Qcow2LostData lost; /* the evidence for what is kept otherwise; clear: not looked for */
 } TargetCounts;
 
 /*

@@ -1,0 +1,50 @@
+/*
+ * The likeliest place of each lost table.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/evidence-likely.h"
+
+#include "util/number.h"
+
+bool qcow2_place_possible(const Qcow2HeaderFields *h, const Qcow2Candidate *c, uint64_t index)
+{
+    uint64_t clusters = DIV_ROUND_UP(h->size, h->cluster_size);
+
+    return (index << h->l2_bits) + c->last_entry < clusters;
+}
+
+/* The index that is left over in the first of @rows where the table fits, or where any does; UINT64_MAX: none. */
+static uint64_t take_place(const Qcow2HeaderFields *h, GArray *rows, const Qcow2Candidate *c, bool anywhere)
+{
+    for (guint k = 0; k < rows->len; k++) {
+        Qcow2MissingRow *row = &g_array_index(rows, Qcow2MissingRow, k);
+
+        if (row->n && (anywhere || qcow2_missing_row_fits(row, c->cluster << h->cluster_bits)) &&
+            qcow2_place_possible(h, c, row->first)) {
+            row->n--;
+            return row->first++;
+        }
+    }
+    return UINT64_MAX;
+}
+
+GArray *qcow2_likely_places(const Qcow2HeaderFields *h, const GArray *rows, const GArray *candidates,
+                            const GArray *lost)
+{
+    GArray *places = g_array_sized_new(FALSE, FALSE, sizeof(uint64_t), lost->len);
+    g_autoptr(GArray) left = g_array_copy((GArray *)rows);
+
+    g_array_set_size(places, lost->len);
+    for (unsigned anywhere = 0; anywhere < 2; anywhere++) {
+        for (guint i = 0; i < lost->len; i++) {
+            uint64_t *place = &g_array_index(places, uint64_t, i);
+            const Qcow2Candidate *c = &g_array_index(candidates, Qcow2Candidate, g_array_index(lost, uint64_t, i));
+
+            if (!anywhere || *place == UINT64_MAX) {
+                *place = take_place(h, left, c, anywhere);
+            }
+        }
+    }
+    return places;
+}
