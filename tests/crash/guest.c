@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What stands for a cluster that has no bytes to make a digest of. Zeros have the digest 0. */
-enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, CONTESTED = 3, FIRST_DIGEST = 16 };
+enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, CONTESTED = 3, UNMAPPED = 4, FIRST_DIGEST = 16 };
 
 #define OFFSET_MASK     UINT64_C(0x00fffffffffffe00)
 #define REFTABLE_MASK   UINT64_C(0xfffffffffffffe00)
@@ -420,7 +420,7 @@ static bool read_header(Image *image)
     return true;
 }
 
-GuestView *guest_view_new(const uint8_t *bytes, uint64_t length)
+GuestView *guest_view_new(const uint8_t *bytes, uint64_t length, bool mapped_only)
 {
     Image image = {.bytes = bytes, .length = length};
     GuestView *view;
@@ -428,6 +428,7 @@ GuestView *guest_view_new(const uint8_t *bytes, uint64_t length)
     if (!read_header(&image)) {
         return NULL;
     }
+    image.unallocated = mapped_only ? UNMAPPED : image.unallocated;
     image.claims = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     image.cluster = g_malloc(UINT64_C(2) << image.cluster_bits);
     view = g_new0(GuestView, 1);
@@ -517,7 +518,7 @@ static bool same_tables(const GuestView *view, const Tree *before, const Tree *a
         uint64_t was = content_of(before, i, j, view->unallocated), is = content_of(after, i, j, view->unallocated);
 
         /* that the table lies on a structure was not known where the structure was not */
-        if (was != is && was != UNREADABLE && was != CONTESTED && !(is == CONTESTED && view->cut)) {
+        if (was != is && was != UNREADABLE && was != UNMAPPED && was != CONTESTED && !(is == CONTESTED && view->cut)) {
             *difference = g_strdup_printf("%s, guest offset 0x%" G_GINT64_MODIFIER "x: %s", before->name,
                                           (i * view->entries + j) * view->cluster_size,
                                           is == UNREADABLE ? "cannot be read any more" : "reads otherwise");

@@ -18,8 +18,11 @@
 
 typedef struct GuestView GuestView;
 
-/* The view of an image of @length bytes at @bytes; NULL where its header is of no use. */
-GuestView *guest_view_new(const uint8_t *bytes, uint64_t length);
+/*
+ * The view of an image of @length bytes at @bytes; NULL where its header is of no use. With @mapped_only what is not
+ * mapped at all may change later; else it is read as what it is, zeros or what is in the backing file.
+ */
+GuestView *guest_view_new(const uint8_t *bytes, uint64_t length, bool mapped_only);
 void guest_view_free(GuestView *view);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestView, guest_view_free)
 

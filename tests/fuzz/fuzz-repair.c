@@ -98,7 +98,7 @@ static void assert_bytes(const BlockSource *disk, const uint8_t *bytes, size_t s
 
 static void assert_guest_unharmed(const GuestView *before, const BlockSource *disk)
 {
-    g_autoptr(GuestView) after = guest_view_new(block_source_memory_bytes(disk), disk->length);
+    g_autoptr(GuestView) after = guest_view_new(block_source_memory_bytes(disk), disk->length, false);
     g_autofree char *difference = NULL;
 
     if (before) {
@@ -136,7 +136,7 @@ static void repair_and_judge(const uint8_t *bytes, size_t size, bool all)
 {
     g_autoptr(BlockSource) disk = block_source_new_writable_memory(bytes, size, size + GROWTH);
     g_autoptr(BlockSource) file = block_source_new_writable_memory(NULL, 0, 4 * (size + GROWTH));
-    g_autoptr(GuestView) view = guest_view_new(bytes, size);
+    g_autoptr(GuestView) view = guest_view_new(bytes, size, false);
     UndoFile *undo = undo_file_new(file, "undo", disk, NULL);
     Left left;
     bool repaired;
