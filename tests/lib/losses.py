@@ -240,6 +240,10 @@ def read_tree(image, l1, found, tree):
                 found[tree, index * image.cluster_size + at] = bytes([words[0] & 0x7f]) + words[1:]
 
 
+def tree_of(mappings, wanted):
+    return {at: words for (tree, at), words in mappings.items() if tree == wanted}
+
+
 def restored(ours, path, source, least):
     """(what was lost, how much of the disk, how much of that came back, what is wrong)"""
     builder, how = random_image(source)
@@ -250,18 +254,23 @@ def restored(ours, path, source, least):
     loss(path, image, source, how)
     image.source.close()
     left = mapped(path)
+    image = reader.open_image(path)
+    known = {None} | {snapshot.id for snapshot in image.snapshots()}
+    image.source.close()
     done = subprocess.run([ours, "check", "-r", "all", "--restore", "--no-undo", "--min-evidence", least, path],
                           capture_output=True, check=False)
     after = mapped(path)
-    known = {tree for tree, _ in before}
     lost = {key for key in before if left.get(key) != before[key]}
-    wrong = [key for key in after if key[0] in known and after[key] != before.get(key) and after[key] != left.get(key)]
+    wrong = [key for key in after if key[0] in known and after[key] not in (before.get(key), left.get(key))]
+    wrong += [(tree, "none of those before") for tree in {tree for tree, _ in after} - known
+              if tree_of(after, tree) not in [tree_of(before, other) for other in {tree for tree, _ in before} - known]]
     undone = [key for key in left if key[0] in known and after.get(key) != left[key]]
     name = f"{loss.__name__} ({how}, clusters of {builder.cluster_size} bytes, {len(builder.snapshots)} snapshots)"
     faults = [f"{len(keys)} {what}: {keys[:4]}" for keys, what in ((wrong, "wrong"), (undone, "undone")) if keys]
     if done.returncode not in (0, 2, 3):
         faults.append(f"exit {done.returncode}: {done.stderr[-500:]}")
-    return name, len(lost), sum(after.get(key) == before[key] for key in lost), faults
+    found = {(at, words) for (_, at), words in after.items()}
+    return name, len(lost), sum((at, before[tree, at]) in found for tree, at in lost), faults
 
 
 def put_patterns(path, size):

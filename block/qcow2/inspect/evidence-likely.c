@@ -5,7 +5,11 @@
  */
 #include "block/qcow2/inspect/evidence-likely.h"
 
+#include <inttypes.h>
+
 #include "util/number.h"
+
+#define MAX_NAMED 4 /* places in a reason */
 
 bool qcow2_place_possible(const Qcow2HeaderFields *h, const Qcow2Candidate *c, uint64_t index)
 {
@@ -47,4 +51,23 @@ GArray *qcow2_likely_places(const Qcow2HeaderFields *h, const GArray *rows, cons
         }
     }
     return places;
+}
+
+char *qcow2_missing_text(const GArray *rows, uint64_t n_empty)
+{
+    g_autoptr(GString) text = g_string_new(n_empty == 1 ? "L1 entry " : "L1 entries ");
+    unsigned named = 0;
+
+    for (guint k = 0; k < rows->len; k++) {
+        const Qcow2MissingRow *row = &g_array_index(rows, Qcow2MissingRow, k);
+
+        for (uint64_t i = 0; i < row->n && named < MAX_NAMED; i++, named++) {
+            g_string_append_printf(text, named ? ", %" PRIu64 : "%" PRIu64, row->first + i);
+        }
+    }
+    if (n_empty > named) {
+        g_string_append_printf(text, " and %" PRIu64 " more", n_empty - named);
+    }
+    g_string_append(text, n_empty == 1 ? " has no table" : " have no table");
+    return g_string_free(g_steal_pointer(&text), FALSE);
 }

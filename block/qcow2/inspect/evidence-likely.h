@@ -31,6 +31,9 @@ static inline bool qcow2_missing_row_fits(const Qcow2MissingRow *row, uint64_t o
 /* Whether the lost table @c maps nothing behind the end of the disk where it is that of L1 entry @index. */
 bool qcow2_place_possible(const Qcow2HeaderFields *header, const Qcow2Candidate *c, uint64_t index);
 
+/* "L1 entries 1, 2, 3, 4 and 5 more have no table", of @n_empty in @rows; the caller frees it. */
+char *qcow2_missing_text(const GArray *rows, uint64_t n_empty);
+
 /*
  * For each of @lost, uint64_t: numbers of @candidates in their order, the L1 index that is likeliest, UINT64_MAX where
  * there is none left. No index is that of two. @rows are Qcow2MissingRow.

@@ -15,7 +15,6 @@
 #define MAX_OWNED     (1u << 20) /* entries of lost L1 and snapshot tables that are remembered */
 #define MAX_GAPS      1024       /* rows of missing entries that the order of tables is compared with */
 #define MAX_SHARED    16         /* tables that two L1 entries refer to */
-#define MAX_NAMED     4          /* places in a reason */
 #define MAX_SNAPSHOTS 256        /* whose entries are compared with that of a table in use */
 
 /* An entry of a lost L1 table, or of a lost snapshot table. */
@@ -40,6 +39,7 @@ struct Qcow2Places {
     uint64_t n_empty; /* of them without a table */
     GArray *gaps;     /* Qcow2MissingRow */
     bool more_gaps;
+    bool unordered;  /* some tables lie before those of earlier ranges: their order tells nothing */
     GArray *shared;  /* SharedEntries, sorted by table */
     Smallest owned;  /* Owned, sorted by table */
     GArray *sharing; /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
@@ -59,6 +59,7 @@ static bool is_missing(const Qcow2Places *p, uint64_t slot)
 
 static void end_gap(Qcow2Places *p, Qcow2MissingRow *gap, uint64_t behind)
 {
+    p->unordered |= behind < gap->before;
     gap->behind = behind;
     if (gap->n && p->gaps->len < MAX_GAPS) {
         g_array_append_val(p->gaps, *gap);
@@ -251,7 +252,7 @@ static bool find_in_order(const Qcow2Places *p, size_t i, uint64_t *index)
         }
         found = qcow2_missing_row_fits(gap, offset_of(p, i)) ? gap : found;
     }
-    if (!found || found->fitting != found->n || p->more_gaps || p->more_alone) {
+    if (!found || found->fitting != found->n || p->unordered || p->more_gaps || p->more_alone) {
         return false;
     }
     for (guint k = 0; k < p->alone->len && g_array_index(p->alone, uint64_t, k) < i; k++) {
@@ -262,26 +263,6 @@ static bool find_in_order(const Qcow2Places *p, size_t i, uint64_t *index)
 }
 
 /* ---- one place or several ---- */
-
-/* "L1 entries 1, 2, 3, 4 and 5 more have no table" */
-static char *name_missing(const Qcow2Places *p)
-{
-    g_autoptr(GString) text = g_string_new(p->n_empty == 1 ? "L1 entry " : "L1 entries ");
-    unsigned named = 0;
-
-    for (guint k = 0; k < p->gaps->len; k++) {
-        const Qcow2MissingRow *gap = &g_array_index(p->gaps, Qcow2MissingRow, k);
-
-        for (uint64_t i = 0; i < gap->n && named < MAX_NAMED; i++, named++) {
-            g_string_append_printf(text, named ? ", %" PRIu64 : "%" PRIu64, gap->first + i);
-        }
-    }
-    if (p->n_empty > named) {
-        g_string_append_printf(text, " and %" PRIu64 " more", p->n_empty - named);
-    }
-    g_string_append(text, p->n_empty == 1 ? " has no table" : " have no table");
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
 
 static char *name_shared(const Qcow2Places *p)
 {
@@ -301,7 +282,7 @@ static void guess(const Qcow2Places *p, size_t i, Qcow2Place *place)
         place->has_likely = place->likely != UINT64_MAX;
     }
     if (p->n_empty) {
-        place->reason = name_missing(p);
+        place->reason = qcow2_missing_text(p->gaps, p->n_empty);
     } else if (p->shared->len) {
         place->reason = name_shared(p);
     } else {
@@ -403,6 +384,11 @@ static bool find_in_use(const Qcow2Places *p, const Qcow2Candidate *c, Qcow2Plac
     place->reason = g_strdup_printf("its count has room for one more reference, and L1 entry %" PRIu64 "%s%s is empty",
                                     place->index, name ? " of snapshot " : "", name ? name : "");
     return true;
+}
+
+bool qcow2_is_owned(const Qcow2Places *p, size_t i)
+{
+    return owner_of(p, g_array_index(p->candidates->items, Qcow2Candidate, i).cluster);
 }
 
 bool qcow2_find_owner(const Qcow2Places *p, size_t i, Qcow2Place *place)

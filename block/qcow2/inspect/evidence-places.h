@@ -46,6 +46,9 @@ bool qcow2_find_place(const Qcow2Places *places, size_t i, Qcow2Place *place);
 /* The same of candidate @i where a lost L1 or snapshot table refers to it; else false. */
 bool qcow2_find_owner(const Qcow2Places *places, size_t i, Qcow2Place *place);
 
+/* Whether that is so. */
+bool qcow2_is_owned(const Qcow2Places *places, size_t i);
+
 /* Whether there is a place for a table in use, or a lost L1 table refers to it: as above, and without a reason. */
 bool qcow2_place_exists(const Qcow2Places *places, size_t i);
 

@@ -152,6 +152,23 @@ static void add_l2(Finder *f, size_t i, const Qcow2Candidate *c)
     g_array_append_val(f->lost->items, e);
 }
 
+/*
+ * How many candidates from @i on, in neighbouring clusters, are one L1 table: as many as one for this disk takes. What
+ * a lost snapshot table refers to is a table of its own.
+ */
+static size_t count_in_l1(const Finder *f, size_t i)
+{
+    const Qcow2Candidate *c = &g_array_index(f->candidates.items, Qcow2Candidate, i);
+    uint64_t most = DIV_ROUND_UP((uint64_t)f->header->l1_size * 8, f->header->cluster_size);
+    size_t n = 1;
+
+    while (n < most && i + n < f->candidates.items->len && c[n].may_be_l1 && c[n].cluster == c->cluster + n &&
+           !qcow2_is_owned(f->places, i + n)) {
+        n++;
+    }
+    return n;
+}
+
 /* The lost L1 table that begins with candidate @i and goes on in the next clusters. Returns the candidates that it is.
  */
 static size_t add_l1(Finder *f, size_t i, uint64_t n_l1)
@@ -160,13 +177,12 @@ static size_t add_l1(Finder *f, size_t i, uint64_t n_l1)
     bool only = n_l1 == 1 && qcow2_places_all_empty(f->places);
     Qcow2Evidence e = {.kind = QCOW2_EVIDENCE_L1, .offset = c->cluster << f->header->cluster_bits};
     Qcow2Place place;
-    size_t n = 0;
+    size_t n = count_in_l1(f, i);
 
-    do {
-        e.named += c[n].named;
-        e.lost += c[n].surplus;
-        n++;
-    } while (i + n < f->candidates.items->len && c[n].may_be_l1 && c[n].cluster == c->cluster + n);
+    for (size_t k = 0; k < n; k++) {
+        e.named += c[k].named;
+        e.lost += c[k].surplus;
+    }
     e.size = n << f->header->cluster_bits;
     e.of_snapshot = qcow2_find_owner(f->places, i, &place);
     e.certainty = only || e.of_snapshot ? IMAGE_CHECK_EVIDENCE_PROVED : IMAGE_CHECK_EVIDENCE_GUESSED;
@@ -191,16 +207,15 @@ static void add_snapshot_table(Finder *f, const Qcow2Candidate *c)
     g_array_append_val(f->lost->items, e);
 }
 
-/* Rows of neighbouring clusters that are L1 tables. */
 static uint64_t count_l1(const Finder *f)
 {
-    uint64_t n = 0, next = 0;
+    uint64_t n = 0;
 
-    for (guint i = 0; i < f->candidates.items->len; i++) {
-        const Qcow2Candidate *c = &g_array_index(f->candidates.items, Qcow2Candidate, i);
+    for (size_t i = 0; i < f->candidates.items->len;) {
+        bool is_l1 = g_array_index(f->candidates.items, Qcow2Candidate, i).may_be_l1;
 
-        n += c->may_be_l1 && c->cluster != next;
-        next = c->may_be_l1 ? c->cluster + 1 : next;
+        n += is_l1;
+        i += is_l1 ? count_in_l1(f, i) : 1;
     }
     return n;
 }
