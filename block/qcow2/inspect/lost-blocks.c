@@ -77,21 +77,21 @@ static void collect_missing_blocks(Search *s)
     }
 }
 
-/* True where nearly all counts of the cluster that was read are those of block @index. */
-static bool is_block(const Search *s, uint64_t index)
+bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t index)
 {
     uint64_t counts[COUNTS_AT_ONCE];
-    uint64_t n = UINT64_C(1) << qcow2_refblock_bits(s->header);
-    uint64_t clusters = refmap_clusters(s->check->counting.refs);
+    const Qcow2HeaderFields *h = &check->image->header;
+    uint64_t n = UINT64_C(1) << qcow2_refblock_bits(h);
+    uint64_t clusters = refmap_clusters(check->counting.refs);
     uint64_t same = 0, differing = 0;
 
     for (uint64_t i = 0; i < n; i += COUNTS_AT_ONCE) {
         uint64_t some = MIN(n - i, COUNTS_AT_ONCE);
 
-        qcow2_unpack_refcounts(s->cluster, s->header->refcount_order, i, some, counts);
+        qcow2_unpack_refcounts(bytes, h->refcount_order, i, some, counts);
         for (uint64_t k = 0; k < some; k++) {
             uint64_t cluster = index * n + i + k;
-            uint64_t computed = cluster < clusters ? refmap_get(s->check->counting.refs, cluster) : 0;
+            uint64_t computed = cluster < clusters ? refmap_get(check->counting.refs, cluster) : 0;
 
             same += counts[k] && counts[k] == computed;
             differing += counts[k] != computed;
@@ -107,7 +107,7 @@ static bool is_refcount_block(Search *s, uint64_t cluster)
     for (guint i = 0; i < s->missing->len; i++) {
         uint64_t index = g_array_index(s->missing, uint64_t, i);
 
-        if (is_block(s, index)) {
+        if (qcow2_is_lost_block(s->check, s->cluster, index)) {
             Qcow2Location location =
                 qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK, s->header->refcount_table_offset + index * 8,
                                cluster << s->header->cluster_bits, s->header->cluster_size);

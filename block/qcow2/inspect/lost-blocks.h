@@ -8,6 +8,9 @@
 
 #include "block/qcow2/check/check.h"
 
+/* True where nearly all counts in the cluster at @bytes are those that were computed, as refcount block @index. */
+bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t index);
+
 /*
  * Where the refcount table lacks a block, reads some of the leaked clusters, and adds a note to the findings of @check
  * for each that looks like one. At most 512 clusters and 64 MiB are read. After qcow2_check_report().

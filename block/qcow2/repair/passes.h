@@ -50,6 +50,9 @@ RepairPass repair_blocks;
  */
 RepairPass repair_restore;
 
+/* The part of it that puts refcount blocks back into their table, before they are made anew. */
+RepairPass repair_restore_blocks;
+
 /* Returns true if refcount blocks may be made anew: for a fault of theirs, or for counts that have no place. */
 bool rebuild_wanted(const RepairInput *in);
 
