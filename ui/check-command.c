@@ -140,16 +140,20 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .no_advice = options->repair && options->repair_all,
                              .workers = options->workers,
                              .progress = command->progress->slot};
-    g_autoptr(Qcow2Image) image = qcow2_open(source, messages, errp);
+    g_autoptr(Qcow2Image) image = NULL;
 
     if (options->report) {
         report_ask(&how);
     }
+    if (qcow2_request_is_for_header(&options->request)) {
+        return repair_header(options, files->undo, source, &how, result, errp);
+    }
+    image = qcow2_open(source, messages, errp);
     if (!image) {
         g_prefix_error(errp, "Could not open '%s': ", options->filename);
         return false;
     }
-    if (options->repair) {
+    if (options->repair || options->request.kind) {
         return repair_opened(options, files->undo, image, &how, result, errp);
     }
     if (!qcow2_check(image, &how, result, errp)) {
@@ -249,7 +253,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
 {
     CheckCommand ours = *command;
     g_autoptr(GError) error = NULL;
-    bool write = command->options.repair && !command->options.dry_run;
+    bool write = (command->options.repair || command->options.request.kind) && !command->options.dry_run;
     g_autoptr(BlockSource) source =
         write ? image_target_open_writable(target, &error) : image_target_open(target, &error);
     const char *format = target->format;

@@ -16,6 +16,7 @@
 #define BLOCK_REPAIR_H
 
 #include "block/qcow2.h"
+#include "block/repair-request.h"
 #include "block/undo/file.h"
 
 typedef struct Qcow2RepairOptions {
@@ -24,8 +25,9 @@ typedef struct Qcow2RepairOptions {
     bool free_lost; /* free leaked clusters even where a fault remains that may be what made them leak */
     bool restore;   /* put back what is lost, and as sure as this; with @all, and not with @free_lost: */
     ImageCheckEvidence min_evidence;
-    uint64_t only;  /* kinds of findings to repair, as QCOW2_FINDING_BIT(); 0: all */
-    UndoFile *undo; /* NULL, or: gets all that will be overwritten, and is sealed before the first write */
+    uint64_t only;               /* kinds of findings to repair, as QCOW2_FINDING_BIT(); 0: all */
+    const Qcow2Request *request; /* NULL, or: the one thing to be done, of an image that was opened */
+    UndoFile *undo;              /* NULL, or: gets all that will be overwritten, and is sealed before the first write */
 
     const Qcow2CheckOptions *check; /* how to check, before and after */
 } Qcow2RepairOptions;
@@ -42,6 +44,14 @@ typedef struct Qcow2RepairResult {
  * as before, or as the phases that were completed have left it.
  */
 bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2RepairResult *result, GError **errp);
+/*
+ * Does options->request, which is one for the header, to the image in @source, and checks it then; with
+ * options->dry_run the result is that of the image as it would be. False and @errp set where there is nothing to do, or
+ * the image cannot be opened even so: it is as before, but where writing failed.
+ */
+bool qcow2_drop_from_header(BlockSource *source, const Qcow2RepairOptions *options, Qcow2RepairResult *result,
+                            GError **errp);
+
 void qcow2_repair_result_clear(Qcow2RepairResult *result);
 
 #endif

@@ -83,7 +83,16 @@ static const Option rows[] = {
     {"min-evidence", 0, REPAIR, OWN, .argument = "CLASS", .values = "proved inferred guessed",
      .parse = option_parse_min_evidence,
      .help = "with --restore: how sure that has to be: proved (default), inferred or guessed"},
-    {"no-undo", 0, REPAIR, OWN, FLAG(no_undo), .help = "with --restore: save nothing of what will be overwritten"},
+    {"attach", 0, REPAIR, OWN, .argument = "OFFSET=PLACE", .parse = option_parse_attach,
+     .help = "refer to the table at OFFSET from l1:INDEX, snapshot:ID:l1:INDEX, header:l1 or reftable:INDEX, and do "
+             "nothing else"},
+    {"drop", 0, REPAIR, OWN, .argument = "WHAT", .values = "bitmaps snapshots snapshot: backing-name encryption-header",
+     .parse = option_parse_drop,
+     .help = "give up bitmaps, snapshots, snapshot:ID, backing-name or encryption-header, and do nothing else"},
+    {"zero", 0, REPAIR, OWN, .argument = "guest:OFFSET+LENGTH", .parse = option_parse_zero,
+     .help = "let a range of the guest's disk read as zeros, and do nothing else"},
+    {"no-undo", 0, REPAIR, OWN, FLAG(no_undo),
+     .help = "with --restore, --attach, --drop or --zero: save nothing of what will be overwritten"},
 
     {"output", 0, OUTPUT, STOCK, .for_rollback = true, .argument = "FORMAT", .values = "human json", TEXT(output),
      .help = "human (default) or json"},

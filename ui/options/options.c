@@ -18,6 +18,7 @@ void check_options_clear(CheckOptions *options)
 {
     g_clear_pointer(&options->object_ids, g_hash_table_unref);
     g_clear_pointer(&options->stock_arguments, g_ptr_array_unref);
+    g_clear_pointer(&options->request.name, g_free);
 }
 
 char **check_options_stock_argv(const CheckOptions *options, char *program)

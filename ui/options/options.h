@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "block/qcow2.h"
+#include "block/repair-request.h"
 #include "ui/map/curve.h"
 #include "ui/options/option.h"
 #include "util/sandbox.h"
@@ -48,6 +49,7 @@ typedef struct CheckOptions {
     bool has_min_evidence;           /* --min-evidence was given */
     ImageCheckEvidence min_evidence; /* --min-evidence */
     bool no_undo;                    /* --no-undo */
+    Qcow2Request request;            /* --attach, --drop or --zero; QCOW2_REQUEST_NONE: not given */
     uint64_t only;                   /* --only: kinds of findings, a bit each; 0: not given */
     const char *undo_file;           /* --undo-file, or NULL */
     bool quiet;                      /* -q */

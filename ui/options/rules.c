@@ -10,32 +10,75 @@
 #include "ui/options/values.h"
 #include "util/error-report.h"
 
-/* What is put back by evidence can be taken back: nothing but the undo file says what was there before. */
-static bool allows_restore(const CheckOptions *options)
+/* The option that changes what no repair does by itself; NULL: none was given. */
+static const char *careful_option(const CheckOptions *options)
 {
-    if (!options->restore && (options->has_min_evidence || options->no_undo)) {
-        error_report_usage("%s is about --restore, which is not given",
-                           options->has_min_evidence ? "--min-evidence" : "--no-undo");
-    } else if (options->restore && !options->repair_all) {
-        error_report_usage("--restore is a part of a repair of all, and needs -r all");
-    } else if (options->restore && options->free_lost) {
-        error_report_usage("--restore and --free-lost are mutually exclusive");
+    switch (options->request.kind) {
+    case QCOW2_REQUEST_NONE:
+        return options->restore ? "--restore" : NULL;
+    case QCOW2_REQUEST_ATTACH_L2:
+    case QCOW2_REQUEST_ATTACH_L1:
+    case QCOW2_REQUEST_ATTACH_REFBLOCK:
+        return "--attach";
+    case QCOW2_REQUEST_ZERO:
+        return "--zero";
+    default:
+        return "--drop";
+    }
+}
+
+/* Nothing but the undo file says what was there before. */
+static bool allows_undo(const CheckOptions *options)
+{
+    const char *option = careful_option(options);
+
+    if (options->no_undo && !option) {
+        error_report_usage("--no-undo is about --restore, --attach, --drop or --zero, and none is given");
     } else if (options->undo_file && options->no_undo) {
         error_report_usage("--undo-file and --no-undo are mutually exclusive");
-    } else if (options->restore && !options->dry_run && !options->undo_file && !options->no_undo) {
-        error_report_usage("--restore needs --undo-file FILE, so that it can be taken back, or --no-undo");
+    } else if (option && !options->dry_run && !options->undo_file && !options->no_undo) {
+        error_report_usage("%s needs --undo-file FILE, so that it can be taken back, or --no-undo", option);
     } else {
         return true;
     }
     return false;
 }
 
-/* Options that mean something with -r only. */
+static bool allows_restore(const CheckOptions *options)
+{
+    if (!options->restore && options->has_min_evidence) {
+        error_report_usage("--min-evidence is about --restore, which is not given");
+    } else if (options->restore && !options->repair_all) {
+        error_report_usage("--restore is a part of a repair of all, and needs -r all");
+    } else if (options->restore && options->free_lost) {
+        error_report_usage("--restore and --free-lost are mutually exclusive");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* --attach, --drop and --zero do nothing else. */
+static bool allows_request(const CheckOptions *options)
+{
+    if (options->request.kind && options->repair) {
+        error_report_usage("%s does nothing else, and -r would", careful_option(options));
+        return false;
+    }
+    if (options->request.kind && options->many) {
+        error_report_usage("%s expects one image", careful_option(options));
+        return false;
+    }
+    return true;
+}
+
+/* Options that mean something with -r only; some of them also with --attach, --drop and --zero. */
 static bool allows_repair_options(const CheckOptions *options)
 {
-    bool dry_run = options->dry_run && !options->rollback;
+    bool asked = options->request.kind != QCOW2_REQUEST_NONE;
+    bool dry_run = options->dry_run && !options->rollback && !asked;
 
-    if (!options->repair && (dry_run || options->free_lost || options->only || options->undo_file)) {
+    if (!options->repair && (dry_run || options->free_lost || options->only || (options->undo_file && !asked))) {
         error_report_usage("%s is about a repair, and needs -r", dry_run              ? "--dry-run"
                                                                  : options->free_lost ? "--free-lost"
                                                                  : options->only      ? "--only"
@@ -146,8 +189,8 @@ bool check_options_judge(CheckOptions *options)
         report_no_image(options);
         return false;
     }
-    return allows_repair_options(options) && allows_restore(options) &&
-           option_parse_output(options, options->output ? options->output : "human") &&
+    return allows_repair_options(options) && allows_request(options) && allows_restore(options) &&
+           allows_undo(options) && option_parse_output(options, options->output ? options->output : "human") &&
            option_parse_cache(options, options->cache ? options->cache : "writeback") && allows_snapshot(options) &&
            allows_format(options) && allows_rollback(options) && allows_report(options) && allows_map(options);
 }

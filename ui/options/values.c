@@ -14,6 +14,7 @@
 #include "qapi/qapi-types.h"
 #include "ui/options/object.h"
 #include "ui/options/options.h"
+#include "ui/options/requests.h"
 #include "util/error-report.h"
 #include "util/size.h"
 
@@ -126,6 +127,40 @@ bool option_parse_min_evidence(CheckOptions *options, const char *argument)
     options->has_min_evidence = true;
     options->min_evidence = (ImageCheckEvidence) class;
     return true;
+}
+
+/* Each of these does one thing, and so does the command. */
+static bool take_request(CheckOptions *options, const char *argument,
+                         bool (*parse)(const char *text, Qcow2Request *request), const char *expected)
+{
+    if (options->request.kind) {
+        error_report_usage("Of --attach, --drop and --zero one can be given, once");
+        return false;
+    }
+    if (!parse(argument, &options->request)) {
+        error_report_usage("%s, not '%s'", expected, argument);
+        return false;
+    }
+    return true;
+}
+
+bool option_parse_attach(CheckOptions *options, const char *argument)
+{
+    return take_request(options, argument, request_parse_attach,
+                        "--attach expects OFFSET=l1:INDEX, OFFSET=snapshot:ID:l1:INDEX, OFFSET=header:l1 or "
+                        "OFFSET=reftable:INDEX");
+}
+
+bool option_parse_drop(CheckOptions *options, const char *argument)
+{
+    return take_request(options, argument, request_parse_drop,
+                        "--drop expects bitmaps, snapshots, snapshot:ID, backing-name or encryption-header");
+}
+
+bool option_parse_zero(CheckOptions *options, const char *argument)
+{
+    return take_request(options, argument, request_parse_zero,
+                        "--zero expects guest:OFFSET+LENGTH, such as guest:1G+64k");
 }
 
 static bool parse_number(const char *argument, const char *what, unsigned least, unsigned most, unsigned *number)

@@ -21,7 +21,10 @@ OptionParse option_parse_explain;   /* OFFSET or guest:OFFSET */
 OptionParse option_parse_map_curve;
 OptionParse option_parse_repair;
 OptionParse option_parse_min_evidence;
-OptionParse option_parse_only;        /* kinds of findings, separated by commas */
+OptionParse option_parse_only;   /* kinds of findings, separated by commas */
+OptionParse option_parse_attach; /* of these three, one may be given, once */
+OptionParse option_parse_drop;
+OptionParse option_parse_zero;
 OptionParse option_parse_progress_fd; /* a descriptor that is open */
 OptionParse option_parse_files_from;  /* may be given once */
 OptionParse option_parse_jobs;

@@ -50,7 +50,7 @@ void print_edits_text(FILE *out, const ImageCheckEditList *edits)
         }
         fputs(": ", out);
         print_what(out, edit);
-        fprintf(out, " [%s", ImageCheckFindingKind_str(edit->why));
+        fprintf(out, " [%s", edit->has_why ? ImageCheckFindingKind_str(edit->why) : "asked for");
         if (edit->has_evidence) {
             fprintf(out, ", %s", ImageCheckEvidence_str(edit->evidence));
         }

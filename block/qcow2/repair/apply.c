@@ -10,6 +10,7 @@
 
 #include "block/io/edited.h"
 #include "block/qcow2/inspect/result.h"
+#include "block/qcow2/repair/drop.h"
 #include "block/qcow2/repair/plan.h"
 #include "block/qcow2/repair/write.h"
 #include "util/number.h"
@@ -202,6 +203,45 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
     }
     result->leaks_kept = plan->leaks_kept;
     return options->dry_run ? list_edits(image, plan, result, errp) : apply(image, plan, options, result, errp);
+}
+
+/* ---- the header alone ---- */
+
+/* The one edit; a plan, which would list it, can be made only of an image that can be opened. */
+static bool list_drop(const Edits *edits, ImageCheck *check, GError **errp)
+{
+    const Edit *edit = edits_at(edits, 0);
+    ImageCheckEdit *item = qapi_append_ImageCheckEdit(&check->edits);
+
+    if (!item) {
+        return repair_no_memory(errp);
+    }
+    check->has_edits = true;
+    item->step = 1;
+    item->action = IMAGE_CHECK_EDIT_ACTION_WRITE;
+    item->structure = edit->structure;
+    item->offset = edit->offset;
+    item->size = edit->size;
+    item->count = edit->count;
+    item->what = g_strdup(edit->what);
+    return true;
+}
+
+bool qcow2_drop_from_header(BlockSource *source, const Qcow2RepairOptions *options, Qcow2RepairResult *result,
+                            GError **errp)
+{
+    g_autoptr(Edits) edits = drop_from_header(source, options->request, errp);
+    g_autoptr(BlockSource) view = edits && options->dry_run ? block_source_new_edited(source, edits) : NULL;
+    g_autoptr(Qcow2Image) image = NULL;
+
+    *result = (Qcow2RepairResult){0};
+    if (!edits || (options->undo && !edits_save(edits, source, options->undo, errp)) ||
+        (!options->dry_run && !edits_apply(edits, source, errp))) {
+        return false;
+    }
+    image = qcow2_open(view ? view : source, NULL, errp);
+    return image && qcow2_check(image, options->check, &result->check, errp) &&
+           (!view || list_drop(edits, result->check.check, errp));
 }
 
 void qcow2_repair_result_clear(Qcow2RepairResult *result)

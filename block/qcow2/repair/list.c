@@ -38,6 +38,7 @@ static ImageCheckEdit *append(Lister *l, const Edit *edit, ImageCheckEditAction 
         item->offset = (int64_t)offset;
         item->size = (int64_t)size;
         item->count = (int64_t)edit->count;
+        item->has_why = edit->why != QCOW2_FINDING__MAX;
         item->why = edit->why;
         item->has_evidence = edit->has_evidence;
         item->evidence = edit->evidence;

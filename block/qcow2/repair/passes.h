@@ -28,8 +28,8 @@ bool entries_all_writable(const MetadataLayout *layout);
  */
 RepairPass repair_snapshots;
 
-/* The parts of it that make a table: appends all entries that there are to @table. */
-bool snapshots_append_all(const RepairInput *in, GByteArray *table, GError **errp);
+/* The parts of it that make a table: appends all entries that there are to @table, but for that with index @without. */
+bool snapshots_append_others(const RepairInput *in, GByteArray *table, guint without, GError **errp);
 
 /*
  * Finds a place for @table, which has @n entries and may get zeros behind them, and lets the header refer to it. Edits
@@ -52,6 +52,9 @@ RepairPass repair_restore;
 
 /* The part of it that puts refcount blocks back into their table, before they are made anew. */
 RepairPass repair_restore_blocks;
+
+/* Does what a person asks for, and nothing else: the only pass of such a repair. Refused with @errp as a whole. */
+RepairPass repair_request;
 
 /* Returns true if refcount blocks may be made anew: for a fault of theirs, or for counts that have no place. */
 bool rebuild_wanted(const RepairInput *in);

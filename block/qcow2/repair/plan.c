@@ -179,25 +179,32 @@ static bool add_stage(RepairPlan *p, GError **errp)
     return s && (!p->first || stage_set_targets(s, &p->first->targets, &p->reserved, errp));
 }
 
+/* Runs @pass; *changed where it has added edits, which the image is then counted with. */
+static bool run_pass(RepairPlan *p, RepairPass *pass, bool *changed, GError **errp)
+{
+    Stage *s = repair_plan_left(p);
+    size_t n_before = edits_n(p->edits);
+
+    if (!pass(&s->in, &s->layout, &s->alloc, p->edits, errp)) {
+        return false;
+    }
+    *changed = edits_n(p->edits) > n_before;
+    if (*changed) {
+        add_autoclear(p, s);
+        edits_end_pass(p->edits);
+    }
+    return !*changed || add_stage(p, errp);
+}
+
 /* Runs the first @n passes, until they have nothing to do any more. */
 static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 {
     assert(p->first || (n == 1 && passes[0] == repair_entries)); /* the others need to know the counts to be */
     for (size_t i = 0; i < n && p->stages->len < MAX_STAGES && !repair_plan_left(p)->unread;) {
-        Stage *s = repair_plan_left(p);
-        size_t n_before = edits_n(p->edits);
         bool changed;
 
-        if (!passes[i](&s->in, &s->layout, &s->alloc, p->edits, errp)) {
+        if (!run_pass(p, passes[i], &changed, errp)) {
             return false;
-        }
-        changed = edits_n(p->edits) > n_before;
-        if (changed) {
-            add_autoclear(p, s);
-            edits_end_pass(p->edits);
-            if (!add_stage(p, errp)) {
-                return false;
-            }
         }
         i = changed ? 0 : i + 1;
     }
@@ -356,6 +363,23 @@ static bool make_plan(RepairPlan *p, GError **errp)
     return true;
 }
 
+/* One pass, once. */
+static bool plan_request(RepairPlan *p, GError **errp)
+{
+    bool changed;
+
+    if (repair_plan_left(p)->unread) {
+        qcow2_check_report_counts(&repair_plan_found(p)->check, repair_plan_left(p)->in.report);
+        give_up_for_unread(p);
+        return true;
+    }
+    if (!begin_counts(p, errp) || !run_pass(p, repair_request, &changed, errp)) {
+        return false;
+    }
+    p->n_changes = edits_n(p->edits);
+    return true;
+}
+
 static void free_stage(gpointer stage)
 {
     stage_free(stage);
@@ -374,5 +398,5 @@ RepairPlan *repair_plan_new(Qcow2Image *image, const Qcow2RepairOptions *options
         return NULL;
     }
     g_ptr_array_add(p->stages, s);
-    return make_plan(p, errp) ? g_steal_pointer(&p) : NULL;
+    return (options->request ? plan_request(p, errp) : make_plan(p, errp)) ? g_steal_pointer(&p) : NULL;
 }

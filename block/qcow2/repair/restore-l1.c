@@ -15,8 +15,7 @@
 
 #define FULL_EXTRA 24 /* bytes of extra data: VM state size, disk size, instruction count */
 
-/* True where no entry of the disk's L1 table refers to a table. */
-static bool disk_is_empty(const Restore *r)
+bool restore_disk_is_empty(const Restore *r)
 {
     size_t n;
     const Qcow2TableRef *tables = qcow2_walk_tables(r->in->check->walk, &n);
@@ -188,7 +187,7 @@ static bool restore_snapshots(Restore *r, const Qcow2Evidence *in_header)
     bool ok = true;
 
     t.bytes = g_byte_array_new();
-    if (!can_add_snapshots(r) || !snapshots_append_all(r->in, t.bytes, NULL)) {
+    if (!can_add_snapshots(r) || !snapshots_append_others(r->in, t.bytes, G_MAXUINT, NULL)) {
         g_byte_array_unref(t.bytes);
         return true;
     }
@@ -214,7 +213,7 @@ static const Qcow2Evidence *choose_for_header(const Restore *r)
     const GArray *items = r->alloc->targets->lost.items;
     const Qcow2Evidence *best = NULL;
 
-    for (guint i = 0; disk_is_empty(r) && i < items->len; i++) {
+    for (guint i = 0; restore_disk_is_empty(r) && i < items->len; i++) {
         const Qcow2Evidence *e = &g_array_index(items, Qcow2Evidence, i);
 
         if (e->kind == QCOW2_EVIDENCE_L1 && !e->of_snapshot && restore_wanted(r, e, QCOW2_FINDING_LEAKED_L1) &&

@@ -76,7 +76,7 @@ static bool is_taken(const Restore *r, uint64_t slot)
     return false;
 }
 
-static bool slot_is_free(const Restore *r, uint64_t slot)
+bool restore_slot_is_free(const Restore *r, uint64_t slot)
 {
     uint8_t word[8];
 
@@ -115,7 +115,8 @@ static bool restore_l2(Restore *r, const Qcow2Evidence *e)
     uint64_t index;
     int tree;
 
-    if (!restore_wanted(r, e, kind) || !find_slot(r, e, &tree, &index, &entry.slot) || !slot_is_free(r, entry.slot)) {
+    if (!restore_wanted(r, e, kind) || !find_slot(r, e, &tree, &index, &entry.slot) ||
+        !restore_slot_is_free(r, entry.slot)) {
         return true;
     }
     if (!new_references_add_l2(&r->references, e->offset, 1, &refusal, r->errp)) {
@@ -168,6 +169,16 @@ static void add_entries(Restore *r)
     }
 }
 
+bool restore_finish(Restore *r, ImageCheckFindingKind why)
+{
+    add_entries(r);
+    if (!new_references_want_counts(&r->references, r->errp)) {
+        return false;
+    }
+    allocator_add_counts(r->alloc, r->edits, why);
+    return true;
+}
+
 /* ---- all of it ---- */
 
 static ImageCheckEvidence weakest_so_far(const Edits *edits)
@@ -184,17 +195,7 @@ static ImageCheckEvidence weakest_so_far(const Edits *edits)
 
 static bool restore(Restore *r)
 {
-    size_t n = edits_n(r->edits);
-
-    if (!restore_l1_tables(r) || !restore_l2_tables(r) || !restore_emptied(r)) {
-        return false;
-    }
-    add_entries(r);
-    if (edits_n(r->edits) > n && !new_references_want_counts(&r->references, r->errp)) {
-        return false;
-    }
-    allocator_add_counts(r->alloc, r->edits, edits_n(r->edits) > n ? edits_at(r->edits, n)->why : QCOW2_FINDING_LEAK);
-    return true;
+    return restore_l1_tables(r) && restore_l2_tables(r) && restore_emptied(r) && restore_finish(r, QCOW2_FINDING_LEAK);
 }
 
 bool repair_restore(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits, GError **errp)

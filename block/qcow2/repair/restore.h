@@ -52,6 +52,15 @@ bool restore_writable(const MetadataLayout *layout, uint64_t offset, uint64_t si
 /* True where the L1 entry @word refers to no table that a guest could be shown. */
 bool restore_is_missing(const RepairInput *in, uint64_t word);
 
+/* True where the L1 entry at @slot of the file maps nothing, and can be written to. */
+bool restore_slot_is_free(const Restore *r, uint64_t slot);
+
+/* True where no entry of the disk's L1 table refers to a table. */
+bool restore_disk_is_empty(const Restore *r);
+
+/* Adds the edits for all references and entries that were collected, for @why. */
+bool restore_finish(Restore *r, ImageCheckFindingKind why);
+
 /* The parts. False and *r->errp set when memory is short. */
 bool restore_l1_tables(Restore *r);
 bool restore_emptied(Restore *r);

@@ -149,7 +149,7 @@ bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits
     edit.size = table->len;
     edit.structure = IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE;
     edit.what = "a new table";
-    edit.why = like->has_evidence ? like->why : QCOW2_FINDING_SNAPSHOT_INCOMPLETE;
+    edit.why = like->has_evidence || like->why == QCOW2_FINDING__MAX ? like->why : QCOW2_FINDING_SNAPSHOT_INCOMPLETE;
     if (table->len && !allocator_reserve(alloc, table->len >> in->header->cluster_bits, 1, &edit.offset, errp)) {
         return false;
     }
@@ -172,12 +172,12 @@ static bool leave(const RepairInput *in, const char *why)
     return true;
 }
 
-bool snapshots_append_all(const RepairInput *in, GByteArray *table, GError **errp)
+bool snapshots_append_others(const RepairInput *in, GByteArray *table, guint without, GError **errp)
 {
     const GArray *snapshots = in->check->snapshots.items;
 
     for (guint i = 0; i < snapshots->len; i++) {
-        if (!append_entry(in, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
+        if (i != without && !append_entry(in, &g_array_index(snapshots, Qcow2Snapshot, i), table, errp)) {
             return false;
         }
     }
@@ -189,7 +189,7 @@ static bool add_new_table(const RepairInput *in, Allocator *alloc, Edits *edits,
     g_autoptr(GByteArray) table = g_byte_array_new();
     Edit like = {.why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds))};
 
-    return snapshots_append_all(in, table, errp) &&
+    return snapshots_append_others(in, table, G_MAXUINT, errp) &&
            snapshots_place_table(in, alloc, edits, table, in->check->snapshots.items->len, &like, errp);
 }
 
