@@ -69,7 +69,7 @@ bool snapshot_parse(SnapshotReader *r, uint64_t at, Qcow2Snapshot *s)
     return at + sizeof(Qcow2DiskSnapshot) <= r->source->length && snapshot_read_fixed(r, at, s) == 0;
 }
 
-/* True where the @size bytes at @at are an ID: letters and digits, mostly a number. */
+/* Returns true if the @size bytes at @at are an ID: letters and digits, mostly a number. */
 static bool is_id(SnapshotReader *r, uint64_t at, uint16_t size)
 {
     int error;
@@ -126,7 +126,8 @@ bool snapshot_lost_tree(SnapshotReader *r, const Qcow2Snapshot *s)
     return !s->l1_table_offset && (s->l1_size || disk_size(r, s));
 }
 
-/* True where its time has a number of nanoseconds: zeros and what follows them are seldom an entry without a tree. */
+/* Returns true if its time has a number of nanoseconds: zeros and what follows them are seldom an entry without a tree.
+ */
 static bool has_time(SnapshotReader *r, const Qcow2Snapshot *s)
 {
     int error;

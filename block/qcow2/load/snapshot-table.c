@@ -75,7 +75,7 @@ static bool too_many(const TableReader *r)
     return r->header->nb_snapshots > QCOW2_MAX_SNAPSHOTS;
 }
 
-/* True where faults of @kind are repaired: then they are corruptions, not failures. */
+/* Returns true if faults of @kind are repaired: then they are corruptions, not failures. */
 static bool repairing(const TableReader *r, ImageCheckFindingKind kind)
 {
     return r->report->repairing & QCOW2_FINDING_BIT(kind);
@@ -260,7 +260,8 @@ static void report_pointer(TableReader *r)
     report_failure(r, &finding, EINVAL);
 }
 
-/* True where something looks like another entry in the clusters of the table, behind the last one that is counted. */
+/* Returns true if something looks like another entry in the clusters of the table, behind the last one that is counted.
+ */
 static bool any_entry_behind(TableReader *r)
 {
     const Qcow2HeaderFields *h = r->header;
@@ -344,7 +345,7 @@ static void read_and_report(BlockSource *source, const Qcow2HeaderFields *h, Qco
     snapshot_reader_clear(&r.in);
 }
 
-/* True where the faults in @found, of a table that was read, are all among those that are repaired. */
+/* Returns true if the faults in @found, of a table that was read, are all among those that are repaired. */
 static bool repairs_all(const Qcow2Snapshots *snapshots, const Qcow2Report *found, uint64_t repaired)
 {
     for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {

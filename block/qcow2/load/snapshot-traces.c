@@ -16,7 +16,7 @@ static bool was_read(const Qcow2Snapshots *snapshots, uint64_t at)
     return i < snapshots->items->len && g_array_index(snapshots->items, Qcow2Snapshot, i).entry_offset == at;
 }
 
-/* True where more entries may follow than were read; else others are too many, and known. */
+/* Returns true if more entries may follow than were read; else others are too many, and known. */
 static bool may_have_more(const Qcow2HeaderFields *h, const Qcow2Snapshots *snapshots)
 {
     return snapshots->items->len == h->nb_snapshots ||

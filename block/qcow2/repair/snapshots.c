@@ -33,7 +33,7 @@ static bool snapshots_wrong(const RepairInput *in)
            !repair_found_any(in, unwanted);
 }
 
-/* True where no byte of an entry that is kept changes: they are what they should be, and follow one another. */
+/* Returns true if no byte of an entry that is kept changes: they are what they should be, and follow one another. */
 static bool entries_stay(const RepairInput *in)
 {
     const GArray *snapshots = in->check->snapshots.items;
