@@ -44,7 +44,7 @@ unsigned qcow2_sector_forms(const uint8_t *sector, uint64_t length)
 {
     bool plain = true, extended = true, plain_offset = false, extended_offset = false;
 
-    for (unsigned i = 0; i < WORDS && (plain || extended); i += 2) {
+    for (size_t i = 0; i < WORDS && (plain || extended); i += 2) {
         uint64_t word = load_be64(sector + 8 * i), next = load_be64(sector + 8 * i + 8);
         bool possible = possible_word(word, length);
 
@@ -90,7 +90,7 @@ void qcow2_votes_add(Qcow2Votes *votes, const uint8_t *sector, unsigned form)
 {
     unsigned step = form & QCOW2_FORM_PLAIN ? 1 : 2;
 
-    for (unsigned i = 0; i < WORDS; i += step) {
+    for (size_t i = 0; i < WORDS; i += step) {
         uint64_t word = load_be64(sector + 8 * i);
         uint64_t next = i + step < WORDS ? load_be64(sector + 8 * (i + step)) : 0;
 

@@ -13,7 +13,7 @@
 #define ENTRY_READ (QCOW2_SECTOR_SIZE + QCOW2_MAX_SNAPSHOT_EXTRA) /* bytes: an entry but for a long name */
 
 /* All tables that are tried together have no more entries than this. */
-#define MOST_ENTRIES (4u * QCOW2_MAX_SNAPSHOTS)
+#define MOST_ENTRIES (UINT64_C(4) * QCOW2_MAX_SNAPSHOTS)
 
 /* Its L1 table is in use, and refers to clusters in the file only. */
 static bool has_l1_table(const Qcow2Found *found, const Qcow2FoundSnapshot *s)
