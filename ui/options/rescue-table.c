@@ -15,7 +15,7 @@ G_STATIC_ASSERT(offsetof(RescueOptions, source) == 0); /* so that no row has an 
 static const Option rows[] = {
     {"metadata", .argument = "FILE", .file = "*",
      .help = "an earlier copy of the metadata of SOURCE, made by qemu-img metadump", TEXT(metadata)},
-    {"map", .argument = "FILE", .file = "*.json",
+    {"map", .argument = "FILE", .file = "json",
      .help = "write to FILE, as JSON, how sure each range of the guest's disk is", TEXT(map)},
     {"overwrite", .help = "replace DESTINATION if it exists", FLAG(overwrite)},
     {"force-share", 'U', .help = "SOURCE may be in use", FLAG(force_share)},
