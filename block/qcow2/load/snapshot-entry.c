@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/load/snapshot-entry.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
@@ -46,11 +47,11 @@ const uint8_t *snapshot_peek(SnapshotReader *r, uint64_t offset, size_t size, in
 int snapshot_read_fixed(SnapshotReader *r, uint64_t at, Qcow2Snapshot *s)
 {
     Qcow2DiskSnapshot d;
-    int error;
+    int error = 0;
     const uint8_t *bytes = snapshot_peek(r, at, sizeof(d), &error);
 
     if (!bytes) {
-        return error;
+        return error ? error : EIO;
     }
     memcpy(&d, bytes, sizeof(d));
     *s = (Qcow2Snapshot){
