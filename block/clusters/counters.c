@@ -126,7 +126,7 @@ static size_t runs_held(size_t n)
     return n <= MAX_RUNS ? (size_t)1 << (64 - __builtin_clzll(n - 1)) : n;
 }
 
-/* True where the piece has runs, and two more of them fit. */
+/* Returns true if the piece has runs, and two more of them fit. */
 static bool room_for_runs(Counters *c)
 {
     size_t wanted = c->data ? runs_held(c->n_runs + 2) : MIN_RUNS;

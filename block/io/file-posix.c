@@ -185,7 +185,7 @@ static char *queue_attribute(dev_t device, const char *name)
     return text;
 }
 
-/* True where the file lies on a disk that spins. A virtual disk calls itself rotating whatever is behind it. */
+/* Returns true if the file lies on a disk that spins. A virtual disk calls itself rotating whatever is behind it. */
 static bool is_rotating(int fd)
 {
     struct stat st;

@@ -80,7 +80,7 @@ static BlockRequest *take_from_ring(FileReader *r, unsigned i)
     return request;
 }
 
-/* True where the kernel may take requests later; @tries counts how often it did not. */
+/* Returns true if the kernel may take requests later; @tries counts how often it did not. */
 static bool is_passing(int error, unsigned *tries)
 {
     if (error == -EAGAIN || error == -EBUSY) {

@@ -58,7 +58,7 @@ static BlockRange range_at(const Shared *s, size_t i)
     return s->prefetch->range(s->prefetch->opaque, i);
 }
 
-/* True where the range is nothing but zeros that need no reading. */
+/* Returns true if the range is nothing but zeros that need no reading. */
 static bool range_absent(Shared *s, const BlockRange *range)
 {
     BlockSource *source = s->prefetch->source;

@@ -133,7 +133,7 @@ static void paint_marked(const Painter *painter, MapMark mark, int larger, MapCo
     }
 }
 
-/* True where marks, each with its outline, would take so much room that nothing else is to be seen. */
+/* Returns true if marks, each with its outline, would take so much room that nothing else is to be seen. */
 static bool are_many(const Painter *painter, MapMark mark, int least)
 {
     const MapLayout *layout = painter->layout;

@@ -10,7 +10,7 @@
 
 #include "util/size.h"
 
-/* True where @text begins with @prefix; *rest is what follows. */
+/* Returns true if @text begins with @prefix; *rest is what follows. */
 static bool after_prefix(const char *text, const char *prefix, const char **rest)
 {
     *rest = text + strlen(prefix);

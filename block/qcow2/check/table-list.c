@@ -20,7 +20,7 @@ static int compare_table_refs(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* True where each table lies behind the one before: so it is in images that were written in order. */
+/* Returns true if each table lies behind the one before: so it is in images that were written in order. */
 static bool in_order(const GArray *tables)
 {
     for (size_t i = 1; i < tables->len; i++) {

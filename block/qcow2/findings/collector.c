@@ -84,7 +84,7 @@ static bool is_repeated(const Qcow2FindingRecord *r, const Qcow2Location *p)
            a->guest_offset == p->guest_offset && a->guest_size == p->guest_size;
 }
 
-/* True where @p begins where @r ends, in every respect in which they have a place at all. */
+/* Returns true if @p begins where @r ends, in every respect in which they have a place at all. */
 static bool is_next(const Qcow2FindingRecord *r, const Qcow2Location *p)
 {
     const Qcow2Location *a = &r->location;

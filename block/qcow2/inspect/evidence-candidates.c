@@ -145,7 +145,7 @@ static void add_extent(const Search *s, const Qcow2Extent *extent, Named *named)
     }
 }
 
-/* True where many entries say that their clusters read as zeros: such a table hides what a backing file has. */
+/* Returns true if many entries say that their clusters read as zeros: such a table hides what a backing file has. */
 static bool is_table_of_zeros(const Search *s, const uint8_t *bytes)
 {
     unsigned size = qcow2_l2_entry_size(s->header), zeros = 0;
@@ -370,7 +370,7 @@ static bool is_table(const Search *s, uint64_t offset)
     return (i < n && tables[i].offset == offset) || qcow2_candidate_at(s->found, offset >> s->header->cluster_bits);
 }
 
-/* True where most of the first entries at @bytes lead to tables. */
+/* Returns true if most of the first entries at @bytes lead to tables. */
 static bool leads_to_tables(const Search *s, const uint8_t *bytes)
 {
     unsigned entries = 0, tables = 0;

@@ -190,7 +190,7 @@ static uint64_t cluster_of(const Emptied *e, const uint8_t *table, uint32_t entr
     return offset >> e->header->cluster_bits;
 }
 
-/* True where the sector with @entry has few zeros. */
+/* Returns true if the sector with @entry has few zeros. */
 static bool nearly_full(const Emptied *e, const uint8_t *table, uint32_t entry)
 {
     uint32_t first = entry / e->per_sector * e->per_sector, zeros = 0;

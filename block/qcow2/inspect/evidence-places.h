@@ -34,7 +34,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
 void qcow2_places_free(Qcow2Places *places);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Places, qcow2_places_free)
 
-/* True where the L1 table has no table that could be shown to a guest, for all of the disk. */
+/* Returns true if the L1 table has no table that could be shown to a guest, for all of the disk. */
 bool qcow2_places_all_empty(const Qcow2Places *places);
 
 /*

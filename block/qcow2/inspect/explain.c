@@ -386,7 +386,7 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
 
 /* ---- a record with a place of its own ---- */
 
-/* True where @u is what the record is about: it has the same words, in the same tree. */
+/* Returns true if @u is what the record is about: it has the same words, in the same tree. */
 static bool is_own(const Explainer *e, const Qcow2FindingRecord *r, const Qcow2User *u)
 {
     uint64_t last_entry = u->entry_offset;

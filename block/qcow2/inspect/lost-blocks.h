@@ -8,7 +8,7 @@
 
 #include "block/qcow2/check/check.h"
 
-/* True where nearly all counts in the cluster at @bytes are those that were computed, as refcount block @index. */
+/* Returns true if nearly all counts in the cluster at @bytes are those that were computed, as refcount block @index. */
 bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t index);
 
 /*

@@ -51,7 +51,7 @@ static uint64_t guest_clusters(const Qcow2HeaderFields *h, const Mapping *m)
     }
 }
 
-/* True where a multiple of @step is among its guest clusters. */
+/* Returns true if a multiple of @step is among its guest clusters. */
 static bool is_kept(const Qcow2HeaderFields *h, const Mapping *m, uint64_t step)
 {
     return (-m->guest & (step - 1)) < guest_clusters(h, m);
@@ -71,7 +71,7 @@ static void thin_out(const Qcow2HeaderFields *h, Mappings *mappings)
     mappings->n = kept;
 }
 
-/* True where @next is the continuation of @m, which is lengthened then. */
+/* Returns true if @next is the continuation of @m, which is lengthened then. */
 static bool lengthen(Mapping *m, const Mapping *next)
 {
     uint32_t n;

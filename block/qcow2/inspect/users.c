@@ -52,7 +52,7 @@ static void add_user(GArray *users, const Qcow2User *user)
 
 /* ---- ranges ---- */
 
-/* True where the region is counted, and lies in one of the ranges. */
+/* Returns true if the region is counted, and lies in one of the ranges. */
 static bool region_wanted(const Search *s, uint64_t offset, uint64_t size)
 {
     uint64_t first, n;

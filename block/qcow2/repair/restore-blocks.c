@@ -40,7 +40,7 @@ static void find_missing(Search *s)
     }
 }
 
-/* True where there is a block with the count of @cluster, and it says that it is free. */
+/* Returns true if there is a block with the count of @cluster, and it says that it is free. */
 static bool is_free(const Search *s, uint64_t cluster)
 {
     const Qcow2RefcountEntries *table = &s->in->image->refcount_table;
@@ -50,7 +50,7 @@ static bool is_free(const Search *s, uint64_t cluster)
            !stored;
 }
 
-/* True where nothing refers to @cluster, and it is not free: the block may be one that counted itself. */
+/* Returns true if nothing refers to @cluster, and it is not free: the block may be one that counted itself. */
 static bool may_be_block(const Search *s, uint64_t cluster, uint64_t *next)
 {
     *next = cluster + 1;
@@ -86,7 +86,7 @@ static void find_matches(Search *s)
     }
 }
 
-/* True where no other match has the same cluster, or is for the same entry. */
+/* Returns true if no other match has the same cluster, or is for the same entry. */
 static bool is_single(const Search *s, const Match *match)
 {
     guint n = 0;

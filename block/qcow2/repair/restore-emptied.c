@@ -22,7 +22,7 @@ typedef struct Filling {
     uint64_t weight;  /* references to the table */
 } Filling;
 
-/* True where nothing refers to @cluster, and its stored count says that something did: the targets keep it. */
+/* Returns true if nothing refers to @cluster, and its stored count says that something did: the targets keep it. */
 static bool is_leaked(const TargetCounts *t, uint64_t cluster)
 {
     uint64_t kept = t->kept ? refmap_get(t->kept, cluster) : 0;
@@ -58,7 +58,7 @@ static const Qcow2TableRef *find_table(const Restore *r, const Qcow2Evidence *e)
                : NULL;
 }
 
-/* True where the entries of @f are zeros in the file. */
+/* Returns true if the entries of @f are zeros in the file. */
 static bool entries_are_zeros(const Restore *r, const Qcow2Evidence *e, const Filling *f)
 {
     size_t entry = qcow2_l2_entry_size(r->in->header), size = f->clusters->len * entry;

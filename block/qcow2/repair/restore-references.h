@@ -50,7 +50,7 @@ bool new_references_add_data(NewReferences *n, uint64_t cluster, uint64_t weight
 /* What @cluster will have been counted as when they are there. */
 uint64_t new_references_count(const NewReferences *n, uint64_t cluster);
 
-/* True where a reference to @cluster is to be added. */
+/* Returns true if a reference to @cluster is to be added. */
 bool new_references_has(const NewReferences *n, uint64_t cluster);
 
 /* Adds the edit that sets the COPIED flags of the L2 table at @offset right, where it is not in use and they are not.

@@ -34,7 +34,7 @@ typedef struct RestoredEntry {
 /* The class of @e in this restore, which may rest on what was put back before. */
 ImageCheckEvidence restore_class(const Restore *r, const Qcow2Evidence *e);
 
-/* True where @e is sure enough to be put back, and its kind is to be repaired. */
+/* Returns true if @e is sure enough to be put back, and its kind is to be repaired. */
 bool restore_wanted(const Restore *r, const Qcow2Evidence *e, ImageCheckFindingKind kind);
 
 /* What all edits for @e have in common. */
@@ -46,16 +46,16 @@ void restore_accept(Restore *r, const Qcow2Evidence *e, const char *what, const 
 /* Says that the @what at @offset is not. */
 void restore_say_refused(const Restore *r, const char *what, uint64_t offset, const Refusal *refusal);
 
-/* True where the words of the file at @offset, @size bytes in one cluster, are those of one structure only. */
+/* Returns true if the words of the file at @offset, @size bytes in one cluster, are those of one structure only. */
 bool restore_writable(const MetadataLayout *layout, uint64_t offset, uint64_t size);
 
-/* True where the L1 entry @word refers to no table that a guest could be shown. */
+/* Returns true if the L1 entry @word refers to no table that a guest could be shown. */
 bool restore_is_missing(const RepairInput *in, uint64_t word);
 
-/* True where the L1 entry at @slot of the file maps nothing, and can be written to. */
+/* Returns true if the L1 entry at @slot of the file maps nothing, and can be written to. */
 bool restore_slot_is_free(const Restore *r, uint64_t slot);
 
-/* True where no entry of the disk's L1 table refers to a table. */
+/* Returns true if no entry of the disk's L1 table refers to a table. */
 bool restore_disk_is_empty(const Restore *r);
 
 /* Adds the edits for all references and entries that were collected, for @why. */
