@@ -73,7 +73,7 @@ static void memory_end(const char *what)
 {
     counting = false;
     if (most > LIMIT_MEMORY_BYTES) {
-        fail(what, "MiB", most / 1048576.0);
+        fail(what, "MiB", (double)most / 1048576.0);
     }
 }
 #else
