@@ -36,7 +36,7 @@ typedef struct Qcow2Evidence {
     bool has_entry;    /* where its L1 entry is: */
     uint64_t l1_index; /* its index */
     uint64_t entry_offset;
-    int tree; /* QCOW2_TREE_ACTIVE or the index of a snapshot */
+    int tree;        /* QCOW2_TREE_ACTIVE or the index of a snapshot */
     bool has_likely; /* of several places without a table one is the likeliest: */
     uint64_t likely; /* the L1 entry of the disk with this index */
     bool has_guest;
@@ -47,7 +47,7 @@ typedef struct Qcow2Evidence {
     uint64_t end_cluster;   /* in the order of the file; 0: by no order that is known */
     bool at_end;            /* they were at the end of @guest, not at its beginning */
     bool anywhere;          /* it is not among the reasons for which they are counted in Qcow2LostData.kept */
-    char *reason; /* why it is thought to be that, a phrase */
+    char *reason;           /* why it is thought to be that, a phrase */
 } Qcow2Evidence;
 
 typedef struct Qcow2LostData {
