@@ -130,10 +130,9 @@ static void append_snapshot(const Restore *r, NewTable *t, const Qcow2Evidence *
     };
     uint8_t extra[FULL_EXTRA] = {0};
     guint start = (guint)DIV_ROUND_UP(t->bytes->len, QCOW2_SNAPSHOT_ALIGNMENT) * QCOW2_SNAPSHOT_ALIGNMENT;
-    guint before = t->bytes->len;
+    const uint8_t padding[QCOW2_SNAPSHOT_ALIGNMENT] = {0};
 
-    g_byte_array_set_size(t->bytes, start);
-    memset(t->bytes->data + before, 0, start - before);
+    g_byte_array_append(t->bytes, padding, start - t->bytes->len);
     store_be64(extra + 8, MIN(reach, r->in->header->size));
     store_be64(extra + 16, UINT64_MAX);
     g_byte_array_append(t->bytes, (const uint8_t *)&d, sizeof(d));
