@@ -78,11 +78,6 @@ static bool run(Restore *r)
 bool repair_request(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits, GError **errp)
 {
     Restore r = {.in = in, .layout = layout, .alloc = alloc, .edits = edits, .errp = errp};
-    bool ok;
 
-    r.entries = g_array_new(FALSE, FALSE, sizeof(RestoredEntry));
-    ok = new_references_init(&r.references, alloc) ? run(&r) : repair_no_memory(errp);
-    new_references_clear(&r.references);
-    g_array_unref(r.entries);
-    return ok;
+    return restore_run(&r, run);
 }

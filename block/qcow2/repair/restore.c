@@ -193,6 +193,17 @@ static ImageCheckEvidence weakest_so_far(const Edits *edits)
     return weakest;
 }
 
+bool restore_run(Restore *r, bool (*put_back)(Restore *r))
+{
+    bool ok;
+
+    r->entries = g_array_new(FALSE, FALSE, sizeof(RestoredEntry));
+    ok = new_references_init(&r->references, r->alloc) ? put_back(r) : repair_no_memory(r->errp);
+    new_references_clear(&r->references);
+    g_array_unref(r->entries);
+    return ok;
+}
+
 static bool restore(Restore *r)
 {
     return restore_l1_tables(r) && restore_l2_tables(r) && restore_emptied(r) && restore_finish(r, QCOW2_FINDING_LEAK);
@@ -208,14 +219,9 @@ bool repair_restore(const RepairInput *in, const MetadataLayout *layout, Allocat
         .weakest = weakest_so_far(edits),
         .errp = errp,
     };
-    bool ok;
 
     if (!in->options->restore || !alloc->targets->lost.items || !alloc->targets->lost.items->len) {
         return true;
     }
-    r.entries = g_array_new(FALSE, FALSE, sizeof(RestoredEntry));
-    ok = new_references_init(&r.references, alloc) ? restore(&r) : repair_no_memory(errp);
-    new_references_clear(&r.references);
-    g_array_unref(r.entries);
-    return ok;
+    return restore_run(&r, restore);
 }

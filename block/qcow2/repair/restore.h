@@ -58,6 +58,12 @@ bool restore_slot_is_free(const Restore *r, uint64_t slot);
 /* Returns true if no entry of the disk's L1 table refers to a table. */
 bool restore_disk_is_empty(const Restore *r);
 
+/*
+ * Runs @put_back on @r, whose references and entries are made before and freed afterwards. Returns what @put_back does;
+ * false and *r->errp set when memory is short.
+ */
+bool restore_run(Restore *r, bool (*put_back)(Restore *r));
+
 /* Adds the edits for all references and entries that were collected, for @why. */
 bool restore_finish(Restore *r, ImageCheckFindingKind why);
 
