@@ -30,26 +30,11 @@ typedef struct Metadump {
     bool remote;      /* the image is on a server */
 } Metadump;
 
-static bool take_option(void *opaque, const Option *option, const char *argument, bool newer)
-{
-    option_store(option, opaque, argument);
-    return true;
-}
-
 static OptionsRead parse(int argc, char **argv, MetadumpOptions *options)
 {
-    int first;
-    OptionsRead read = options_read(&metadump_option_table, argc, argv, take_option, options, &first);
-
-    if (read == OPTIONS_READ && argc - first != 2) {
-        error_report_usage("Expecting the name of an image and that of its metadata image");
-        return OPTIONS_REFUSED;
-    }
-    if (read == OPTIONS_READ) {
-        options->source = argv[first];
-        options->destination = argv[first + 1];
-    }
-    return read;
+    return options_read_two_names(&metadump_option_table, argc, argv, options,
+                                  "Expecting the name of an image and that of its metadata image", &options->source,
+                                  &options->destination);
 }
 
 /* ---- from an image ---- */

@@ -44,26 +44,11 @@ typedef struct Rescuing {
 
 /* ---- options ---- */
 
-static bool take_option(void *opaque, const Option *option, const char *argument, bool newer)
-{
-    option_store(option, opaque, argument);
-    return true;
-}
-
 static OptionsRead parse(int argc, char **argv, RescueOptions *options)
 {
-    int first;
-    OptionsRead read = options_read(&rescue_option_table, argc, argv, take_option, options, &first);
-
-    if (read == OPTIONS_READ && argc - first != 2) {
-        error_report_usage("Expecting the name of the damaged image and that of the image to be made");
-        return OPTIONS_REFUSED;
-    }
-    if (read == OPTIONS_READ) {
-        options->source = argv[first];
-        options->destination = argv[first + 1];
-    }
-    return read;
+    return options_read_two_names(&rescue_option_table, argc, argv, options,
+                                  "Expecting the name of the damaged image and that of the image to be made",
+                                  &options->source, &options->destination);
 }
 
 static bool choose_workers(Rescuing *r)

@@ -131,3 +131,26 @@ OptionsRead options_read(const OptionTable *table, int argc, char **argv, Option
     *first = optind;
     return read;
 }
+
+static bool store(void *options, const Option *option, const char *argument, bool newer)
+{
+    option_store(option, options, argument);
+    return true;
+}
+
+OptionsRead options_read_two_names(const OptionTable *table, int argc, char **argv, void *options,
+                                   const char *expecting, const char **source, const char **destination)
+{
+    int first;
+    OptionsRead read = options_read(table, argc, argv, store, options, &first);
+
+    if (read == OPTIONS_READ && argc - first != 2) {
+        error_report_usage("%s", expecting);
+        return OPTIONS_REFUSED;
+    }
+    if (read == OPTIONS_READ) {
+        *source = argv[first];
+        *destination = argv[first + 1];
+    }
+    return read;
+}

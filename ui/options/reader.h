@@ -31,4 +31,11 @@ typedef enum OptionsRead {
  */
 OptionsRead options_read(const OptionTable *table, int argc, char **argv, OptionTake *take, void *opaque, int *first);
 
+/*
+ * The same for a command of two file names, *@source and *@destination, which point into @argv. Options are stored in
+ * @options, a struct that the rows of @table are for; @expecting is the error where there are other than two names.
+ */
+OptionsRead options_read_two_names(const OptionTable *table, int argc, char **argv, void *options,
+                                   const char *expecting, const char **source, const char **destination);
+
 #endif
