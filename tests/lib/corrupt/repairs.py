@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 
+from holes import data_ranges
 from qcow2 import reader
 
 from . import guest, tools
@@ -44,12 +45,9 @@ def content(path):
     """(length, {page: its bytes}) of a file, without the pages of zeros: what has holes elsewhere is the same."""
     pages = {}
     with open(path, "rb") as image:
-        fd, length, read, at = image.fileno(), os.fstat(image.fileno()).st_size, 0, 0
-        while read < LARGEST:
-            try:
-                at = os.lseek(fd, at, os.SEEK_DATA)
-                end = os.lseek(fd, at, os.SEEK_HOLE)
-            except OSError:  # nothing but holes from here on
+        fd, length, read = image.fileno(), os.fstat(image.fileno()).st_size, 0
+        for at, end in data_ranges(image):
+            if read >= LARGEST:
                 break
             start = at // PAGE * PAGE
             data = os.pread(fd, min(end - start, LARGEST - read), start)
@@ -58,7 +56,6 @@ def content(path):
                 if page.strip(b"\0"):
                     pages[(start + offset) // PAGE] = page
             read += len(data)
-            at = end
     return length, pages
 
 
