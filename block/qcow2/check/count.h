@@ -26,7 +26,7 @@ typedef struct Qcow2Counting {
     uint64_t file_end; /* length of the file in bytes, rounded up to a sector (docs/interop/check-behaviour.rst 2.7) */
     uint64_t max;      /* the greatest count that can be stored */
     RefMap *refs;
-    uint64_t beyond; /* offset of the first table or data that is said to lie beyond the end; UINT64_MAX = none is */
+    uint64_t beyond; /* lowest offset beyond the end of the file that a table or entry refers to; UINT64_MAX = none */
 
     /* After qcow2_counting_finish(): cluster to references reported so far, for those beyond max; NULL = none. */
     GHashTable *overflowed;
@@ -57,7 +57,7 @@ bool qcow2_count_region(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64
 /* The same for a table or data that an entry refers to; it is noted where that lies beyond the end of the file. */
 bool qcow2_count_reference(Qcow2Counting *c, uint64_t offset, uint64_t size, uint64_t weight);
 
-/* Notes that something is said to lie at @offset, beyond the end. Any number of threads at once. */
+/* Notes that a table or entry refers to @offset, beyond the end of the file. Any number of threads at once. */
 void qcow2_note_beyond_end(Qcow2Counting *c, uint64_t offset);
 
 /* Ends the counting: finds the counts that are too great, and lowers them to the greatest that can be stored. */

@@ -1,5 +1,5 @@
 /*
- * Where the structures of an image are, or are said to be; and what guest data lies on them.
+ * Where the structures of an image are, sound or not, by what refers to them; and what guest data lies on them.
  *
  * A damaged pointer makes a structure of anything, so structures can lie on one another and on guest data. A cluster is
  * changed only where it is known what else that changes.
@@ -24,8 +24,8 @@ typedef struct MetadataLayout {
     const Qcow2HeaderFields *header; /* of the image */
     uint64_t file_clusters;          /* of the file, a last one that is not whole included */
     Qcow2Counting metadata;          /* references to metadata only */
-    GArray *structures;              /* Qcow2ClusterRange: where structures are, or are said to be; sorted */
-    GArray *uncounted;               /* those of them that the counts lack; likewise */
+    GArray *structures;              /* Qcow2ClusterRange: of each structure that anything refers to; sorted */
+    GArray *uncounted;               /* those of them that the counts lack; sorted */
     uint64_t cut_off;                /* offset of the first that reaches out of the file; UINT64_MAX = none does */
     GuestOverlap overlap;
 } MetadataLayout;
@@ -34,16 +34,16 @@ typedef struct MetadataLayout {
 bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp);
 void layout_clear(MetadataLayout *layout);
 
-/* Notes that something is said to be there, whether it can be or not. Structures are to be sorted again. */
+/* Notes a reference to a place, whether it is valid or not. Structures are to be sorted again. */
 void layout_add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size);
 
 /*
- * The cluster that the file may grow up to: nothing may be appended where something is said to be, nor in the cluster
+ * The cluster that the file may grow up to: nothing may be appended where a reference leads, nor in the cluster
  * before that, as a region that is no more than a cluster beyond the end counts as inside.
  */
 uint64_t layout_append_end(const MetadataLayout *layout);
 
-/* Returns true if a structure is, or is said to be, in @cluster; *end is set to the cluster behind it. */
+/* Returns true if anything refers to a structure in @cluster; *end is set to the cluster behind it. */
 bool layout_in_structure(const MetadataLayout *layout, uint64_t cluster, uint64_t *end);
 
 /* How often there is an L2 table that begins where @cluster does; how many L1 tables are in it. */
@@ -75,7 +75,7 @@ static inline bool layout_read_by_guest(const MetadataLayout *layout, uint64_t c
 }
 
 /*
- * Returns true if an L1 table, or another structure that is no L2 table, is said to be where the header is: the
+ * Returns true if a reference to a structure other than an L2 table leads to the header: the
  * header's words are its entries, and a repair would change what a guest reads. An L2 table is not read there.
  */
 bool layout_header_overlapped(const MetadataLayout *layout);

@@ -21,7 +21,7 @@ typedef struct NewReferences {
     RefMap *added;           /* how many to each cluster */
     GArray *log;             /* Qcow2ClusterRange: those for what is looked at, to be taken back if it is refused */
     Qcow2L2Result *contents; /* of the table that is looked at */
-    uint8_t *bytes;          /* likewise, one cluster */
+    uint8_t *bytes;          /* its bytes, one cluster */
 } NewReferences;
 
 /* Why a table was refused. */

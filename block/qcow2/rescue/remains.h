@@ -17,7 +17,7 @@ typedef struct Qcow2Remains {
     bool is_qcow2; /* most of the fields that can be judged alone are possible */
 
     char *backing_name;   /* NULL: there is none */
-    char *backing_format; /* likewise */
+    char *backing_format; /* NULL: there is none */
     bool has_crypt_header;
     uint64_t crypt_offset; /* of the LUKS header, and its length in bytes */
     uint64_t crypt_length;
