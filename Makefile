@@ -12,11 +12,12 @@ $(BUILD)/build.ninja:
 build-asan/build.ninja:
 	@./configure --builddir=build-asan --enable-sanitizers --enable-fuzzing --cc=clang
 
-# Makes an image with snapshots and bitmaps, and shows a check of it.
+# Builds the program without its tests, makes two images, one of them broken, and checks them.
 demo:
 	@scripts/install-deps build
-	@$(MAKE) --no-print-directory all
-	@scripts/demo $(BUILD)/qemu-img
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) program
+	@scripts/demo $(BUILD)
 
 build-tsan/build.ninja:
 	@./configure --builddir=build-tsan --enable-thread-sanitizer
