@@ -19,6 +19,8 @@
 #include "util/fatal-error.h"
 #include "util/standard-streams.h"
 
+#define STOCK_VERSION "7.2.22" /* of the stock tool that this program was compared with */
+
 static int print_help(char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -38,14 +40,20 @@ static int print_help(char **argv)
     return EXIT_SUCCESS;
 }
 
-/* The stock tool's version comes first: programs read it to learn what the other commands can do. */
+/*
+ * Programs read the stock tool's version to learn what it can do, and take the first word behind "version" or every
+ * number with two points. So that line is the only one with either. Without a stock tool it has the version whose check
+ * this is.
+ */
 static int print_version(char **argv)
 {
-    if (fallback_run(argv, NULL)) {
-        puts("qemu-img check: version " CONFIG_VERSION " of qemu-img-check");
-    } else {
-        puts("qemu-img version " CONFIG_VERSION " (qemu-img-check)");
+    g_auto(GStrv) ours = g_strsplit(CONFIG_VERSION, ".", -1);
+    g_autofree char *release = g_strjoinv("-", ours);
+
+    if (!fallback_run(argv, NULL)) {
+        puts("qemu-img version " STOCK_VERSION " (there is no stock qemu-img)");
     }
+    printf("check, metadump and rescue: qemu-img-check, release %s\n", release);
     return EXIT_SUCCESS;
 }
 

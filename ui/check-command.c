@@ -76,8 +76,11 @@ static int hand_over_unknown(const CheckCommand *command, const char *message)
 {
     if (!command->options.own_option) {
         exec_stock_tool(command, NULL);
+        error_report("%s", message);
+    } else {
+        error_report("%s\nThe stock qemu-img, which may know more, does not have the option '--%s'", message,
+                     command->options.own_option);
     }
-    error_report("%s", message);
     return EXIT_FAILED;
 }
 

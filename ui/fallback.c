@@ -38,9 +38,23 @@ static bool is_usable(const char *path)
     return g_file_test(path, G_FILE_TEST_IS_REGULAR) && access(path, X_OK) == 0 && !is_this_program(path);
 }
 
+/* The folders in which execvp() looks. */
+static char **search_folders(void)
+{
+    const char *path = g_getenv("PATH");
+    size_t size = path ? 0 : confstr(_CS_PATH, NULL, 0);
+    g_autofree char *usual = size > 0 ? g_malloc(size) : NULL;
+
+    if (usual) {
+        confstr(_CS_PATH, usual, size);
+        path = usual;
+    }
+    return g_strsplit(path && *path ? path : ".", ":", -1);
+}
+
 static char *search_path(void)
 {
-    g_auto(GStrv) folders = g_strsplit(g_getenv("PATH") ? g_getenv("PATH") : "", ":", -1);
+    g_auto(GStrv) folders = search_folders();
 
     for (size_t i = 0; folders[i]; i++) {
         g_autofree char *path = g_build_filename(*folders[i] ? folders[i] : ".", "qemu-img", NULL);

@@ -129,6 +129,8 @@ static const Option rows[] = {
 
 const OptionTable check_option_table = {
     .synopsis = "check [OPTIONS] FILENAME...",
+    .stock_synopsis = "check [--object OBJECTDEF] [--image-opts] [-q] [-f FMT] [--output=OFMT] [-r [leaks | all]] "
+                      "[-T SRC_CACHE] [-U] FILENAME",
     .about = "Check the consistency of a disk image, show where its metadata lies, and repair it if asked to.",
     .groups = groups,
     .epilogue = "Examples:\n"

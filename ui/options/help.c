@@ -55,6 +55,10 @@ void options_print_help(const OptionTable *table)
 
     printf("usage: qemu-img %s\n\n", table->synopsis);
     print_wrapped(table->about, 0, 0);
+    if (table->stock_synopsis) {
+        printf("\nThe options of the stock qemu-img, on the line that programs look for:\n  %s\n",
+               table->stock_synopsis);
+    }
     for (size_t i = 0; i < table->n; i++) {
         const Option *option = &table->rows[i];
         const char *group = table->groups ? table->groups[option->group] : "";

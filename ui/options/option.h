@@ -51,10 +51,11 @@ typedef struct Option {
 } Option;
 
 typedef struct OptionTable {
-    const char *synopsis;      /* the usage line behind "qemu-img" */
-    const char *about;         /* the purpose of the command, one paragraph */
-    const char *const *groups; /* headings by OptionGroup; NULL: none */
-    const char *epilogue;      /* lines after the options, printed as they are */
+    const char *synopsis;       /* the usage line behind "qemu-img" */
+    const char *stock_synopsis; /* the line of the stock tool's help that programs look for; NULL: none */
+    const char *about;          /* the purpose of the command, one paragraph */
+    const char *const *groups;  /* headings by OptionGroup; NULL: none */
+    const char *epilogue;       /* lines after the options, printed as they are */
     const Option *rows;
     size_t n;
 } OptionTable;

@@ -42,6 +42,12 @@ static bool take_option(void *opaque, const Option *option, const char *argument
     return !option->parse || option->parse(options, argument);
 }
 
+/* For callers that cannot add an option. -M asks for the metadata all the same. */
+static bool environment_forbids_viscera(const CheckOptions *options)
+{
+    return options->dump_meta == 0 && g_strcmp0(g_getenv("QEMU_IMG_CHECK_VISCERA"), "off") == 0;
+}
+
 CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
 {
     int first;
@@ -59,6 +65,7 @@ CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
     options->filenames = argv + first;
     options->many = argc - first > 1 || options->files_from;
     options->filename = options->many ? NULL : argv[first];
+    options->no_dump_meta |= environment_forbids_viscera(options);
     return check_options_judge(options) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
 }
 
