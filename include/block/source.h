@@ -185,6 +185,15 @@ BlockSource *block_source_new_writable_memory(const void *bytes, size_t size, si
 const uint8_t *block_source_memory_bytes(const BlockSource *source);
 
 /*
+ * A source over the @size bytes at @start of @whole, which have to lie inside it; closing it closes @whole. With
+ * BLOCK_WINDOW_TO_END it has all from @start on, and can become longer where @whole can. Nothing outside is read or
+ * written. Never fails.
+ */
+#define BLOCK_WINDOW_TO_END UINT64_MAX
+
+BlockSource *block_source_new_window(BlockSource *whole, uint64_t start, uint64_t size);
+
+/*
  * Reads exactly @size bytes at @offset into @buffer; what lies beyond the end of the source reads as zeros.
  * Returns 0 or a negative errno value: -EIO where offset + size exceeds BLOCK_SOURCE_MAX_LENGTH.
  */

@@ -45,6 +45,62 @@ static bool complete_driver(JsonNode *root)
     return false;
 }
 
+static bool refuse(GError **errp, const char *message)
+{
+    g_set_error_literal(errp, QAPI_ERROR, QAPI_ERROR_VALUE, message);
+    return false;
+}
+
+/* Options of a file or device that those of a part of it do not have, and the other way round. */
+static bool has_right_options(const BlockdevFile *file, GError **errp)
+{
+    if (file->has_offset || file->has_size || file->file) {
+        g_set_error(errp, QAPI_ERROR, QAPI_ERROR_VALUE, "Block protocol 'file' doesn't support the option '%s'",
+                    file->has_offset ? "offset"
+                    : file->has_size ? "size"
+                                     : "file");
+        return false;
+    }
+    return file->filename || refuse(errp, "Parameter 'file.filename' is missing");
+}
+
+static bool take_part(bool has_offset, uint64_t offset, bool has_size, uint64_t size, ImageTarget *target,
+                      GError **errp)
+{
+    if (has_size && size % 512 != 0) {
+        return refuse(errp, "Specified size is not multiple of 512");
+    }
+    target->is_window = has_offset || has_size;
+    target->window_start = offset;
+    target->window_size = has_size ? size : BLOCK_WINDOW_TO_END;
+    return true;
+}
+
+static bool is_part(const BlockdevFile *file)
+{
+    return file->has_driver && file->driver == BLOCKDEV_PROTOCOL_RAW;
+}
+
+/* The file below @file, a part; NULL and @errp set if there is none that this program reads. */
+static const BlockdevFile *file_of_part(const BlockdevFile *file, ImageTarget *target, GError **errp)
+{
+    if (!file->file || file->filename || file->file->kind == QAPI_KIND_STRING) {
+        refuse(errp, "A block device must be specified for \"file\"");
+        return NULL;
+    }
+    if (target->is_window || is_part(&file->file->u.definition)) {
+        refuse(errp, "This program reads no part of a part of a file");
+        return NULL;
+    }
+    target->file.force_share |= file->force_share;
+    target->file.direct |= file->cache && file->cache->direct;
+    target->file.no_flush |= file->cache && file->cache->no_flush;
+    target->read_only |= file->read_only;
+    return take_part(file->has_offset, file->offset, file->has_size, file->size, target, errp)
+               ? &file->file->u.definition
+               : NULL;
+}
+
 static bool take_file(const BlockdevFileRef *ref, ImageTarget *target, GError **errp)
 {
     const BlockdevFile *file = &ref->u.definition;
@@ -52,6 +108,12 @@ static bool take_file(const BlockdevFileRef *ref, ImageTarget *target, GError **
     if (ref->kind == QAPI_KIND_STRING) {
         g_set_error(errp, QAPI_ERROR, QAPI_ERROR_VALUE, "Cannot find device='%s' nor node-name='%s'", ref->u.reference,
                     ref->u.reference);
+        return false;
+    }
+    if (is_part(file)) {
+        file = file_of_part(file, target, errp);
+    }
+    if (!file || !has_right_options(file, errp)) {
         return false;
     }
     target->path = g_strdup(file->filename);
@@ -73,6 +135,10 @@ static bool take_options(const BlockdevOptions *options, ImageTarget *target, GE
     target->file.direct |= options->cache && options->cache->direct;
     target->file.no_flush |= options->cache && options->cache->no_flush;
     target->read_only |= options->read_only;
+    if (!qcow2 && !take_part(options->u.raw.has_offset, options->u.raw.offset, options->u.raw.has_size,
+                             options->u.raw.size, target, errp)) {
+        return false;
+    }
     return take_file(qcow2 ? &options->u.qcow2.file : &options->u.raw.file, target, errp);
 }
 

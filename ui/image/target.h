@@ -20,8 +20,11 @@ typedef struct ImageTarget {
     FileOptions file;
     BlockSourceOpenRemote *open_remote; /* NULL: a file or a device */
     RemoteOptions remote;
-    bool forbids_share; /* the image options have force-share=off */
-    bool read_only;     /* the image options have read-only=on */
+    bool is_window; /* the image is a part of the file */
+    uint64_t window_start;
+    uint64_t window_size; /* BLOCK_WINDOW_TO_END: all from window_start on */
+    bool forbids_share;   /* the image options have force-share=off */
+    bool read_only;       /* the image options have read-only=on */
 } ImageTarget;
 
 /* Frees the strings. */

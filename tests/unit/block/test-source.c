@@ -114,6 +114,50 @@ static void test_shrunk(void)
     g_assert_cmpmem(buffer, 5, "aa\0\0\0", 5);
 }
 
+/* A window has the bytes of its part, and zeros behind them, whatever lies there. */
+static void test_window_reads(void)
+{
+    g_autoptr(BlockSource) window = block_source_new_window(block_source_new_memory("0123456789", 10), 3, 4);
+    g_autoptr(BlockReader) reader = block_reader_new(window);
+    char buffer[6];
+    BlockRequest request = {.offset = 1, .size = 3, .buffer = buffer};
+
+    g_assert_cmpuint(window->length, ==, 4);
+    g_assert_cmpint(block_source_read(window, buffer, 6, 2), ==, 0);
+    g_assert_cmpmem(buffer, 6, "56\0\0\0\0", 6);
+    g_assert_true(block_reader_submit(reader, &request));
+    g_assert_cmpint(request.error, ==, 0);
+    g_assert_cmpuint(request.offset, ==, 1);
+    g_assert_cmpmem(buffer, 3, "456", 3);
+}
+
+/* Writing to a window changes its part alone, and what lies behind is no room. */
+static void test_window_writes(void)
+{
+    BlockSource *whole = block_source_new_writable_memory("0123456789", 10, 20);
+    g_autoptr(BlockSource) window = block_source_new_window(whole, 3, 4);
+
+    g_assert_cmpint(block_source_write(window, "ab", 2, 2), ==, 0);
+    g_assert_cmpint(block_source_write(window, "cd", 2, 3), ==, -ENOSPC);
+    g_assert_cmpint(block_source_truncate(window, 5), ==, -ENOSPC);
+    g_assert_cmpint(block_source_flush(window), ==, 0);
+    g_assert_cmpmem(block_source_memory_bytes(whole), (int)whole->length, "01234ac789", 10);
+}
+
+/* A window up to the end becomes longer with what it lies in. */
+static void test_window_grows(void)
+{
+    BlockSource *whole = block_source_new_writable_memory("0123456789", 10, 14);
+    g_autoptr(BlockSource) window = block_source_new_window(whole, 8, BLOCK_WINDOW_TO_END);
+
+    g_assert_cmpint(block_source_write(window, "abcd", 4, 1), ==, 0);
+    g_assert_cmpuint(window->length, ==, 5);
+    g_assert_cmpmem(block_source_memory_bytes(whole), (int)whole->length, "012345678abcd", 13);
+    g_assert_cmpint(block_source_truncate(window, 6), ==, 0);
+    g_assert_cmpuint(whole->length, ==, 14);
+    g_assert_cmpint(block_source_truncate(window, 7), ==, -ENOSPC);
+}
+
 /* A source that cannot be written refuses each change, and says why. */
 static void test_read_only(void)
 {
@@ -248,6 +292,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/source/inside", test_inside);
     g_test_add_func("/source/beyond-end", test_beyond_end);
+    g_test_add_func("/source/window-reads", test_window_reads);
+    g_test_add_func("/source/window-writes", test_window_writes);
+    g_test_add_func("/source/window-grows", test_window_grows);
     g_test_add_func("/source/empty", test_empty);
     g_test_add_func("/source/limit", test_limit);
     g_test_add_func("/source/short-reads", test_short_reads);

@@ -141,6 +141,8 @@ static void test_image_check(void)
 static void test_blockdev_options(void)
 {
     round_trip_BlockdevOptions("{\"driver\": \"qcow2\", \"file\": {\"filename\": \"a\"}}");
+    round_trip_BlockdevOptions("{\"driver\": \"qcow2\", \"file\": {\"driver\": \"raw\", "
+                               "\"file\": {\"filename\": \"a\"}, \"offset\": 512, \"size\": 1024}}");
     round_trip_BlockdevOptions(
         "{\"node-name\": \"n\", \"read-only\": true, \"cache\": {\"direct\": true}, \"driver\": \"qcow2\", "
         "\"file\": {\"driver\": \"host_device\", \"filename\": \"a\", \"locking\": \"off\"}, "
