@@ -77,7 +77,7 @@ static void collect_missing_blocks(Search *s)
     }
 }
 
-bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t index)
+uint64_t qcow2_lost_block_counts(const Qcow2Check *check, const uint8_t *bytes, uint64_t index)
 {
     uint64_t counts[COUNTS_AT_ONCE];
     const Qcow2HeaderFields *h = &check->image->header;
@@ -85,7 +85,8 @@ bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t
     uint64_t clusters = refmap_clusters(check->counting.refs);
     uint64_t same = 0, differing = 0;
 
-    for (uint64_t i = 0; i < n; i += COUNTS_AT_ONCE) {
+    /* no more can be the same than those that are left, too */
+    for (uint64_t i = 0; i < n && differing <= (same + n - i) / 8; i += COUNTS_AT_ONCE) {
         uint64_t some = MIN(n - i, COUNTS_AT_ONCE);
 
         qcow2_unpack_refcounts(bytes, h->refcount_order, i, some, counts);
@@ -97,7 +98,7 @@ bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t
             differing += counts[k] != computed;
         }
     }
-    return same && differing <= same / 8;
+    return differing <= same / 8 ? same : 0;
 }
 
 static bool is_refcount_block(Search *s, uint64_t cluster)
@@ -107,7 +108,7 @@ static bool is_refcount_block(Search *s, uint64_t cluster)
     for (guint i = 0; i < s->missing->len; i++) {
         uint64_t index = g_array_index(s->missing, uint64_t, i);
 
-        if (qcow2_is_lost_block(s->check, s->cluster, index)) {
+        if (qcow2_lost_block_counts(s->check, s->cluster, index)) {
             Qcow2Location location =
                 qcow2_location(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK, s->header->refcount_table_offset + index * 8,
                                cluster << s->header->cluster_bits, s->header->cluster_size);

@@ -8,8 +8,11 @@
 
 #include "block/qcow2/check/check.h"
 
-/* Returns true if nearly all counts in the cluster at @bytes are those that were computed, as refcount block @index. */
-bool qcow2_is_lost_block(const Qcow2Check *check, const uint8_t *bytes, uint64_t index);
+/*
+ * Returns how many counts in the cluster at @bytes are those that were computed, as refcount block @index, where nearly
+ * all are; else 0.
+ */
+uint64_t qcow2_lost_block_counts(const Qcow2Check *check, const uint8_t *bytes, uint64_t index);
 
 /*
  * Where the refcount table lacks a block, reads some of the leaked clusters, and adds a note to the findings of @check

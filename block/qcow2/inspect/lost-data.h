@@ -56,6 +56,7 @@ typedef struct Qcow2LostData {
     bool everything;     /* all that leaks is to be kept */
     RefMap *kept;        /* 1 or more for each cluster to be kept; where @everything is, not all of them */
     uint64_t n_kept;     /* clusters */
+    uint64_t n_blocks;   /* those of them that look like a refcount block that is missing */
     uint64_t unreadable; /* those of them that could not be read */
 } Qcow2LostData;
 

@@ -56,13 +56,6 @@ static uint64_t whole_clusters(const Allocator *a)
     return a->targets->in->image->source->length >> a->targets->in->header->cluster_bits;
 }
 
-static bool has_block(const Allocator *a, uint64_t index)
-{
-    const Qcow2RefcountEntries *table = &a->targets->in->image->refcount_table;
-
-    return index < table->n && table->entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
-}
-
 /* Returns true if @cluster has been in use since the repair began. */
 static bool was_taken(const Allocator *a, uint64_t cluster)
 {
@@ -97,7 +90,7 @@ static bool is_free(const Allocator *a, uint64_t cluster, bool reuse, uint64_t *
         return true;
     }
     reuse |= cluster >= whole_clusters(a);
-    if (qcow2_stored_count(a->targets->stored, cluster, &stored) && has_block(a, cluster >> qcow2_refblock_bits(h)) &&
+    if (qcow2_stored_count(a->targets->stored, cluster, &stored) && target_counts_has_block(a->targets, cluster >> qcow2_refblock_bits(h)) &&
         (!reuse || keep_leaks)) {
         return stored == 0;
     }

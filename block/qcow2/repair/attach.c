@@ -112,7 +112,7 @@ static bool block_is_possible(const Restore *r)
     return q->offset && q->offset % h->cluster_size == 0 && cluster < r->layout->file_clusters &&
            !refmap_get(r->in->check->counting.refs, cluster) &&
            !block_source_read(r->in->image->source, r->references.bytes, h->cluster_size, q->offset) &&
-           qcow2_is_lost_block(r->in->check, r->references.bytes, q->index);
+           qcow2_lost_block_counts(r->in->check, r->references.bytes, q->index);
 }
 
 static bool attach_refblock(Restore *r)

@@ -11,6 +11,7 @@
 
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/load/snapshot-traces.h"
+#include "block/qcow2/repair/passes.h"
 #include "util/text.h"
 
 #define MAX_LINES 16 /* of lost structures */
@@ -109,6 +110,14 @@ static uint64_t leaked_references(const TargetCounts *t, uint64_t cluster)
     return stored > computed ? stored - computed : 0;
 }
 
+/* The same when the repair began; any number where the block of @cluster was missing, and nothing used the cluster. */
+static uint64_t leaked_at_first(const TargetCounts *first, uint64_t cluster)
+{
+    bool unknown = !target_counts_has_block(first, cluster >> qcow2_refblock_bits(first->in->header));
+
+    return unknown && !target_counts_computed(first, cluster) ? UINT64_MAX : leaked_references(first, cluster);
+}
+
 /* Keeps leaked references: all, or those to the clusters of @lost. What this repair has set free does not stay. */
 static bool keep(TargetCounts *t, const RefMap *lost)
 {
@@ -121,7 +130,7 @@ static bool keep(TargetCounts *t, const RefMap *lost)
         for (uint64_t i = run.first; i < run.first + run.n; i++) {
             uint64_t leaked = leaked_references(t, i);
 
-            leaked = t->in->first ? MIN(leaked, leaked_references(t->in->first, i)) : leaked;
+            leaked = t->in->first ? MIN(leaked, leaked_at_first(t->in->first, i)) : leaked;
             if (!leaked || (may_lower_used && layout_in_use(t->layout, i)) || (lost && !refmap_get(lost, i))) {
                 continue;
             }
@@ -149,6 +158,9 @@ bool keep_leaks(TargetCounts *t, Qcow2Check *check, GError **errp)
             return false;
         }
         t->keep_leaks |= t->lost.everything;
+        if (!t->keep_leaks && !restore_blocks_keep(t, &t->lost)) {
+            return repair_no_memory(errp);
+        }
     }
     return !(t->keep_leaks || t->lost.n_kept) || keep(t, t->keep_leaks ? NULL : t->lost.kept) || repair_no_memory(errp);
 }
@@ -166,6 +178,13 @@ static void report_items(const RepairInput *in, const Qcow2LostData *lost)
     if (lost->items->len + lost->unlisted > MAX_LINES) {
         repair_say(in, "  %" PRIu64 " more are not listed; a check with -v lists them\n",
                    lost->items->len + lost->unlisted - MAX_LINES);
+    }
+    if (lost->n_blocks) {
+        repair_say(in,
+                   "  %" PRIu64
+                   " clusters with the counts of a refcount block that is missing; --attach OFFSET=reftable:N "
+                   "puts one back\n",
+                   lost->n_blocks);
     }
     if (lost->unreadable) {
         repair_say(in, "  %" PRIu64 " clusters that could not be read\n", lost->unreadable);

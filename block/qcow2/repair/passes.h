@@ -50,8 +50,14 @@ RepairPass repair_blocks;
  */
 RepairPass repair_restore;
 
-/* The part of it that puts refcount blocks back into their table, before they are made anew. */
+/* The part of it that puts refcount blocks back into their table, before they are made anew; without --restore, too. */
 RepairPass repair_restore_blocks;
+
+/*
+ * Adds the leaked clusters that look like a missing block, and that the pass puts nowhere, to those that @lost keeps.
+ * False: memory is short.
+ */
+bool restore_blocks_keep(const TargetCounts *targets, Qcow2LostData *lost);
 
 /* Does what a person asks for, and nothing else: the only pass of such a repair. Refused with @errp as a whole. */
 RepairPass repair_request;

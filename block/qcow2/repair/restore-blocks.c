@@ -1,6 +1,7 @@
 /*
  * Puts refcount blocks back into the refcount table: clusters that nothing refers to, with the counts of a block that
- * is missing. What leaks is known only then, and with it what else is lost.
+ * is missing. What leaks is known only then, and with it what else is lost; so it is done without --restore, too, where
+ * one cluster alone is the block beyond doubt.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,19 +14,24 @@
 
 #define MAX_MISSING 64                    /* entries that are looked for */
 #define MAX_BYTES   (UINT64_C(256) << 20) /* that are read */
+#define MANY        16                    /* counts that are right by no accident */
 
-/* A cluster that has the counts of a missing block. */
-typedef struct Match {
-    uint64_t index; /* in the refcount table */
-    uint64_t cluster;
-} Match;
+/* An entry of the refcount table that lacks a block, and the cluster that is likeliest the block. */
+typedef struct Missing {
+    uint64_t index;
+    uint64_t cluster; /* the one with most counts of several; 0: none */
+    uint64_t n;       /* clusters that have its counts */
+    uint64_t counted; /* counts in it that are not 0 */
+    bool certain;     /* many counts are right, or it counts itself */
+} Missing;
 
 typedef struct Search {
     const RepairInput *in;
     const MetadataLayout *layout;
     const TargetCounts *targets;
-    GArray *missing; /* uint64_t: indexes */
-    GArray *matches; /* Match, in the order of the file */
+    Qcow2LostData *keep; /* keeps what leaks of all that have the counts of a missing block; NULL: nothing does */
+    bool no_memory;
+    GArray *missing; /* Missing */
     uint8_t *bytes;
 } Search;
 
@@ -34,8 +40,10 @@ static void find_missing(Search *s)
     const Qcow2RefcountEntries *table = &s->in->image->refcount_table;
 
     for (uint64_t i = 0; i < table->n && s->missing->len < MAX_MISSING; i++) {
+        Missing m = {.index = i};
+
         if (!table->entries[i] && !qcow2_refcount_entry_unread(table, i) && target_counts_block_needed(s->targets, i)) {
-            g_array_append_val(s->missing, i);
+            g_array_append_val(s->missing, m);
         }
     }
 }
@@ -58,110 +66,198 @@ static bool may_be_block(const Search *s, uint64_t cluster, uint64_t *next)
            !target_counts_computed(s->targets, cluster) && !is_free(s, cluster);
 }
 
-static void compare(Search *s, uint64_t cluster)
+/* Returns true if @cluster is one of those that block @index counts. */
+static bool in_own_range(const Search *s, uint64_t cluster, uint64_t index)
 {
-    for (guint i = 0; i < s->missing->len; i++) {
-        Match match = {g_array_index(s->missing, uint64_t, i), cluster};
+    return cluster >> qcow2_refblock_bits(s->in->header) == index;
+}
 
-        if (qcow2_is_lost_block(s->in->check, s->bytes, match.index)) {
-            g_array_append_val(s->matches, match);
+/* Returns true if the block that was read has the count of its own cluster, to which nothing refers. */
+static bool counts_itself(const Search *s, uint64_t cluster)
+{
+    uint64_t mask = (UINT64_C(1) << qcow2_refblock_bits(s->in->header)) - 1, count;
+
+    qcow2_unpack_refcounts(s->bytes, s->in->header->refcount_order, cluster & mask, 1, &count);
+    return count == 1;
+}
+
+/* How many counts of the block that was read are not 0. */
+static uint64_t counted(const Search *s)
+{
+    uint64_t n = UINT64_C(1) << qcow2_refblock_bits(s->in->header), all = 0, counts[64];
+
+    for (uint64_t i = 0; i < n; i += G_N_ELEMENTS(counts)) {
+        qcow2_unpack_refcounts(s->bytes, s->in->header->refcount_order, i, G_N_ELEMENTS(counts), counts);
+        for (size_t k = 0; k < G_N_ELEMENTS(counts); k++) {
+            all += counts[k] != 0;
         }
+    }
+    return all;
+}
+
+/* Keeps @cluster if it is leaked. */
+static void keep(Search *s, uint64_t cluster)
+{
+    uint64_t stored;
+
+    if (s->keep && qcow2_stored_count(s->targets->stored, cluster, &stored) && stored &&
+        !refmap_get(s->keep->kept, cluster)) {
+        s->no_memory |= !refmap_add(s->keep->kept, cluster, 1, 1);
+        s->keep->n_kept++;
+        s->keep->n_blocks++;
     }
 }
 
-static void find_matches(Search *s)
+/* Compares the cluster that was read with what block @m is to have. */
+static void compare(Search *s, uint64_t cluster, Missing *m)
+{
+    uint64_t right = qcow2_lost_block_counts(s->in->check, s->bytes, m->index), all;
+
+    if (!right || (in_own_range(s, cluster, m->index) && !counts_itself(s, cluster))) {
+        return;
+    }
+    keep(s, cluster);
+    all = counted(s);
+    if (!m->n++ || all > m->counted) {
+        m->cluster = cluster;
+        m->counted = all;
+        m->certain = right >= MANY || in_own_range(s, cluster, m->index);
+    }
+}
+
+/* The first cluster at or behind @cluster that is in no hole; *end is a cluster before which there is no other hole. */
+static uint64_t skip_hole(BlockSource *source, uint64_t cluster, unsigned bits, uint64_t *end)
+{
+    uint64_t at = cluster << bits;
+
+    if (cluster < *end || !source->ops->next_data || at >= source->length) {
+        return cluster;
+    }
+    at = MAX(at, source->ops->next_data(source, at));
+    *end = at < source->length ? source->ops->next_hole(source, at) >> bits : UINT64_MAX;
+    return at >> bits;
+}
+
+static void find_blocks(Search *s)
 {
     const Qcow2HeaderFields *h = s->in->header;
-    uint64_t left = MAX_BYTES >> h->cluster_bits, next;
+    BlockSource *source = s->in->image->source;
+    uint64_t left = MAX_BYTES >> h->cluster_bits, next, end = 0;
 
     for (uint64_t c = 1; c < s->layout->file_clusters && left; c = next) {
-        uint64_t offset = c << h->cluster_bits;
-
-        if (may_be_block(s, c, &next) && !block_source_is_hole(s->in->image->source, offset, h->cluster_size)) {
+        next = skip_hole(source, c, h->cluster_bits, &end);
+        if (next == c && may_be_block(s, c, &next)) {
             left--;
-            if (!block_source_read(s->in->image->source, s->bytes, h->cluster_size, offset)) {
-                compare(s, c);
+            for (guint i = 0;
+                 !block_source_read(source, s->bytes, h->cluster_size, c << h->cluster_bits) && i < s->missing->len;
+                 i++) {
+                compare(s, c, &g_array_index(s->missing, Missing, i));
             }
         }
     }
 }
 
-/* Returns true if no other match has the same cluster, or is for the same entry. */
-static bool is_single(const Search *s, const Match *match)
+/* How many entries before the first @end have the cluster of @m. */
+static guint count_same(const Search *s, const Missing *m, guint end)
 {
     guint n = 0;
 
-    for (guint i = 0; i < s->matches->len; i++) {
-        const Match *other = &g_array_index(s->matches, Match, i);
-
-        n += other->index == match->index || other->cluster == match->cluster;
+    for (guint i = 0; i < end; i++) {
+        n += g_array_index(s->missing, Missing, i).cluster == m->cluster;
     }
-    return n == 1;
+    return n;
 }
 
-static bool is_taken(const Search *s, guint i)
+/* Returns true if there is a block for entry @i, and it is to be put back, of which class *evidence is. */
+static bool is_wanted(const Search *s, guint i, ImageCheckEvidence *evidence)
 {
-    const Match *match = &g_array_index(s->matches, Match, i);
+    const Missing *m = &g_array_index(s->missing, Missing, i);
+    const Qcow2RepairOptions *options = s->in->options;
+    bool asked = options->restore && repair_wants(s->in, QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK);
+    bool single = m->n == 1 && count_same(s, m, s->missing->len) == 1;
 
-    for (guint k = 0; k < i; k++) {
-        const Match *before = &g_array_index(s->matches, Match, k);
-
-        if (before->index == match->index || before->cluster == match->cluster) {
-            return true;
-        }
-    }
-    return false;
+    *evidence = single ? IMAGE_CHECK_EVIDENCE_INFERRED : IMAGE_CHECK_EVIDENCE_GUESSED;
+    return m->n && !count_same(s, m, i) && (m->certain || (asked && *evidence <= options->min_evidence));
 }
 
-static void add_edits(const Search *s, Edits *edits)
+static void add_edit(const Search *s, const Missing *m, ImageCheckEvidence evidence, Edits *edits)
 {
+    static const ImageCheckFindingKind kinds[] = {QCOW2_FINDING_REFCOUNT_TOO_LOW, QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK};
     const Qcow2HeaderFields *h = s->in->header;
+    uint64_t offset = m->cluster << h->cluster_bits;
+    Edit edit = {
+        .offset = h->refcount_table_offset + m->index * 8,
+        .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
+        .why = repair_first_reported(s->in, kinds, G_N_ELEMENTS(kinds)),
+        .count = 1,
+        .what = "refer to the lost refcount block",
+        .has_evidence = true,
+        .evidence = evidence,
+    };
 
-    for (guint i = 0; i < s->matches->len; i++) {
-        const Match *match = &g_array_index(s->matches, Match, i);
-        bool single = is_single(s, match);
-        uint64_t offset = match->cluster << h->cluster_bits;
-        Edit edit = {
-            .offset = h->refcount_table_offset + match->index * 8,
-            .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-            .why = QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK,
-            .count = 1,
-            .what = "refer to the lost refcount block",
-            .has_evidence = true,
-            .evidence = single ? IMAGE_CHECK_EVIDENCE_INFERRED : IMAGE_CHECK_EVIDENCE_GUESSED,
-        };
+    edits_add_word(edits, EDIT_PHASE_SWITCH, &edit, offset);
+    repair_say(s->in,
+               "Restoring the refcount block at 0x%" PRIx64 " as entry %" PRIu64 " of the refcount table (%s: %s)\n",
+               offset, m->index, ImageCheckEvidence_str(evidence),
+               evidence == IMAGE_CHECK_EVIDENCE_INFERRED ? "it has the counts that are missing there"
+                                                         : "several have the counts that are missing");
+}
 
-        if (edit.evidence <= s->in->options->min_evidence && !is_taken(s, i)) {
-            edits_add_word(edits, EDIT_PHASE_SWITCH, &edit, offset);
-            repair_say(
-                s->in,
-                "Restoring the refcount block at 0x%" PRIx64 " as entry %" PRIu64 " of the refcount table (%s: %s)\n",
-                offset, match->index, ImageCheckEvidence_str(edit.evidence),
-                single ? "it has the counts that are missing there" : "several have the counts that are missing");
-        }
+static void search_begin(Search *s, const TargetCounts *t, Qcow2LostData *keep)
+{
+    *s = (Search){
+        .in = t->in,
+        .layout = t->layout,
+        .targets = t,
+        .keep = keep,
+        .missing = g_array_new(FALSE, FALSE, sizeof(Missing)),
+        .bytes = g_malloc(t->in->header->cluster_size),
+    };
+    find_missing(s);
+    if (s->missing->len) {
+        find_blocks(s);
     }
+}
+
+static void search_end(Search *s)
+{
+    g_free(s->bytes);
+    g_array_unref(s->missing);
+}
+
+/* Returns true if a block that is put back can be referred to. */
+static bool table_writable(const TargetCounts *t)
+{
+    bool writable;
+
+    return blocks_table_sound(t, &writable) && writable;
+}
+
+bool restore_blocks_keep(const TargetCounts *t, Qcow2LostData *lost)
+{
+    Search s;
+
+    search_begin(&s, t, lost);
+    search_end(&s);
+    return !s.no_memory;
 }
 
 bool repair_restore_blocks(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
                            GError **errp)
 {
-    Search s = {.in = in, .layout = layout, .targets = alloc->targets};
-    bool writable = false;
+    Search s;
 
-    if (!in->options->restore || !repair_wants(in, QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK) ||
-        !blocks_table_sound(alloc->targets, &writable) || !writable) {
+    if (in->options->free_lost || !(in->options->restore || rebuild_wanted(in)) || !table_writable(alloc->targets)) {
         return true;
     }
-    s.missing = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    s.matches = g_array_new(FALSE, FALSE, sizeof(Match));
-    s.bytes = g_malloc(in->header->cluster_size);
-    find_missing(&s);
-    if (s.missing->len) {
-        find_matches(&s);
-        add_edits(&s, edits);
+    search_begin(&s, alloc->targets, NULL);
+    for (guint i = 0; i < s.missing->len; i++) {
+        ImageCheckEvidence evidence;
+
+        if (is_wanted(&s, i, &evidence)) {
+            add_edit(&s, &g_array_index(s.missing, Missing, i), evidence, edits);
+        }
     }
-    g_free(s.bytes);
-    g_array_unref(s.missing);
-    g_array_unref(s.matches);
+    search_end(&s);
     return true;
 }

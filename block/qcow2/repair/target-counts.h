@@ -7,6 +7,7 @@
 #ifndef BLOCK_QCOW2_REPAIR_TARGET_COUNTS_H
 #define BLOCK_QCOW2_REPAIR_TARGET_COUNTS_H
 
+#include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/evidence.h"
 #include "block/qcow2/repair/layout.h"
 
@@ -63,6 +64,14 @@ uint64_t target_counts_computed(const TargetCounts *t, uint64_t cluster);
 
 /* The next clusters in [@at, @end) in a row with the same target count, not 0: first, n and target of @run are set. */
 bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, CountRun *run);
+
+/* Returns true if the refcount table has an entry for block @index; without one, all counts that it has are 0. */
+static inline bool target_counts_has_block(const TargetCounts *t, uint64_t index)
+{
+    const Qcow2RefcountEntries *table = &t->in->image->refcount_table;
+
+    return index < table->n && table->entries[index] & QCOW2_REFTABLE_OFFSET_MASK;
+}
 
 /* One more than the index of the last refcount block that the target counts need. */
 uint64_t target_counts_blocks_end(const TargetCounts *t);
