@@ -17,7 +17,9 @@
 #define CLUSTERS_EACH 65536 /* that are looked at before the next are collected */
 #define LEAST_ZEROS   16    /* entries of a table that refers to nothing */
 #define L1_SAMPLE     64    /* entries of a table that tell whether it refers to tables */
+#define ORDERED       4     /* one step back of so many does not make a table scattered */
 
+#define COUNTS_OF_ENTRIES    6 /* refcount order with which counts are as wide as entries, and 1 is a zero flag */
 #define ALL_SUBCLUSTERS_ZERO UINT64_C(0xffffffff00000000)
 
 typedef enum Look {
@@ -162,9 +164,11 @@ static void look_at_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Resul
 {
     Named named = {.wrong = contents->faults->len};
     uint64_t last = 0;
+    uint32_t back = 0;
 
     for (uint32_t i = 0; i < contents->n_runs; i++) {
         add_run(s, &contents->runs[i], c->cluster, &named);
+        back += contents->runs[i].offset < last;
         named.wrong += contents->runs[i].offset == last;
         last = contents->runs[i].offset + ((uint64_t)(contents->runs[i].n - 1) << s->header->cluster_bits);
     }
@@ -180,6 +184,8 @@ static void look_at_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Resul
     c->named = (uint32_t)named.all;
     c->surplus = (uint32_t)named.surplus;
     c->flags_wrong = named.flags_wrong;
+    c->scattered = back > contents->n_runs / ORDERED;
+    c->may_be_counts = !named.all && s->header->refcount_order == COUNTS_OF_ENTRIES;
     c->may_be_l2 = named.wrong <= qcow2_bearable_damage(named.all) && named.surplus * 2 >= named.all &&
                    (named.all || is_table_of_zeros(s, bytes));
 }

@@ -9,7 +9,8 @@
 
 #include "util/number.h"
 
-#define MAX_NAMED 4 /* places in a reason */
+#define MAX_NAMED 4  /* places in a reason */
+#define ORDERS    12 /* of so many orders of tables, one may be that of the ranges by chance */
 
 bool qcow2_place_possible(const Qcow2HeaderFields *h, const Qcow2Candidate *c, uint64_t index)
 {
@@ -51,6 +52,24 @@ GArray *qcow2_likely_places(const Qcow2HeaderFields *h, const GArray *rows, cons
         }
     }
     return places;
+}
+
+bool qcow2_order_tells(const GArray *rows, uint64_t n_used)
+{
+    double orders = 1;
+    uint64_t n = 0;
+
+    for (uint64_t i = 0; i < n_used && orders < ORDERS; i++) {
+        orders *= (double)++n;
+    }
+    for (guint k = 0; k < rows->len && orders < ORDERS; k++) {
+        const Qcow2MissingRow *row = &g_array_index(rows, Qcow2MissingRow, k);
+
+        for (uint64_t i = 1; i <= row->fitting && orders < ORDERS; i++) {
+            orders *= (double)++n / (double)i;
+        }
+    }
+    return orders >= ORDERS;
 }
 
 char *qcow2_missing_text(const GArray *rows, uint64_t n_empty)

@@ -31,6 +31,13 @@ static inline bool qcow2_missing_row_fits(const Qcow2MissingRow *row, uint64_t o
 /* Whether the lost table @c maps nothing behind the end of the disk where it is that of L1 entry @index. */
 bool qcow2_place_possible(const Qcow2HeaderFields *header, const Qcow2Candidate *c, uint64_t index);
 
+/*
+ * Tables that were allocated in any order may look as if they had been in that of the ranges. Returns true if that would
+ * be a great coincidence: of all orders of the @n_used tables in use and the lost ones that fit into @rows, few look so.
+ * Two orders that differ within a row only look alike.
+ */
+bool qcow2_order_tells(const GArray *rows, uint64_t n_used);
+
 /* "L1 entries 1, 2, 3, 4 and 5 more have no table", of @n_empty in @rows; the caller frees it. */
 char *qcow2_missing_text(const GArray *rows, uint64_t n_empty);
 

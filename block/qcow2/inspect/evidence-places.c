@@ -37,6 +37,7 @@ struct Qcow2Places {
     const Qcow2Candidates *candidates;
     uint64_t needed;  /* L1 entries that the disk needs, or has */
     uint64_t n_empty; /* of them without a table */
+    uint64_t n_used;  /* and with one */
     GArray *gaps;     /* Qcow2MissingRow */
     bool more_gaps;
     bool unordered;  /* some tables lie before those of earlier ranges: their order tells nothing */
@@ -103,6 +104,7 @@ static void find_missing(Qcow2Places *p)
                 add_missing(&gap, first + i, 1);
                 continue;
             }
+            p->n_used++;
             note_shared_entry(p, slots[i] & QCOW2_OFFSET_MASK, first + i);
             end_gap(p, &gap, slots[i] & QCOW2_OFFSET_MASK);
         }
@@ -303,15 +305,18 @@ static bool only_place(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *
 static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
 {
     const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
+    bool doubtful = c->flags_wrong || c->may_be_counts;
 
     place->tree = QCOW2_TREE_ACTIVE;
-    if (only_place(p, c, &place->index) && !c->flags_wrong) {
+    if (only_place(p, c, &place->index) && !doubtful) {
         place->known = true;
         place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
         place->reason = g_strdup_printf("L1 entry %" PRIu64 " is the only one without a table", place->index);
     } else if (find_in_order(p, i, &place->index) && qcow2_place_possible(p->header, c, place->index)) {
         place->known = true;
-        place->certainty = c->flags_wrong ? IMAGE_CHECK_EVIDENCE_GUESSED : IMAGE_CHECK_EVIDENCE_INFERRED;
+        place->certainty = doubtful || c->scattered || !qcow2_order_tells(p->gaps, p->n_used)
+                               ? IMAGE_CHECK_EVIDENCE_GUESSED
+                               : IMAGE_CHECK_EVIDENCE_INFERRED;
         place->reason = g_strdup_printf("L1 entry %" PRIu64 " has no table, and the tables around it in the file are "
                                         "those of the ranges before and behind",
                                         place->index);
