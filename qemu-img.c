@@ -21,6 +21,28 @@
 
 #define STOCK_VERSION "7.2.22" /* of the stock tool that this program was compared with */
 
+typedef struct OwnCommand {
+    const char *name;
+    int (*run)(int argc, char **argv, int command);
+} OwnCommand;
+
+static const OwnCommand own_commands[] = {
+    {"check", check_command},
+    {"metadump", metadump_command},
+    {"rescue", rescue_command},
+};
+
+/* NULL if the command is the stock tool's. */
+static const OwnCommand *find_own_command(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(own_commands); i++) {
+        if (g_str_equal(own_commands[i].name, name)) {
+            return &own_commands[i];
+        }
+    }
+    return NULL;
+}
+
 static int print_help(char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -79,7 +101,22 @@ static int run_traced(char **argv)
     return EXIT_FAILURE;
 }
 
-int main(int argc, char **argv)
+/* Called as qemu-img-check, for one, the program is that command: beside a stock qemu-img it needs no other place. */
+static int run_named(const OwnCommand *command, int argc, char **argv)
+{
+    g_autofree char **arguments = g_new0(char *, argc + 2); /* with the command, as the stock tool takes them */
+
+    if (argc == 2 && (g_str_equal(argv[1], "--version") || g_str_equal(argv[1], "-V"))) {
+        printf("%s version " CONFIG_VERSION "\n", g_get_prgname());
+        return EXIT_SUCCESS;
+    }
+    arguments[0] = argv[0];
+    arguments[1] = (char *)command->name;
+    memcpy(arguments + 2, argv + 1, (argc - 1) * sizeof(*argv));
+    return command->run(argc + 1, arguments, 1);
+}
+
+static int run_command(int argc, char **argv)
 {
     static const struct option long_options[] = {
         {"help", no_argument, NULL, 'h'},
@@ -87,16 +124,9 @@ int main(int argc, char **argv)
         {"trace", required_argument, NULL, 'T'},
         {NULL, 0, NULL, 0},
     };
-    g_autofree char *name = g_path_get_basename(argc > 0 ? argv[0] : "qemu-img");
-    g_autoptr(GError) error = NULL;
+    const OwnCommand *command;
     int option;
 
-    g_set_prgname(name);
-    if (!standard_streams_reserve(&error)) {
-        error_report("%s", error->message);
-        return EXIT_FAILURE;
-    }
-    fatal_error_exits();
     /* The plus sign stops at the first word that is no option: the command. */
     while ((option = getopt_long(argc, argv, "+:hVT:", long_options, NULL)) != -1) {
         switch (option) {
@@ -118,14 +148,21 @@ int main(int argc, char **argv)
         error_report_usage("Not enough arguments");
         return EXIT_FAILURE;
     }
-    if (strcmp(argv[optind], "check") == 0) {
-        return check_command(argc, argv, optind);
+    command = find_own_command(argv[optind]);
+    return command ? command->run(argc, argv, optind) : run_stock_command(argv, argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+    g_autofree char *name = g_path_get_basename(argc > 0 ? argv[0] : "qemu-img");
+    const OwnCommand *named = g_str_has_prefix(name, "qemu-img-") ? find_own_command(name + strlen("qemu-img-")) : NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_set_prgname(name);
+    if (!standard_streams_reserve(&error)) {
+        error_report("%s", error->message);
+        return EXIT_FAILURE;
     }
-    if (strcmp(argv[optind], "metadump") == 0) {
-        return metadump_command(argc, argv, optind);
-    }
-    if (strcmp(argv[optind], "rescue") == 0) {
-        return rescue_command(argc, argv, optind);
-    }
-    return run_stock_command(argv, argv[optind]);
+    fatal_error_exits();
+    return named ? run_named(named, argc, argv) : run_command(argc, argv);
 }

@@ -49,6 +49,14 @@ static void print_commands(void)
     }
 }
 
+/* The names by which the program is one of its own commands, each behind a blank. */
+static void print_own_programs(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        printf(" qemu-img-%s", commands[i].name);
+    }
+}
+
 /* The first clause of the help, to be freed. */
 static char *description(const Option *option)
 {
@@ -111,6 +119,11 @@ static void print_bash(void)
           "    local cur prev words cword split options\n"
           "    _init_completion -s || return\n"
           "\n"
+          "    # qemu-img-check is qemu-img check\n"
+          "    if [[ ${1##*/} == qemu-img-* ]]; then\n"
+          "        words=(qemu-img \"${1##*qemu-img-}\" \"${words[@]:1}\")\n"
+          "        cword=$((cword + 1))\n"
+          "    fi\n"
           "    if [ \"$cword\" -eq 1 ]; then\n"
           "        COMPREPLY=($(compgen -W '",
           stdout);
@@ -133,8 +146,10 @@ static void print_bash(void)
           "        return\n"
           "    fi\n"
           "    _filedir\n"
-          "} && complete -F _qemu_img qemu-img\n",
+          "} && complete -F _qemu_img qemu-img",
           stdout);
+    print_own_programs();
+    putchar('\n');
 }
 
 /* ---- zsh ---- */
@@ -184,18 +199,25 @@ static void print_zsh_option(const Command *command, const Option *option)
 
 static void print_zsh(void)
 {
-    fputs("#compdef qemu-img\n"
+    fputs("#compdef qemu-img", stdout);
+    print_own_programs();
+    fputs("\n"
           "# SPDX-License-Identifier: GPL-2.0-or-later\n"
           "# Completion of qemu-img for zsh. Made by make-completion.\n"
           "\n"
           "local curcontext=$curcontext state line\n"
           "local -a options\n"
           "\n"
-          "_arguments -C '1:command:(",
+          "# qemu-img-check is qemu-img check\n"
+          "if [[ $service == qemu-img-* ]]; then\n"
+          "    words[1]=${service#qemu-img-}\n"
+          "else\n"
+          "    _arguments -C '1:command:(",
           stdout);
     print_commands();
     fputs("--help --version)' '*::argument:->arguments'\n"
-          "[[ $state == arguments ]] || return\n"
+          "    [[ $state == arguments ]] || return\n"
+          "fi\n"
           "case $words[1] in\n",
           stdout);
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
@@ -209,13 +231,13 @@ static void print_zsh(void)
 
 /* ---- fish ---- */
 
-static void print_fish_option(const Command *command, const Option *option)
+static void print_fish_line(const Option *option, const char *program, const char *condition)
 {
     g_autofree char *text = description(option);
     g_auto(GStrv) parts = g_strsplit(text, "'", -1);
     g_autofree char *quoted = g_strjoinv("\\'", parts);
 
-    printf("complete -c qemu-img -n '__fish_seen_subcommand_from %s'", command->name);
+    printf("complete -c %s%s", program, condition);
     if (option->letter) {
         printf(" -s %c", option->letter);
     }
@@ -229,6 +251,15 @@ static void print_fish_option(const Command *command, const Option *option)
         printf(" -a '%s'", option->values);
     }
     printf(" -d '%s'\n", quoted);
+}
+
+static void print_fish_option(const Command *command, const Option *option)
+{
+    g_autofree char *condition = g_strdup_printf(" -n '__fish_seen_subcommand_from %s'", command->name);
+    g_autofree char *program = g_strdup_printf("qemu-img-%s", command->name);
+
+    print_fish_line(option, "qemu-img", condition);
+    print_fish_line(option, program, "");
 }
 
 static void print_fish(void)

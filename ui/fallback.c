@@ -18,6 +18,7 @@
 
 #define FALLBACK_VARIABLE "QEMU_IMG_FALLBACK"
 #define LOOP_VARIABLE     "QEMU_IMG_FALLBACK_ACTIVE"
+#define DIVERTED_NAME     "qemu-img.distrib" /* as dpkg-divert names it */
 
 const char *const stock_commands[] = {
     "amend", "bench", "bitmap",  "commit", "compare", "convert",  "create", "dd",
@@ -52,6 +53,15 @@ static char **search_folders(void)
     return g_strsplit(path && *path ? path : ".", ":", -1);
 }
 
+/* The path of the stock tool that a package has moved aside for this program, to be freed. */
+static char *diverted_path(void)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *folder = program ? g_path_get_dirname(program) : NULL;
+
+    return folder ? g_build_filename(folder, DIVERTED_NAME, NULL) : NULL;
+}
+
 static char *search_path(void)
 {
     g_auto(GStrv) folders = search_folders();
@@ -70,6 +80,7 @@ static char *search_path(void)
 static char *find_stock_tool(GError **errp)
 {
     const char *chosen = g_getenv(FALLBACK_VARIABLE);
+    g_autofree char *diverted = diverted_path();
     char *found = NULL;
 
     if (g_getenv(LOOP_VARIABLE)) {
@@ -84,7 +95,13 @@ static char *find_stock_tool(GError **errp)
                     FALLBACK_VARIABLE " is '%s', which is no other program that can be run", chosen);
         return NULL;
     }
-    found = is_usable(CONFIG_FALLBACK) ? g_strdup(CONFIG_FALLBACK) : search_path();
+    if (is_usable(CONFIG_FALLBACK)) {
+        return g_strdup(CONFIG_FALLBACK);
+    }
+    if (diverted && is_usable(diverted)) {
+        return g_steal_pointer(&diverted);
+    }
+    found = search_path();
     if (!found) {
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_NOENT,
                     "none was found; install it, or set " FALLBACK_VARIABLE " to its path");

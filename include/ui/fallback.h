@@ -1,8 +1,9 @@
 /*
  * The stock qemu-img, which does everything that this program does not.
  *
- * Its path is $QEMU_IMG_FALLBACK; without that the path fixed by configure; without that the first qemu-img in the
- * folders of $PATH that is not this program. An environment variable guards against a stock tool that is a script and
+ * Its path is $QEMU_IMG_FALLBACK; without that the path fixed by configure; without that qemu-img.distrib beside this
+ * program, where a package moves it; without that the first qemu-img in the folders of $PATH that is not this program.
+ * An environment variable guards against a stock tool that is a script and
  * runs this program again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
