@@ -166,14 +166,14 @@ static void put_text(Sink *to, const char *text)
 }
 
 /* printf() would do, at several times the cost; there may be millions of lines. */
-static void put_number(Sink *to, uint64_t value, unsigned base)
+static void put_number(Sink *to, uint64_t value, bool hexadecimal)
 {
     char digits[20];
     char *p = digits + sizeof(digits);
 
     do {
-        *--p = "0123456789abcdef"[value % base];
-        value /= base;
+        *--p = "0123456789abcdef"[hexadecimal ? value % 16 : value % 10];
+        value = hexadecimal ? value / 16 : value / 10;
     } while (value);
     put(to, p, (size_t)(digits + sizeof(digits) - p));
 }
@@ -198,17 +198,17 @@ static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
         p += strcspn(p, " ");
     }
     for (;;) {
-        size_t plain = strcspn(p, "%");
+        const char *end = strchrnul(p, '%');
 
-        put(to, p, plain);
-        p += plain;
+        put(to, p, (size_t)(end - p));
+        p = end;
         if (!*p) {
             return;
         }
         switch (*++p) {
         case 'd':
             assert(value < finding->values + G_N_ELEMENTS(finding->values));
-            put_number(to, *value++, 10);
+            put_number(to, *value++, false);
             break;
         case '#':
             if (*value == 0) {
@@ -221,7 +221,7 @@ static void put_message(Sink *to, const Qcow2Finding *finding, bool repairing)
             put_text(to, "0x");
             G_GNUC_FALLTHROUGH;
         case 'x':
-            put_number(to, *value++, 16);
+            put_number(to, *value++, true);
             break;
         case 's':
             assert(text < finding->texts + G_N_ELEMENTS(finding->texts));

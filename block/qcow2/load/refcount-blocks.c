@@ -336,6 +336,16 @@ static size_t piece_copied_mismatch(const Counters *piece, size_t i, size_t end,
     return i;
 }
 
+bool qcow2_stored_counts_stretch(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *count, uint64_t *n)
+{
+    size_t size = (size_t)1 << s->piece_bits, at = cluster & (size - 1);
+    const Counters *piece = qcow2_stored_counts_piece(s, cluster);
+
+    *n = piece ? counters_stretch(piece, at, size) : size - at;
+    *count = piece ? counters_get(piece, at) : 0;
+    return piece;
+}
+
 uint64_t qcow2_stored_counts_copied_mismatch(const Qcow2StoredCounts *s, uint64_t first, uint64_t n, bool copied)
 {
     uint64_t size = UINT64_C(1) << s->piece_bits;

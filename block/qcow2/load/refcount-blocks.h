@@ -68,6 +68,12 @@ bool qcow2_stored_count(const Qcow2StoredCounts *counts, uint64_t cluster, uint6
 /* Why the counts around @cluster are unknown: a positive errno value. */
 int qcow2_stored_counts_error(const Qcow2StoredCounts *counts, uint64_t cluster);
 
+/*
+ * Sets *count to the stored count of @cluster and *n, at least 1, to how many from it on have the same as far as that
+ * is known at once. Returns false where their counts are unknown, *count being 0.
+ */
+bool qcow2_stored_counts_stretch(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *count, uint64_t *n);
+
 /* Returns true if the counts around @cluster are unknown because their block is unaligned: block *index, at *offset. */
 bool qcow2_stored_counts_unaligned(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *index,
                                    uint64_t *offset);

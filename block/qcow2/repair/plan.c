@@ -213,25 +213,14 @@ static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 
 /* ---- what is done once, in the end ---- */
 
-/* The stored count of @cluster, and of how many from it on that is known at once; false where it is not known. */
-static bool stored_stretch(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t *count, uint64_t *n)
-{
-    uint64_t per_piece = UINT64_C(1) << qcow2_stored_counts_piece_bits(counts);
-    const Counters *piece = qcow2_stored_counts_piece(counts, cluster);
-    size_t at = cluster & (per_piece - 1);
-
-    *n = piece ? counters_stretch(piece, at, per_piece) : per_piece - at;
-    *count = piece ? counters_get(piece, at) : 0;
-    return piece;
-}
-
 bool repair_plan_next_freed(const RepairPlan *p, uint64_t at, Qcow2ClusterRange *freed)
 {
     const Qcow2StoredCounts *before = repair_plan_found(p)->check.stored, *after = repair_plan_left(p)->check.stored;
     uint64_t end = repair_plan_found(p)->layout.file_clusters, was, is, n_was, n_is;
 
     for (*freed = (Qcow2ClusterRange){0}; at < end; at += MIN(n_was, n_is)) {
-        bool knew = stored_stretch(before, at, &was, &n_was), know = stored_stretch(after, at, &is, &n_is);
+        bool knew = qcow2_stored_counts_stretch(before, at, &was, &n_was);
+        bool know = qcow2_stored_counts_stretch(after, at, &is, &n_is);
 
         if (knew && was && know && !is) {
             freed->first = freed->n ? freed->first : at;
