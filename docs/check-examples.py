@@ -26,6 +26,7 @@ LITERAL_BLOCK = re.compile(r'::\n\n((?:(?:    .*)?\n)+)')
 OUTPUT_OF = {'stock tool:': 'stock', 'this program:': 'ours'}
 ENDLESS = '(runs until it is killed)'
 PATIENCE = 3  # seconds for that
+TIME_LIMIT = 1800  # seconds until any other command is taken to hang
 LUKS_TRIES = 20  # the stock tool measures the processor for a new LUKS header, and fails where its clock is coarse
 LUKS_FAILURE = 'Unable to get accurate CPU usage'
 TIME_STAMP = (re.compile(r'^00080010: .*$', re.MULTILINE), '(time)')  # of the snapshot in viscera.rst
@@ -54,7 +55,7 @@ class Examples:
             try:
                 done = subprocess.run(['bash', '-c', command], cwd=self.folder, env=environment,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      encoding='utf-8', timeout=PATIENCE if endless else 60, check=False)
+                                      encoding='utf-8', timeout=PATIENCE if endless else TIME_LIMIT, check=False)
             except subprocess.TimeoutExpired:
                 return ENDLESS, 0
             if LUKS_FAILURE not in done.stdout:
