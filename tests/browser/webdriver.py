@@ -173,6 +173,20 @@ class Browser:
             {"type": "scroll", "origin": origin, "x": round(x - width / 2), "y": round(y - height / 2), "deltaX": 0,
              "deltaY": by, "duration": 0}]})
 
+    def count_work(self):
+        """From now on, and also on pages that are opened later, the work of scripts is counted: see work_done()."""
+        self.devtools("Profiler.enable")
+        self.devtools("Profiler.startPreciseCoverage", callCount=True, detailed=True)
+
+    def work_done(self):
+        """How often functions and their branches and loops were run since the last call: the same on a busy machine."""
+        scripts = self.devtools("Profiler.takePreciseCoverage")["result"]
+        return sum(part["count"] for script in scripts for function in script["functions"] for part in function["ranges"])
+
+    def stop_counting(self):
+        self.devtools("Profiler.stopPreciseCoverage")
+        self.devtools("Profiler.disable")
+
     def logs(self, kind):
         return self.call("POST", "/se/log", {"type": kind})
 
