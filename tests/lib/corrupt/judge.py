@@ -103,11 +103,10 @@ class Case:
         """The list of findings adds up, and does not change the verdict."""
         if self.ours.members() is None or "handed to the stock tool" in self.judgement.rows:
             return []
-        asked = tools.check(self.ours_program, self.directory, self.name, ["--findings"])
-        members = asked.members()
-        if asked.json.err != self.ours.json.err or asked.json.status != self.ours.json.status:
+        asked = tools.run(self.ours_program, ["check", "--output=json", "--findings", self.name], self.directory)
+        if asked.err != self.ours.json.err or asked.status != self.ours.json.status:
             return ["findings: the verdict is another when they are asked for"]
-        return findings.problems(members, asked.json.err.decode("utf-8", "surrogateescape"))
+        return findings.problems(asked.members(), asked.err.decode("utf-8", "surrogateescape"))
 
     def _check_viscera(self):
         members = self.ours.members()

@@ -15,7 +15,6 @@ repaired. They are equal, messages included, or ours is better, or a documented 
 import contextlib
 import functools
 import itertools
-import json
 import os
 import re
 import shutil
@@ -88,11 +87,7 @@ class Run:
             words = ["check", "--output=json", *options, "--object", "secret,id=s,data=x", "--image-opts",
                      f"driver=qcow2,file.filename={name},encrypt.key-secret=s"]
         report = tools.run(program, words, directory)
-        self.status, self.err = report.status, report.err
-        try:
-            self.members = json.loads(report.out) if report.out else None
-        except ValueError as error:
-            self.members = {"not JSON": str(error)}
+        self.status, self.err, self.members = report.status, report.err, report.members()
 
     def numbers(self, names):
         return None if self.members is None else tuple(self.members.get(name, 0) for name in names)

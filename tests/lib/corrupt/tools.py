@@ -26,6 +26,15 @@ class Report:
     def text(self):
         return self.out.decode("utf-8", "surrogateescape")
 
+    def members(self):
+        """The JSON object; None when there is none, and an error text when it is no JSON."""
+        if not self.out:
+            return None
+        try:
+            return json.loads(self.out)
+        except ValueError as error:
+            return {"not JSON": str(error)}
+
 
 @dataclass
 class Verdict:
@@ -43,13 +52,7 @@ class Verdict:
         return self.human.err.decode("utf-8", "surrogateescape")
 
     def members(self):
-        """The JSON object; None when there is none, and an error text when it is no JSON."""
-        if not self.json.out:
-            return None
-        try:
-            return json.loads(self.json.out)
-        except ValueError as error:
-            return {"not JSON": str(error)}
+        return self.json.members()
 
 
 def run(program, arguments, directory, fallback=None):
