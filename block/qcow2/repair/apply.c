@@ -183,7 +183,7 @@ static bool list_edits(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *resu
 {
     ImageCheckEditList edits = {0};
 
-    if (!repair_plan_list(p, image->source, &edits, errp) || !finish_unchanged(image, p, result, errp)) {
+    if (!repair_list(p->edits, p, image->source, &edits, errp) || !finish_unchanged(image, p, result, errp)) {
         qapi_clear_ImageCheckEditList(&edits);
         return false;
     }
@@ -207,26 +207,6 @@ bool qcow2_repair(Qcow2Image *image, const Qcow2RepairOptions *options, Qcow2Rep
 
 /* ---- the header alone ---- */
 
-/* The one edit; a plan, which would list it, can be made only of an image that can be opened. */
-static bool list_drop(const Edits *edits, ImageCheck *check, GError **errp)
-{
-    const Edit *edit = edits_at(edits, 0);
-    ImageCheckEdit *item = qapi_append_ImageCheckEdit(&check->edits);
-
-    if (!item) {
-        return repair_no_memory(errp);
-    }
-    check->has_edits = true;
-    item->step = 1;
-    item->action = IMAGE_CHECK_EDIT_ACTION_WRITE;
-    item->structure = edit->structure;
-    item->offset = edit->offset;
-    item->size = edit->size;
-    item->count = edit->count;
-    item->what = g_strdup(edit->what);
-    return true;
-}
-
 bool qcow2_drop_from_header(BlockSource *source, const Qcow2RepairOptions *options, Qcow2RepairResult *result,
                             GError **errp)
 {
@@ -240,8 +220,11 @@ bool qcow2_drop_from_header(BlockSource *source, const Qcow2RepairOptions *optio
         return false;
     }
     image = qcow2_open(view ? view : source, NULL, errp);
-    return image && qcow2_check(image, options->check, &result->check, errp) &&
-           (!view || list_drop(edits, result->check.check, errp));
+    if (!image || !qcow2_check(image, options->check, &result->check, errp)) {
+        return false;
+    }
+    result->check.check->has_edits = options->dry_run;
+    return !view || repair_list(edits, NULL, source, &result->check.check->edits, errp);
 }
 
 void qcow2_repair_result_clear(Qcow2RepairResult *result)

@@ -16,8 +16,7 @@
 #define MAX_WORDS 10000 /* that are listed one by one; of tables beyond it is said how many change in each */
 
 typedef struct Lister {
-    const RepairPlan *plan;
-    const Qcow2HeaderFields *header;
+    const Qcow2HeaderFields *header; /* of the image; NULL: no edit changes counts */
     BlockSource *view;
     ImageCheckEditList *list;
     int64_t step;
@@ -138,17 +137,18 @@ static void list_counts(Lister *l, const Edit *edit, const uint8_t *now, const u
 
 /* ---- all of it ---- */
 
-static void list_space(Lister *l)
+static void list_space(Lister *l, const RepairPlan *plan)
 {
     Edit edit = {
         .structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .why = repair_reason(&repair_plan_found(l->plan)->in, l->plan->edits, QCOW2_FINDING_LEAK),
+        .why = repair_reason(&repair_plan_found(plan)->in, plan->edits, QCOW2_FINDING_LEAK),
         .what = "give back the space of free clusters",
     };
     unsigned bits = l->header->cluster_bits;
     Qcow2ClusterRange freed;
 
-    for (uint64_t at = 0; !l->failed && repair_plan_next_freed(l->plan, at, &freed); at = freed.first + freed.n) {
+    l->step++;
+    for (uint64_t at = 0; !l->failed && repair_plan_next_freed(plan, at, &freed); at = freed.first + freed.n) {
         edit.count = freed.n;
         append(l, &edit, IMAGE_CHECK_EDIT_ACTION_PUNCH, freed.first << bits, freed.n << bits);
     }
@@ -167,9 +167,9 @@ static void list_new(Lister *l, const Edit *edit)
 }
 
 /* Lists a change to what is there. */
-static void list_change_of(Lister *l, size_t i)
+static void list_change_of(Lister *l, const Edits *edits, size_t i)
 {
-    const Edit *edit = edits_at(l->plan->edits, i);
+    const Edit *edit = edits_at(edits, i);
     g_autofree uint8_t *now = g_try_malloc(edit->size);
     g_autofree uint8_t *then = g_try_malloc(edit->size);
 
@@ -184,33 +184,37 @@ static void list_change_of(Lister *l, size_t i)
     }
 }
 
-bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list, GError **errp)
+static void list_edits(Lister *l, const Edits *edits)
 {
-    g_autoptr(BlockSource) view = block_source_new_edited(source, plan->edits);
+    for (unsigned step = 0; step <= edits_steps(edits); step++) {
+        size_t i = 0;
+
+        /* steps are counted from 1 on, and there may be nothing new */
+        l->step += edits_next_of_step(edits, step, &i);
+        for (; !l->failed && edits_next_of_step(edits, step, &i); i++) {
+            if (step == 0) {
+                list_new(l, edits_at(edits, i));
+            } else {
+                list_change_of(l, edits, i);
+            }
+        }
+    }
+}
+
+bool repair_list(const Edits *edits, const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list,
+                 GError **errp)
+{
+    g_autoptr(BlockSource) view = block_source_new_edited(source, edits);
     Lister l = {
-        .plan = plan,
-        .header = repair_plan_found(plan)->in.header,
+        .header = plan ? repair_plan_found(plan)->in.header : NULL,
         .view = view,
         .list = list,
         .words_left = MAX_WORDS,
     };
 
-    for (unsigned step = 0; step <= edits_steps(plan->edits); step++) {
-        size_t i = 0;
-
-        /* steps are counted from 1 on, and there may be nothing new */
-        l.step += edits_next_of_step(plan->edits, step, &i);
-        for (; !l.failed && edits_next_of_step(plan->edits, step, &i); i++) {
-            if (step == 0) {
-                list_new(&l, edits_at(plan->edits, i));
-            } else {
-                list_change_of(&l, i);
-            }
-        }
-    }
-    if (plan->frees_space) {
-        l.step++;
-        list_space(&l);
+    list_edits(&l, edits);
+    if (plan && plan->frees_space) {
+        list_space(&l, plan);
     }
     return !l.failed || repair_no_memory(errp);
 }

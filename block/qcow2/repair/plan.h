@@ -38,7 +38,11 @@ bool repair_plan_next_freed(const RepairPlan *plan, uint64_t at, Qcow2ClusterRan
 /* Gives back the space of clusters that are free now. */
 void repair_plan_give_back_space(const RepairPlan *plan, BlockSource *source);
 
-/* Appends what will be written to @list, in the order of the steps. */
-bool repair_plan_list(const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list, GError **errp);
+/*
+ * Appends what @edits will write to @list, in the order of the steps, and what space is given back. They are those of
+ * @plan, or there is none (NULL), and they change no counts.
+ */
+bool repair_list(const Edits *edits, const RepairPlan *plan, BlockSource *source, ImageCheckEditList *list,
+                 GError **errp);
 
 #endif
