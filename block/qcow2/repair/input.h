@@ -50,15 +50,20 @@ static inline bool repair_found_any(const RepairInput *in, uint64_t kinds)
     return false;
 }
 
-/* The first of the @n @kinds that was reported; the last where none was. */
-static inline ImageCheckFindingKind repair_first_reported(const RepairInput *in, const ImageCheckFindingKind *kinds,
-                                                          size_t n)
+/* The first of @kinds, a set of QCOW2_FINDING_BIT(), that was reported; the last of them where none was. */
+static inline ImageCheckFindingKind repair_first_reported(const RepairInput *in, uint64_t kinds)
 {
-    while (n > 1 && !in->report->count_by_kind[*kinds]) {
-        kinds++;
-        n--;
+    ImageCheckFindingKind last = QCOW2_FINDING__MAX;
+
+    for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
+        if (kinds & QCOW2_FINDING_BIT(kind)) {
+            last = kind;
+            if (in->report->count_by_kind[kind]) {
+                break;
+            }
+        }
     }
-    return *kinds;
+    return last;
 }
 
 /* Why an edit is made that repairs @kind, or goes with others: @kind if that was reported, else as the first edit. */

@@ -20,13 +20,11 @@ bool moves_entry_ready(const MetadataLayout *layout, const OverlappedEntry *e)
 
 ImageCheckFindingKind moves_why(const RepairInput *in)
 {
-    static const ImageCheckFindingKind kinds[] = {
-        QCOW2_FINDING_REFCOUNT_TOO_LOW,
-        QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
-        QCOW2_FINDING_REFCOUNT_OVERFLOW,
-    };
+    const uint64_t *found = in->report->count_by_kind;
 
-    return repair_first_reported(in, kinds, G_N_ELEMENTS(kinds));
+    return found[QCOW2_FINDING_REFCOUNT_TOO_LOW]        ? QCOW2_FINDING_REFCOUNT_TOO_LOW
+           : found[QCOW2_FINDING_REFCOUNT_BLOCK_SHARED] ? QCOW2_FINDING_REFCOUNT_BLOCK_SHARED
+                                                        : QCOW2_FINDING_REFCOUNT_OVERFLOW;
 }
 
 /* Where in a cluster a copy begins: compressed data keeps its place in the sector, and so its length. */

@@ -12,6 +12,9 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
+/* Faults for which blocks and their table may change. */
+#define BLOCKS_FAULTS (BLOCKS_UNUSABLE | QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW))
+
 /* Returns true if refcount blocks and their table may change for one of @kinds. */
 static bool may_change_blocks(const RepairInput *in, uint64_t kinds)
 {
@@ -20,21 +23,7 @@ static bool may_change_blocks(const RepairInput *in, uint64_t kinds)
 
 bool rebuild_wanted(const RepairInput *in)
 {
-    return may_change_blocks(in, BLOCKS_UNUSABLE | QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW));
-}
-
-/* Of several faults for which blocks and their table change the first. */
-static ImageCheckFindingKind fault_of_blocks(const RepairInput *in)
-{
-    static const ImageCheckFindingKind kinds[] = {
-        QCOW2_FINDING_REFCOUNT_TABLE_RESERVED_BITS,
-        QCOW2_FINDING_REFCOUNT_BLOCK_UNALIGNED,
-        QCOW2_FINDING_REFCOUNT_BLOCK_SHARED,
-        QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE,
-        QCOW2_FINDING_REFCOUNT_TOO_LOW,
-    };
-
-    return repair_first_reported(in, kinds, G_N_ELEMENTS(kinds));
+    return may_change_blocks(in, BLOCKS_FAULTS);
 }
 
 /* ---- entries that nothing needs ---- */
@@ -48,7 +37,7 @@ static bool clear_harmful(const TargetCounts *t, Edits *edits)
         Edit edit = {
             .offset = t->in->header->refcount_table_offset + i * 8,
             .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-            .why = fault_of_blocks(t->in),
+            .why = repair_first_reported(t->in, BLOCKS_FAULTS),
             .count = 1,
             .what = "clear an entry that nothing needs",
         };
@@ -151,7 +140,7 @@ static bool fill_new_block(const Edit *edit, uint8_t *bytes)
 
 static void add_edits(const Rebuild *r, const RepairInput *in, Edits *edits)
 {
-    Edit edit = {.why = fault_of_blocks(in)};
+    Edit edit = {.why = repair_first_reported(in, BLOCKS_FAULTS)};
     Qcow2DiskHeader new = {.refcount_table_offset = GUINT64_TO_BE(r->table),
                            .refcount_table_clusters = GUINT32_TO_BE(r->n_clusters)};
 

@@ -16,6 +16,9 @@
 #define MAX_BYTES   (UINT64_C(256) << 20) /* that are read */
 #define MANY        16                    /* counts that are right by no accident */
 
+#define REASONS                                                                                                        \
+    (QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW) | QCOW2_FINDING_BIT(QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK))
+
 /* An entry of the refcount table that lacks a block, and the cluster that is likeliest the block. */
 typedef struct Missing {
     uint64_t index;
@@ -182,13 +185,12 @@ static bool is_wanted(const Search *s, guint i, ImageCheckEvidence *evidence)
 
 static void add_edit(const Search *s, const Missing *m, ImageCheckEvidence evidence, Edits *edits)
 {
-    static const ImageCheckFindingKind kinds[] = {QCOW2_FINDING_REFCOUNT_TOO_LOW, QCOW2_FINDING_LEAKED_REFCOUNT_BLOCK};
     const Qcow2HeaderFields *h = s->in->header;
     uint64_t offset = m->cluster << h->cluster_bits;
     Edit edit = {
         .offset = h->refcount_table_offset + m->index * 8,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-        .why = repair_first_reported(s->in, kinds, G_N_ELEMENTS(kinds)),
+        .why = repair_first_reported(s->in, REASONS),
         .count = 1,
         .what = "refer to the lost refcount block",
         .has_evidence = true,

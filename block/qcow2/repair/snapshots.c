@@ -16,14 +16,6 @@
 
 #define DISK_OFFSET(member) offsetof(Qcow2DiskSnapshot, member)
 
-/* Faults for which there is a new table. */
-static const ImageCheckFindingKind kinds[] = {
-    QCOW2_FINDING_SNAPSHOTS_TOO_MANY,
-    QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE,
-    QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG,
-    QCOW2_FINDING_SNAPSHOT_INCOMPLETE,
-};
-
 static bool snapshots_wrong(const RepairInput *in)
 {
     uint64_t unwanted = in->options->only ? QCOW2_SNAPSHOT_TABLE_FAULTS & ~in->options->only : 0;
@@ -124,7 +116,7 @@ static void add_header_edit(Edits *edits, const Qcow2DiskHeader *new, size_t end
 static void add_number(const RepairInput *in, Edits *edits, uint32_t n)
 {
     Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n)};
-    Edit like = {.why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds))};
+    Edit like = {.why = repair_first_reported(in, QCOW2_SNAPSHOT_TABLE_FAULTS)};
 
     add_header_edit(edits, &new, offsetof(Qcow2DiskHeader, snapshots_offset), "count the snapshots that there are",
                     &like);
@@ -187,7 +179,7 @@ bool snapshots_append_others(const RepairInput *in, GByteArray *table, guint wit
 static bool add_new_table(const RepairInput *in, Allocator *alloc, Edits *edits, GError **errp)
 {
     g_autoptr(GByteArray) table = g_byte_array_new();
-    Edit like = {.why = repair_first_reported(in, kinds, G_N_ELEMENTS(kinds))};
+    Edit like = {.why = repair_first_reported(in, QCOW2_SNAPSHOT_TABLE_FAULTS)};
 
     return snapshots_append_others(in, table, G_MAXUINT, errp) &&
            snapshots_place_table(in, alloc, edits, table, in->check->snapshots.items->len, &like, errp);
