@@ -40,7 +40,8 @@ typedef struct Search {
     const Qcow2Check *check;
     const Qcow2HeaderFields *header;
     Qcow2Candidates *found;
-    GArray *stale; /* Qcow2ClusterRange: tables that nobody wants back */
+    GArray *wanted; /* size_t: indexes of candidates to be visited */
+    GArray *stale;  /* Qcow2ClusterRange: tables that nobody wants back */
     Batch batch;
     Smallest some; /* Qcow2Candidate: what was found, by cluster */
 } Search;
@@ -390,15 +391,18 @@ static bool leads_to_tables(const Search *s, const uint8_t *bytes)
     return tables * 2 > entries;
 }
 
+static bool may_be_l1(const void *opaque, size_t i, const Qcow2Candidate *c)
+{
+    return c->may_be_l1;
+}
+
 static bool tell_l1(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Search *s = opaque;
     Qcow2Candidate *c = &g_array_index(s->found->items, Qcow2Candidate, i);
 
-    if (c->may_be_l1) {
-        c->may_be_l1 = leads_to_tables(s, bytes);
-        c->may_be_l2 = c->may_be_l2 && !c->may_be_l1;
-    }
+    c->may_be_l1 = leads_to_tables(s, bytes);
+    c->may_be_l2 = c->may_be_l2 && !c->may_be_l1;
     return true;
 }
 
@@ -418,15 +422,16 @@ static void drop_neither(Qcow2Candidates *found)
 
 /* ---- all of it ---- */
 
-static BlockRange candidate_range(const void *opaque, size_t i)
+static BlockRange wanted_range(const void *opaque, size_t k)
 {
     const Search *s = opaque;
+    size_t i = g_array_index(s->wanted, size_t, k);
     uint64_t cluster = g_array_index(s->found->items, Qcow2Candidate, i).cluster;
 
     return (BlockRange){cluster << s->header->cluster_bits, (uint32_t)s->header->cluster_size};
 }
 
-static bool visit_candidate(void *state, size_t i, const uint8_t *bytes, int error)
+static bool visit_wanted(void *state, size_t k, const uint8_t *bytes, int error)
 {
     SearchWorker *w = state;
 
@@ -434,22 +439,30 @@ static bool visit_candidate(void *state, size_t i, const uint8_t *bytes, int err
         return true;
     }
     qcow2_l2_decode(w->search->header, bytes, w->contents);
-    return w->visitor->visit(w->visitor->opaque, i, bytes, w->contents);
+    return w->visitor->visit(w->visitor->opaque, g_array_index(w->search->wanted, size_t, k), bytes, w->contents);
 }
 
 bool qcow2_visit_candidates(const Qcow2Check *check, const Qcow2Candidates *candidates,
                             const Qcow2CandidateVisitor *visitor)
 {
+    g_autoptr(GArray) wanted = g_array_new(FALSE, FALSE, sizeof(size_t));
     Search s = {.check = check, .header = &check->image->header, .found = (Qcow2Candidates *)candidates};
-    BlockPrefetch prefetch = {.n = candidates->items->len, .range = candidate_range, .examine = visit_candidate};
+    BlockPrefetch prefetch = {.range = wanted_range, .examine = visit_wanted};
 
-    return !candidates->items->len || with_workers(&s, visitor, &prefetch);
+    for (size_t i = 0; i < candidates->items->len; i++) {
+        if (visitor->wants(visitor->opaque, i, &g_array_index(candidates->items, Qcow2Candidate, i))) {
+            g_array_append_val(wanted, i);
+        }
+    }
+    s.wanted = wanted;
+    prefetch.n = wanted->len;
+    return !wanted->len || with_workers(&s, visitor, &prefetch);
 }
 
 bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates, GError **errp)
 {
     Search s = {.check = check, .header = &check->image->header, .found = candidates};
-    Qcow2CandidateVisitor visitor = {tell_l1, &s};
+    Qcow2CandidateVisitor visitor = {may_be_l1, tell_l1, &s};
     bool ok;
 
     *candidates = (Qcow2Candidates){.unread = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange))};

@@ -45,10 +45,12 @@ void qcow2_candidates_clear(Qcow2Candidates *candidates);
 const Qcow2Candidate *qcow2_candidate_at(const Qcow2Candidates *candidates, uint64_t cluster);
 
 /*
- * Reads all candidates once more, on all threads: @visit gets the bytes of each, and what an L2 table decodes to. False
- * ends everything: memory is short.
+ * Reads those candidates once more that @wants, on all threads: @visit gets the bytes of each, and what an L2 table
+ * decodes to. False ends everything: memory is short. Where each cluster in use has a surplus, all L2 tables are
+ * candidates, of which none may be wanted.
  */
 typedef struct Qcow2CandidateVisitor {
+    bool (*wants)(const void *opaque, size_t i, const Qcow2Candidate *candidate);
     bool (*visit)(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents);
     void *opaque;
 } Qcow2CandidateVisitor;

@@ -151,6 +151,11 @@ static void note_snapshots(Qcow2Places *p, const Qcow2Candidate *c, const uint8_
     }
 }
 
+static bool names_tables(const void *opaque, size_t i, const Qcow2Candidate *c)
+{
+    return c->snapshot_table || c->may_be_l1;
+}
+
 static bool note_entries(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Qcow2Places *p = opaque;
@@ -457,7 +462,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
 {
     g_autoptr(Qcow2Places) p = g_new0(Qcow2Places, 1);
     const Qcow2HeaderFields *h = &check->image->header;
-    Qcow2CandidateVisitor visitor = {note_entries, p};
+    Qcow2CandidateVisitor visitor = {names_tables, note_entries, p};
 
     p->check = check;
     p->header = h;

@@ -48,13 +48,17 @@ static unsigned sample_run(Sharing *s, size_t candidate, const Qcow2Run *run, un
     return left;
 }
 
+static bool is_sampled(const void *opaque, size_t i, const Qcow2Candidate *c)
+{
+    return c->may_be_l2 && !c->in_use;
+}
+
 static bool take_samples(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     Sharing *s = opaque;
-    const Qcow2Candidate *c = &g_array_index(s->candidates->items, Qcow2Candidate, i);
     unsigned left = SAMPLES_EACH;
 
-    for (uint32_t k = 0; c->may_be_l2 && !c->in_use && left && k < contents->n_runs; k++) {
+    for (uint32_t k = 0; left && k < contents->n_runs; k++) {
         left = sample_run(s, i, &contents->runs[k], left);
     }
     return true;
@@ -172,7 +176,7 @@ static bool find_matches(Sharing *s, GError **errp)
 GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates, GError **errp)
 {
     Sharing s = {.check = check, .candidates = candidates};
-    Qcow2CandidateVisitor visitor = {take_samples, &s};
+    Qcow2CandidateVisitor visitor = {is_sampled, take_samples, &s};
     GArray *matches;
     bool ok;
 

@@ -66,6 +66,11 @@ static bool keep_l1(const Finder *f, uint64_t cluster)
     return keep(f, cluster, MIN(clusters, MAX_L1_TAIL));
 }
 
+static bool is_kept(const void *opaque, size_t i, const Qcow2Candidate *c)
+{
+    return c->snapshot_table || qcow2_place_exists(((const Finder *)opaque)->places, i);
+}
+
 static bool keep_candidate(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2Result *contents)
 {
     const Finder *f = opaque;
@@ -73,9 +78,6 @@ static bool keep_candidate(void *opaque, size_t i, const uint8_t *bytes, const Q
 
     if (c->snapshot_table) {
         return keep(f, c->cluster, DIV_ROUND_UP(SNAPSHOT_BYTES, f->header->cluster_size));
-    }
-    if (!qcow2_place_exists(f->places, i)) {
-        return true;
     }
     return keep(f, c->cluster, 1) && (!c->may_be_l1 || keep_l1(f, c->cluster)) &&
            (!c->may_be_l2 || qcow2_has_data_file(f->header) || keep_mapped(f, contents));
@@ -244,7 +246,7 @@ static void add_items(Finder *f)
 
 static bool find(Finder *f, GError **errp)
 {
-    Qcow2CandidateVisitor keeper = {keep_candidate, f};
+    Qcow2CandidateVisitor keeper = {is_kept, keep_candidate, f};
 
     if (!qcow2_find_candidates(f->check, &f->candidates, errp)) {
         return false;
