@@ -7,6 +7,7 @@
 
 #include "block/qcow2/format/l2.h"
 #include "block/qcow2/inspect/evidence-forms.h"
+#include "block/qcow2/rescue/leaks.h"
 #include "block/qcow2/rescue/restore.h"
 #include "block/qcow2/rescue/visit.h"
 #include "util/number.h"
@@ -19,8 +20,10 @@ typedef struct Surveying {
     const Qcow2Trees *trees;
     Edits *edits;
     Qcow2Survey *survey;
-    GHashTable *mapped_luks;  /* offsets of LUKS headers that are data of the guest */
-    ImageRescueClass nothing; /* the class of what is not mapped, at best */
+    GHashTable *mapped_luks; /* offsets of LUKS headers that are data of the guest */
+    GHashTable *counted;     /* offsets of tables that have been added to: */
+    Qcow2Leaks *leaks;
+    GArray *empty; /* ImageRescueRange: what is not mapped, with its class at best */
 } Surveying;
 
 /* ---- ranges ---- */
@@ -44,11 +47,11 @@ static int compare_ranges(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-/* Adds @start and @length to the ranges as far as the disk reaches. */
-static void add_part(Surveying *s, uint64_t start, uint64_t length, ImageRescueClass class)
+/* Adds @start and @length to @ranges as far as the disk reaches. */
+static void add_part(Surveying *s, GArray *ranges, uint64_t start, uint64_t length, ImageRescueClass class)
 {
     if (start < s->trees->size) {
-        add_range(s->survey->ranges, start, MIN(length, s->trees->size - start), class);
+        add_range(ranges, start, MIN(length, s->trees->size - start), class);
     }
 }
 
@@ -60,12 +63,23 @@ static void add_slots_without_tables(Surveying *s)
         const Qcow2Slot *slot = &g_array_index(s->trees->slots, Qcow2Slot, i);
 
         if (slot->blank || !slot->table) {
-            add_part(s, i * reach, reach,
-                     slot->known_empty ? MAX(slot->class, s->nothing) : IMAGE_RESCUE_CLASS_MISSING);
+            add_part(s, slot->known_empty ? s->empty : s->survey->ranges, i * reach, reach,
+                     slot->known_empty ? slot->class : IMAGE_RESCUE_CLASS_MISSING);
         }
     }
     if (i * reach < s->trees->size) {
-        add_part(s, i * reach, s->trees->size - i * reach, IMAGE_RESCUE_CLASS_MISSING);
+        add_part(s, s->survey->ranges, i * reach, s->trees->size - i * reach, IMAGE_RESCUE_CLASS_MISSING);
+    }
+}
+
+/* Adds what is not mapped, of which @nothing is the class at best. */
+static void add_empty(Surveying *s, ImageRescueClass nothing)
+{
+    for (guint i = 0; i < s->empty->len; i++) {
+        ImageRescueRange range = g_array_index(s->empty, ImageRescueRange, i);
+
+        range.class = MAX(range.class, nothing);
+        g_array_append_val(s->survey->ranges, range);
     }
 }
 
@@ -104,18 +118,23 @@ static bool is_partly_mapped(const Qcow2HeaderFields *h, const uint8_t *entry)
     return ((bitmap | bitmap >> QCOW2_SUBCLUSTERS) & UINT32_MAX) != UINT32_MAX;
 }
 
-static ImageRescueClass class_of_entry(const Surveying *s, const Qcow2Slot *slot, const uint8_t *bytes)
+/* Returns true if what a guest reads there, or some of it, does not follow from @bytes: nothing is mapped. */
+static bool is_empty(const Surveying *s, const uint8_t *bytes)
 {
+    const Qcow2HeaderFields *h = qcow2_found_header(s->found);
     uint64_t entry = load_be64(bytes);
 
-    if (entry & QCOW2_OFLAG_COMPRESSED) {
-        return slot->class;
-    }
-    if (qcow2_has_extended_l2(qcow2_found_header(s->found)) ? !is_partly_mapped(qcow2_found_header(s->found), bytes)
-                                                            : entry & (QCOW2_OFFSET_MASK | QCOW2_OFLAG_ZERO)) {
-        return slot->class;
-    }
-    return slot->restored && !(entry & QCOW2_OFFSET_MASK) ? IMAGE_RESCUE_CLASS_GUESSED : MAX(slot->class, s->nothing);
+    return !(entry & QCOW2_OFLAG_COMPRESSED) &&
+           (qcow2_has_extended_l2(h) ? is_partly_mapped(h, bytes) : !(entry & (QCOW2_OFFSET_MASK | QCOW2_OFLAG_ZERO)));
+}
+
+/* Adds the cluster at @start of the disk, which the sound entry @bytes maps or does not map. */
+static void add_entry(Surveying *s, const Qcow2Slot *slot, uint64_t start, const uint8_t *bytes)
+{
+    bool empty = is_empty(s, bytes), by_metadata = slot->restored && !(load_be64(bytes) & QCOW2_OFFSET_MASK);
+
+    add_part(s, empty ? s->empty : s->survey->ranges, start, qcow2_found_header(s->found)->cluster_size,
+             empty && by_metadata ? IMAGE_RESCUE_CLASS_GUESSED : slot->class);
 }
 
 static void note_entry(Surveying *s, const uint8_t *bytes, uint32_t i)
@@ -163,9 +182,12 @@ static void survey_table(void *opaque, const Qcow2TableToRead *table, const uint
 
     if (!bytes) {
         if (of_disk) {
-            add_part(s, start, qcow2_table_reach(h), IMAGE_RESCUE_CLASS_MISSING);
+            add_part(s, s->survey->ranges, start, qcow2_table_reach(h), IMAGE_RESCUE_CLASS_MISSING);
         }
         return;
+    }
+    if (g_hash_table_add(s->counted, (gpointer)&table->offset)) {
+        qcow2_leaks_add_table(s->leaks, table->offset, bytes);
     }
     for (uint32_t i = 0; i < 1u << h->l2_bits; i++) {
         const uint8_t *entry = bytes + (uint64_t)i * qcow2_l2_entry_size(h);
@@ -175,9 +197,10 @@ static void survey_table(void *opaque, const Qcow2TableToRead *table, const uint
         if (!damaged) {
             note_entry(s, bytes, i);
         }
-        if (of_disk) {
-            add_part(s, start + i * h->cluster_size, h->cluster_size,
-                     damaged ? IMAGE_RESCUE_CLASS_MISSING : class_of_entry(s, slot, entry));
+        if (of_disk && damaged) {
+            add_part(s, s->survey->ranges, start + i * h->cluster_size, h->cluster_size, IMAGE_RESCUE_CLASS_MISSING);
+        } else if (of_disk) {
+            add_entry(s, slot, start + i * h->cluster_size, entry);
         }
     }
     if (any_damaged) {
@@ -274,20 +297,30 @@ bool qcow2_survey(const Qcow2Found *found, const Qcow2Trees *trees, BlockSource 
 {
     bool backing_known = trees->header_sound || found->metadata_remains.is_qcow2;
     g_autoptr(GHashTable) mapped_luks = g_hash_table_new(hash_u64, g_int64_equal);
+    g_autoptr(GHashTable) counted = g_hash_table_new(hash_u64, g_int64_equal);
+    g_autoptr(GArray) empty = g_array_new(FALSE, FALSE, sizeof(ImageRescueRange));
+    g_autoptr(Qcow2Leaks) leaks = qcow2_leaks_new(found, trees);
     Surveying s = {.found = found,
                    .trees = trees,
                    .edits = edits,
                    .survey = survey,
                    .mapped_luks = mapped_luks,
-                   .nothing = backing_known ? IMAGE_RESCUE_CLASS_PROVED : IMAGE_RESCUE_CLASS_INFERRED};
+                   .counted = counted,
+                   .leaks = leaks,
+                   .empty = empty};
     g_autoptr(GArray) tables = list_tables(&s);
 
     *survey =
         (Qcow2Survey){.ranges = g_array_new(FALSE, FALSE, sizeof(ImageRescueRange)), .first_compressed = UINT64_MAX};
+    if (!leaks) {
+        return qapi_set_out_of_memory(errp);
+    }
     if (!qcow2_visit_tables(view, &found->in->options, qcow2_found_header(found), tables, survey_table, &s, errp)) {
         return false;
     }
     add_slots_without_tables(&s);
+    add_empty(&s,
+              MAX(qcow2_leaks_class(leaks), backing_known ? IMAGE_RESCUE_CLASS_PROVED : IMAGE_RESCUE_CLASS_INFERRED));
     join_ranges(survey->ranges);
     mark_dropped(&s, dropped);
     survey->luks = find_luks(&s);
