@@ -238,6 +238,16 @@ def lose_order(lab):
     lab.take()
     lab.case("L1 table", lab.l1_table(), right=["all"])
     lab.case("header and L1 table", lab.header(), lab.l1_table(), right=["all"])
+    first, (table, _) = lab.l1_table()[0], lab.l2_tables()[0]
+    lab.case("half an L2 table", (table, 2048))
+    lab.case("one table twice", (first + 8, 8), fill=lambda _: lab.data[first:first + 8])
+    if os.path.exists(lab.path("m.qcow2")):
+        os.remove(lab.path("m.qcow2"))
+    lab.run(lab.args.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
+    lab.case("one table twice, with metadata", (first + 8, 8), fill=lambda _: lab.data[first:first + 8], metadata=True,
+             right=["all"])
+    lab.case("a table in another place", (first, 8), (first + 8, 8), metadata=True, right=["all"],
+             fill=lambda _, words=[lab.data[first:first + 8], bytes(8)]: words.pop())
 
 
 def main():

@@ -50,45 +50,51 @@ static void place(Ordering *o, uint64_t i, uint64_t table, ImageRescueClass clas
     *slot = (Qcow2Slot){.table = table, .class = class};
 }
 
-/* ---- tables with two places ---- */
+/* ---- tables in a wrong place ---- */
 
-/* Returns true if earlier metadata, with @n L1 entries, has the table of slot @i in that place. */
-static bool was_there(const Ordering *o, const uint64_t *entries, uint32_t n, uint64_t i)
-{
-    return i < n && (entries[i] & QCOW2_OFFSET_MASK) == g_array_index(o->trees->slots, Qcow2Slot, i).table;
-}
-
-/* One of two entries of the disk that refer to one table is wrong. Earlier metadata may tell which; else both may be.
+/*
+ * Takes a table out of its slot if earlier metadata has it in another one only, which has no other table today: no
+ * guest moves a table. It is lost then, and put where its clusters are.
  */
-static void settle_two(Ordering *o, const uint64_t *entries, uint32_t n, uint64_t first, uint64_t second)
+static void take_out_moved(Ordering *o)
 {
-    Qcow2Slot *a = &g_array_index(o->trees->slots, Qcow2Slot, first);
-    Qcow2Slot *b = &g_array_index(o->trees->slots, Qcow2Slot, second);
-    bool was_first = was_there(o, entries, n, first), was_second = was_there(o, entries, n, second);
-
-    if (was_first == was_second) {
-        a->class = MAX(a->class, IMAGE_RESCUE_CLASS_GUESSED);
-        b->class = MAX(b->class, IMAGE_RESCUE_CLASS_GUESSED);
-    } else {
-        *(was_first ? b : a) = (Qcow2Slot){.class = IMAGE_RESCUE_CLASS_MISSING};
-    }
-}
-
-static void settle_doubles(Ordering *o)
-{
-    g_autoptr(GHashTable) slots = g_hash_table_new_full(hash_u64, g_int64_equal, g_free, NULL); /* by their table */
+    g_autoptr(GHashTable) places = g_hash_table_new(hash_u64, g_int64_equal); /* by the table: its index, plus 1 */
+    GArray *slots = o->trees->slots;
     uint32_t n;
     g_autofree uint64_t *entries = qcow2_metadata_l1(o->found, &n);
 
-    for (guint i = 0; i < o->trees->slots->len; i++) {
-        uint64_t table = g_array_index(o->trees->slots, Qcow2Slot, i).table;
-        gpointer before;
+    for (uint32_t i = 0; entries && i < n; i++) {
+        entries[i] &= QCOW2_OFFSET_MASK;
+        g_hash_table_insert(places, &entries[i], GUINT_TO_POINTER(i + 1));
+    }
+    for (guint i = 0; i < slots->len; i++) {
+        uint64_t table = g_array_index(slots, Qcow2Slot, i).table, other;
+        guint place = table ? GPOINTER_TO_UINT(g_hash_table_lookup(places, &table)) : 0;
 
-        if (table && g_hash_table_lookup_extended(slots, &table, NULL, &before)) {
-            settle_two(o, entries, entries ? n : 0, GPOINTER_TO_UINT(before), i);
+        if (!place || (i < n && entries[i] == table)) {
+            continue;
         }
-        if (g_array_index(o->trees->slots, Qcow2Slot, i).table) {
-            g_hash_table_insert(slots, g_memdup2(&table, sizeof(table)), GUINT_TO_POINTER(i));
+        other = place <= slots->len ? g_array_index(slots, Qcow2Slot, place - 1).table : 0;
+        if (!other || other == table) {
+            g_array_index(slots, Qcow2Slot, i) = (Qcow2Slot){.class = IMAGE_RESCUE_CLASS_MISSING};
+        }
+    }
+}
+
+/* One of two entries of the disk that refer to one table is wrong, and nothing tells which. */
+static void doubt_doubles(Ordering *o)
+{
+    g_autoptr(GHashTable) slots = g_hash_table_new(hash_u64, g_int64_equal); /* by their table */
+
+    for (guint i = 0; i < o->trees->slots->len; i++) {
+        Qcow2Slot *slot = &g_array_index(o->trees->slots, Qcow2Slot, i);
+        Qcow2Slot *before = slot->table ? g_hash_table_lookup(slots, &slot->table) : NULL;
+
+        if (before) {
+            before->class = MAX(before->class, IMAGE_RESCUE_CLASS_GUESSED);
+            slot->class = MAX(slot->class, IMAGE_RESCUE_CLASS_GUESSED);
+        } else if (slot->table) {
+            g_hash_table_insert(slots, &slot->table, slot);
         }
     }
 }
@@ -422,7 +428,8 @@ bool qcow2_place_tables(const Qcow2Found *found, Qcow2Trees *trees, GPtrArray *u
     Ordering o = {.found = found, .trees = trees};
     bool ok;
 
-    settle_doubles(&o);
+    take_out_moved(&o);
+    doubt_doubles(&o);
     place_shared_tables(&o, true);
     o.lost = qcow2_find_lost_tables(found, trees, errp);
     if (!o.lost) {
