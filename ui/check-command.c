@@ -172,7 +172,7 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, cons
 {
     const CheckOptions *options = &command->options;
     g_autoptr(ProgressView) view = progress_view_new(command->progress, options->progress, options->progress_fd, true);
-    FILE *messages = message_stream_new(view);
+    FILE *messages = message_stream_new(view, !options->all_messages && !options->quiet && isatty(STDERR_FILENO));
     bool checked = open_and_check(command, source, files, messages, result, errp);
 
     if (checked && result->changed) {

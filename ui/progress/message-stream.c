@@ -8,12 +8,35 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ui/progress/fold.h"
+
 #define MESSAGE_BUFFER (64u << 10)
 
 typedef struct MessageStream {
     ProgressView *view;
     GString *unfinished; /* the beginning of a line whose end has not come yet */
+    MessageFold *fold;   /* NULL: lines are written as they are */
+    GString *folded;     /* room for lines that come out of it */
 } MessageStream;
+
+static void print_lines(MessageStream *stream, const char *text, size_t size)
+{
+    if (!stream->fold) {
+        progress_view_print(stream->view, text, size);
+        return;
+    }
+    g_string_truncate(stream->folded, 0);
+    while (size > 0) {
+        const char *end = memchr(text, '\n', size);
+        size_t length = end ? (size_t)(end - text) : size;
+
+        message_fold_add(stream->fold, text, length, stream->folded);
+        length += end != NULL;
+        text += length;
+        size -= length;
+    }
+    progress_view_print(stream->view, stream->folded->str, stream->folded->len);
+}
 
 static ssize_t write_lines(void *opaque, const char *text, size_t size)
 {
@@ -23,34 +46,51 @@ static ssize_t write_lines(void *opaque, const char *text, size_t size)
 
     if (complete && stream->unfinished->len) {
         g_string_append_len(stream->unfinished, text, (gssize)complete);
-        progress_view_print(stream->view, stream->unfinished->str, stream->unfinished->len);
+        print_lines(stream, stream->unfinished->str, stream->unfinished->len);
         g_string_truncate(stream->unfinished, 0);
     } else if (complete) {
-        progress_view_print(stream->view, text, complete);
+        print_lines(stream, text, complete);
     }
     g_string_append_len(stream->unfinished, text + complete, (gssize)(size - complete));
     return (ssize_t)size; /* stderr that is gone is no reason to stop a check */
+}
+
+static void print_rest(MessageStream *stream)
+{
+    if (stream->fold) {
+        g_string_truncate(stream->folded, 0);
+        message_fold_finish(stream->fold, stream->folded);
+        progress_view_print(stream->view, stream->folded->str, stream->folded->len);
+    }
+    if (stream->unfinished->len) {
+        progress_view_print(stream->view, stream->unfinished->str, stream->unfinished->len);
+    }
 }
 
 static int close_stream(void *opaque)
 {
     MessageStream *stream = opaque;
 
-    if (stream->unfinished->len) {
-        progress_view_print(stream->view, stream->unfinished->str, stream->unfinished->len);
-    }
+    print_rest(stream);
     g_string_free(stream->unfinished, TRUE);
+    g_string_free(stream->folded, TRUE);
+    message_fold_free(stream->fold);
     g_free(stream);
     return 0;
 }
 
-FILE *message_stream_new(ProgressView *view)
+FILE *message_stream_new(ProgressView *view, bool fold)
 {
     static const cookie_io_functions_t functions = {.write = write_lines, .close = close_stream};
     MessageStream *stream = g_new(MessageStream, 1);
     FILE *file;
 
-    *stream = (MessageStream){.view = view, .unfinished = g_string_new(NULL)};
+    *stream = (MessageStream){
+        .view = view,
+        .unfinished = g_string_new(NULL),
+        .fold = fold ? message_fold_new() : NULL,
+        .folded = g_string_new(NULL),
+    };
     file = fopencookie(stream, "w", functions);
     if (!file) {
         g_error("Could not open a stream: no memory"); /* as all of glib does then */

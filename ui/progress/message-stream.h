@@ -8,14 +8,16 @@
 #ifndef UI_PROGRESS_MESSAGE_STREAM_H
 #define UI_PROGRESS_MESSAGE_STREAM_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "ui/progress/view.h"
 
 /*
  * Returns the stream, which the caller closes with fclose(); that also writes a last line without a line end. @view,
- * which may be NULL, has to outlive it. Never fails.
+ * which may be NULL, has to outlive it. With @fold runs of one kind of message are one line (ui/progress/fold.h). Never
+ * fails.
  */
-FILE *message_stream_new(ProgressView *view);
+FILE *message_stream_new(ProgressView *view, bool fold);
 
 #endif
