@@ -97,13 +97,29 @@ static bool is_next(const Qcow2FindingRecord *r, const Qcow2Location *p)
            (a->has_entry || a->cluster_size || a->guest_size);
 }
 
+/* True where @p is the next entry with the same value as all of @r: one cause, such as a table that was written over.
+ */
+static bool is_same_value(const Qcow2FindingRecord *r, const Qcow2Finding *f)
+{
+    const Qcow2Location *a = &r->location, *p = &f->location;
+
+    return (r->same_value || r->count == 1) && a->has_entry && a->cluster_size &&
+           (p->entry_offset == r->last_entry + 8 || p->entry_offset == r->last_entry + 16) &&
+           p->cluster_offset == a->cluster_offset && p->cluster_size == a->cluster_size &&
+           (!a->guest_size || p->guest_offset == a->guest_offset + a->guest_size);
+}
+
 static bool extend(Qcow2FindingRecord *r, const Qcow2Finding *f)
 {
     if (!same_fault(r, f)) {
         return false;
     }
-    if (!is_repeated(r, &f->location)) {
-        if (!is_next(r, &f->location)) {
+    if (is_same_value(r, f)) {
+        r->same_value = true;
+        r->location.guest_size += f->location.guest_size;
+        r->last_entry = f->location.entry_offset;
+    } else if (!is_repeated(r, &f->location)) {
+        if (r->same_value || !is_next(r, &f->location)) {
             return false;
         }
         r->location.cluster_size += f->location.cluster_size;

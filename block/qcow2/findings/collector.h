@@ -28,6 +28,7 @@ typedef struct Qcow2FindingRecord {
     ImageCheckEvidence evidence;
     uint64_t count;         /* faults in it; 1 for a note */
     Qcow2Location location; /* of all of them; the entry is that of the first */
+    bool same_value;        /* all entries name the one range of the file */
     uint64_t last_entry;    /* the entry of the last, where they have any */
     char *message;          /* of the first */
     GArray *other_users;    /* Qcow2Location; NULL = none known */

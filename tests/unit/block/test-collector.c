@@ -100,6 +100,24 @@ static void test_taking_turns(void)
     g_assert_cmphex(record(c, 1)->location.guest_size, ==, 1000 * CLUSTER);
 }
 
+/* Entries in a row with one value are one record, whose range of the file is what each names; then it is another. */
+static void test_same_value(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
+
+    for (uint64_t i = 0; i < 1000; i++) {
+        add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, i, 77));
+    }
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 1000, 78));
+    add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 1002, 78));
+    expect_records(c, 3);
+    g_assert_cmpuint(record(c, 0)->count, ==, 1000);
+    g_assert_cmphex(record(c, 0)->location.cluster_offset, ==, 77 * CLUSTER);
+    g_assert_cmphex(record(c, 0)->location.cluster_size, ==, CLUSTER);
+    g_assert_cmphex(record(c, 0)->location.guest_size, ==, 1000 * CLUSTER);
+    g_assert_cmpuint(record(c, 1)->count, ==, 1);
+}
+
 /* Two rows of clusters that are far from each other, and are met in turns. */
 static void test_interleaved_rows(void)
 {
@@ -241,6 +259,7 @@ int main(int argc, char **argv)
     g_test_add_func("/collector/gap", test_gap);
     g_test_add_func("/collector/other-refcount", test_other_refcount);
     g_test_add_func("/collector/taking-turns", test_taking_turns);
+    g_test_add_func("/collector/same-value", test_same_value);
     g_test_add_func("/collector/interleaved-rows", test_interleaved_rows);
     g_test_add_func("/collector/guest-gap", test_guest_gap);
     g_test_add_func("/collector/snapshots", test_snapshots);
