@@ -21,7 +21,7 @@ static const char *const state_texts[IMAGE_CHECK_GUEST_STATE__MAX] = {
     [IMAGE_CHECK_GUEST_STATE_COMPRESSED] = "data, compressed in the file",
     [IMAGE_CHECK_GUEST_STATE_ZERO] = "zeros",
     [IMAGE_CHECK_GUEST_STATE_UNALLOCATED] = "zeros, as nothing is stored",
-    [IMAGE_CHECK_GUEST_STATE_DAMAGED] = "nothing that can be told: ",
+    [IMAGE_CHECK_GUEST_STATE_DAMAGED] = "damaged: ",
 };
 
 static void begin_line(FILE *out, const char *label)

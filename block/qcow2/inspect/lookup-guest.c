@@ -153,6 +153,12 @@ static void set_host(Lookup *l, uint64_t offset, uint64_t size)
     l->answer->data_file = qcow2_has_data_file(l->header);
 }
 
+/* Lengths are rounded up to a sector everywhere. */
+static uint64_t file_end(const Lookup *l)
+{
+    return DIV_ROUND_UP(l->check->image->source->length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE;
+}
+
 static void explain_compressed(Lookup *l, const Qcow2L2Result *contents)
 {
     for (guint i = 0; i < contents->extents->len; i++) {
@@ -162,6 +168,11 @@ static void explain_compressed(Lookup *l, const Qcow2L2Result *contents)
             l->answer->l2->offset = e->offset;
             l->answer->state = IMAGE_CHECK_GUEST_STATE_COMPRESSED;
             set_host(l, e->offset, e->length);
+            if (e->offset >= file_end(l)) {
+                break_off(l, "the compressed data is beyond the end of the file; reading fails with an I/O error");
+            } else if (file_end(l) - e->offset < e->length) {
+                break_off(l, "the file ends before the end of the compressed data; the guest cannot read it");
+            }
             return;
         }
     }
@@ -192,6 +203,26 @@ static ImageCheckGuestState subcluster_state(const Lookup *l, unsigned i)
                     : IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
 }
 
+/* Data that cannot be read where the entry has it. */
+static void explain_unreadable(Lookup *l)
+{
+    const Qcow2HeaderFields *h = l->header;
+    const ImageCheckTableEntry *e = l->answer->l2;
+    uint64_t in_cluster = l->answer->offset & (h->cluster_size - 1);
+
+    if (h->version < 3 && e->zero) {
+        break_off(l, "a cluster that reads as zeros is not possible in version 2; reading fails with an I/O error");
+    } else if (qcow2_has_data_file(h) && l->answer->host && e->offset + in_cluster != l->answer->offset) {
+        break_off(l, "the offset in the data file is not that of the guest's disk; reading fails with an I/O error");
+    } else if (qcow2_has_data_file(h) || l->answer->state != IMAGE_CHECK_GUEST_STATE_DATA) {
+        return;
+    } else if (e->offset >= file_end(l)) {
+        break_off(l, "the cluster is beyond the end of the file; the guest reads zeros");
+    } else if (e->offset + in_cluster >= file_end(l)) {
+        break_off(l, "the file ends within the cluster, before this byte; the guest reads zeros");
+    }
+}
+
 static void explain_plain(Lookup *l)
 {
     const Qcow2HeaderFields *h = l->header;
@@ -212,6 +243,8 @@ static void explain_plain(Lookup *l)
         break_off(l, "the offset in the L2 entry is not cluster aligned");
     } else if (l->answer->state == IMAGE_CHECK_GUEST_STATE_DATA && !has_place) {
         break_off(l, "the subcluster is said to be stored, but the cluster has no place in the file");
+    } else {
+        explain_unreadable(l);
     }
 }
 
