@@ -125,6 +125,14 @@ static void print_debug_stats(const CheckCommand *command, const BlockSource *so
             sandbox_layers_name(sandbox_layers));
 }
 
+/* JSON without the metadata, and without anything else that is ours, is that of the stock tool. */
+static bool wants_judgement(const CheckOptions *options)
+{
+    bool as_stock = options->json && options->no_dump_meta && !options->findings && !options->all_fields;
+
+    return options->strict || (!options->quiet && !as_stock);
+}
+
 static bool open_and_check(const CheckCommand *command, BlockSource *source, const CheckFiles *files, FILE *messages,
                            Qcow2CheckResult *result, GError **errp)
 {
@@ -134,6 +142,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
                              .findings = (findings && !options->quiet) || options->explain,
                              .corruptions = options->map,
+                             .judgement = wants_judgement(options),
                              .question = options->explain ? &options->question : NULL,
                              .roles = options->map,
                              .space = options->space && !options->quiet,
@@ -221,7 +230,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     }
     result.check->filename = g_strdup(options->filename);
     result.check->format = g_strdup("qcow2");
-    status = check_result_status(&result);
+    status = check_result_exit_status(options, &result);
     check_files_start(&files, &result, source->length, options->workers > 1);
     if (!options->quiet) {
         check_result_print(options, &result);

@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "ui/output/check-text.h"
 #include "ui/output/edits-text.h"
 #include "ui/output/explanation-text.h"
 #include "ui/output/findings-text.h"
 #include "ui/output/json.h"
+#include "ui/output/judgement-text.h"
 #include "ui/output/space-text.h"
 #include "ui/output/viscera-text.h"
 #include "util/error-report.h"
@@ -28,6 +30,24 @@ int check_result_status(const Qcow2CheckResult *result)
         return EXIT_CORRUPTIONS;
     }
     return check->leaks != 0 ? EXIT_LEAKS : EXIT_CLEAN;
+}
+
+int check_result_exit_status(const CheckOptions *options, const Qcow2CheckResult *result)
+{
+    int status = check_result_status(result);
+
+    if (!options->strict || !result->check->has_judgement || (status != EXIT_CLEAN && status != EXIT_LEAKS)) {
+        return status;
+    }
+    switch (result->check->judgement) {
+    case IMAGE_CHECK_JUDGEMENT_DATA_LOST:
+    case IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK:
+        return EXIT_CORRUPTIONS;
+    case IMAGE_CHECK_JUDGEMENT_UNKNOWN:
+        return EXIT_FAILED;
+    default:
+        return status;
+    }
 }
 
 /* Findings and viscera may be there for another purpose than to be printed. */
@@ -62,6 +82,7 @@ void check_result_print(const CheckOptions *options, const Qcow2CheckResult *res
     if (options->dump_meta > 0 && result->check->viscera) {
         print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
     }
+    print_judgement_text(stdout, result->check, isatty(STDOUT_FILENO));
 }
 
 bool check_result_finish_stdout(void)

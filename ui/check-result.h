@@ -23,6 +23,9 @@ enum {
 /* Returns the exit status; failures count before corruptions, and these before leaks. */
 int check_result_status(const Qcow2CheckResult *result);
 
+/* The same, the judgement included if @options ask for that. */
+int check_result_exit_status(const CheckOptions *options, const Qcow2CheckResult *result);
+
 /* Prints @result on stdout as @options ask for. Leaves errors to stdout's error flag. */
 void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result);
 

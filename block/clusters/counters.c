@@ -192,7 +192,7 @@ DEFINE_RANGE_FUNCTIONS(uint16_t)
 DEFINE_RANGE_FUNCTIONS(uint64_t)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-static uint64_t range_max(const Counters *c, size_t first, size_t n)
+uint64_t counters_max(const Counters *c, size_t first, size_t n)
 {
     uint64_t max = 0;
 
@@ -222,10 +222,10 @@ static void add_saturating(uint64_t *p, size_t n, uint64_t weight)
 
 static bool add_to_array(Counters *c, size_t size, size_t first, size_t n, uint64_t weight)
 {
-    uint64_t sum = saturating_sum(range_max(c, first, n), weight);
+    uint64_t sum = saturating_sum(counters_max(c, first, n), weight);
 
     if (!counters_has_array(c) || sum > width_max[c->width]) {
-        uint64_t needed = counters_has_array(c) ? sum : MAX(sum, range_max(c, 0, size));
+        uint64_t needed = counters_has_array(c) ? sum : MAX(sum, counters_max(c, 0, size));
 
         if (!widen(c, size, width_for(needed))) {
             return false;
@@ -267,7 +267,7 @@ bool counters_add_scattered(Counters *c, size_t size, const uint16_t *at, size_t
 {
     size_t i = 0;
 
-    if (!counters_has_array(c) && n > MAX_RUNS / 4 && !widen(c, size, width_for(range_max(c, 0, size)))) {
+    if (!counters_has_array(c) && n > MAX_RUNS / 4 && !widen(c, size, width_for(counters_max(c, 0, size)))) {
         return false;
     }
     if (counters_has_array(c) && c->width == 1 && weight <= UINT8_MAX) {
@@ -315,7 +315,7 @@ bool counters_subtract(Counters *c, size_t size, size_t i, uint64_t n)
     uint64_t value = counters_get(c, i);
 
     assert(i < size);
-    if (!counters_has_array(c) && !widen(c, size, width_for(range_max(c, 0, size)))) {
+    if (!counters_has_array(c) && !widen(c, size, width_for(counters_max(c, 0, size)))) {
         return false;
     }
     set(c->data, c->width, i, value - MIN(value, n));
@@ -411,7 +411,7 @@ void counters_clamp(Counters *c, size_t size, uint64_t max)
 size_t counters_find_above(const Counters *c, size_t size, size_t first, uint64_t limit)
 {
     /* whole pieces are mostly far below every limit that there is */
-    if ((counters_has_array(c) && width_max[c->width] <= limit) || range_max(c, first, size - first) <= limit) {
+    if ((counters_has_array(c) && width_max[c->width] <= limit) || counters_max(c, first, size - first) <= limit) {
         return size;
     }
     while (first < size && counters_get(c, first) <= limit) {

@@ -111,6 +111,9 @@ size_t counters_same(const Counters *c, size_t i, size_t end, uint64_t *value);
  */
 size_t counters_mismatch(const Counters *a, size_t a_first, const Counters *b, size_t b_first, size_t n);
 
+/* The greatest of the @n counters from @first on. */
+uint64_t counters_max(const Counters *c, size_t first, size_t n);
+
 /* One more than the index of the last counter among the @n from @first on that is not 0; 0 where all are. */
 size_t counters_used(const Counters *c, size_t first, size_t n);
 

@@ -29,6 +29,7 @@ typedef struct Qcow2CheckOptions {
     bool space;              /* fill ImageCheck.space */
     bool findings;           /* fill ImageCheck.findings */
     bool corruptions;        /* fill them with corruptions only, and do not read the image again to explain them */
+    bool judgement;          /* fill ImageCheck.judgement, and what goes with it */
     bool layout;             /* fill Qcow2CheckResult.layout */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */

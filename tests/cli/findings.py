@@ -71,6 +71,9 @@ class Image:
     def peek(self, name):
         return address.peek(reader.Image(reader.BytesSource(pathlib.Path(self.path).read_bytes())), name)
 
+    def find(self, name):
+        return address.resolve(reader.Image(reader.BytesSource(pathlib.Path(self.path).read_bytes())), name).offset
+
     def check(self):
         """The findings, after what holds for any of them."""
         done = subprocess.run([self.program, "check", "--output=json", "--findings", "--no-dump-meta", self.path],
@@ -693,18 +696,74 @@ def unmapped_data():
     expect(found, "unmapped-data", "none", cluster=(0x80000, 2 * C), count=0)
 
 
+# ---- what only a guest would notice ----
+
+
+@case
+def reads_that_fail():
+    """A cluster that reads as zeros in version 2, where there is no such thing."""
+    builder = Builder(64 * MIB, version=2)
+    builder.write(0, 3 * C)
+    found = built({"l2:0:1": COPIED | 0x30000 | ZERO}, builder).check()
+    only(found, "guest-read-fails")
+    expect(found, "guest-read-fails", "l2", 0x10008, guest=(C, C), count=0)
+
+
+@case
+def cut_off():
+    """A file that ends within a cluster of data, and within compressed data."""
+    builder = one_cluster()
+    image = built({"l2:0:1": COPIED | 0x60000}, builder)  # the cluster behind the last
+    image.write(0x60000, b"data")
+    image.poke({"refcount:6": 1})
+    found = image.check()
+    only(found, "data-cut-off")
+    expect(found, "data-cut-off", "l2", 0x10008, cluster=(0x60000, C), guest=(C, C), count=0)
+    # 4 sectors from the last one of the file on; the number of further sectors is in bits 54 to 61
+    found = built({"l2:0:1": COMPRESSED | 3 << 54 | 0x5fe00, "refcount:5": 2}).check()
+    found = [f for f in found if f["kind"] == "compressed-cut-off"]
+    expect(found, "compressed-cut-off", "l2", 0x10008, cluster=(0x5fe00, 4 * 512), guest=(C, C), count=0)
+
+
+@case
+def shared_data():
+    """Two guest clusters in one cluster of the file, with the right count."""
+    builder = Builder(64 * MIB)
+    builder.write(0, 2 * C)
+    found = built({"l2:0:0": 0x20000, "l2:0:1": 0x20000, "refcount:2": 2, "refcount:3": 0}, builder).check()
+    only(found, "data-shared")
+    expect(found, "data-shared", "data", 0x10000, cluster=(0x20000, C), guest=(0, C), refcount=2, reference=2, count=0,
+           others=[user("data", 0x10008, (C, C))])
+
+
+@case
+def doubtful_bitmaps():
+    """A bitmap that was not closed, and one whose bits are guest data, with the right count."""
+    builder = one_cluster()
+    builder.bitmap("b", flags=layout.BITMAP_IN_USE | layout.BITMAP_AUTO)
+    image = built({}, builder)
+    table = image.peek("bitmapdir:0:table_offset")
+    image.poke({"l2:0:0": 0x20000, "bitmap:0:0": 0x20000, "refcount:2": 2, "refcount:3": 0})
+    found = image.check()
+    only(found, "metadata-shared", "bitmap-in-use", "bitmap-data-shared")
+    expect(found, "bitmap-in-use", "bitmap-directory", image.find("bitmapdir:0:flags"), count=0)
+    expect(found, "bitmap-data-shared", "bitmap-table", table, cluster=(0x20000, C), count=0,
+           others=[user("data", 0x10000, (0, C))])
+    assert all(f["bitmap"] == "b" for f in found)
+
+
 # ---- words ----
 
 
 @case
 def human_text():
-    """A paragraph for each finding, wrapped, with names escaped."""
+    """A paragraph for each finding, wrapped, with names escaped; the last line is the judgement."""
     builder = Builder(64 * MIB)
     builder.write(0, C)
     builder.snapshot("a\x1b[2J\nb")
     text = built({"refcount:2": 1}, builder).text()
     assert "\x1b" not in text and 'snapshot "a\\x1b[2J\\x0ab"' in " ".join(text.split()), text
-    assert all(len(line) < 80 for line in text.splitlines()), text
+    assert all(len(line) < 80 for line in text.splitlines()[:-1]) and text.splitlines()[-1].startswith("Judgement: "), text
     assert "also used as data, entry at 0x10000, guest 0x0-0xffff" in " ".join(text.split()), text
 
 

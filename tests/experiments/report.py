@@ -13,7 +13,12 @@ STOCK_ORDER = ("image-end-offset", "compressed-clusters", "total-clusters", "cor
 # Ours come in the order of the schema.
 OUR_ORDER = ("filename", "format", "check-errors", "image-end-offset", "corruptions", "leaks", "corruptions-fixed",
              "leaks-fixed", "total-clusters", "allocated-clusters", "fragmented-clusters", "compressed-clusters",
-             "viscera")
+             "judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "bytes-kept-as-lost", "file-length",
+             "file-length-least", "viscera")
+# Members that the stock tool does not have.
+OWN = OUR_ORDER[OUR_ORDER.index("judgement"):]
+# Lines that it does not have, of any image.
+OWN_LINE = re.compile(r"Judgement: .*|Note: The backing file '.*' was not looked at\.")
 
 
 def human(counts):
@@ -50,7 +55,7 @@ def stock_json(counts, name):
 def parse_json(text):
     """The counts in a JSON report, 0 left out, and the file name as it stands in the text."""
     report = json.loads(text)
-    counts = {key: value for key, value in report.items() if key not in ("filename", "format", "viscera") and value}
+    counts = {key: value for key, value in report.items() if key not in ("filename", "format", *OWN) and value}
     name = re.search(r'^    "filename": (".*?"),?$', text, re.M)
     return counts, name and name[1]
 

@@ -96,6 +96,8 @@ static const Option rows[] = {
 
     {"output", 0, OUTPUT, STOCK, .for_rollback = true, .argument = "FORMAT", .values = "human json", TEXT(output),
      .help = "human (default) or json"},
+    {"strict", 0, OUTPUT, OWN, FLAG(strict),
+     .help = "exit status 2 also where only the judgement says that data is lost or at risk, and 1 where it is unknown"},
     {"findings", 0, OUTPUT, OWN, FLAG(findings), .help = "JSON with a list of the findings"},
     {"all-fields", 0, OUTPUT, OWN, FLAG(all_fields), .help = "JSON with every count, 0 included"},
     {"no-dump-meta", 0, OUTPUT, DROPPABLE, FLAG(no_dump_meta), .help = "JSON without the metadata"},

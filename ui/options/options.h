@@ -52,6 +52,7 @@ typedef struct CheckOptions {
     Qcow2Request request;            /* --attach, --drop or --zero; QCOW2_REQUEST_NONE: not given */
     uint64_t only;                   /* --only: kinds of findings, a bit each; 0: not given */
     const char *undo_file;           /* --undo-file, or NULL */
+    bool strict;                     /* --strict */
     bool quiet;                      /* -q */
     const char *output;              /* --output, as given; or NULL */
     bool json;                       /* --output=json */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "util/size.h"
 #include "util/text.h"
 
 #define COLUMNS 79
@@ -53,9 +54,26 @@ static const char *const descriptions[QCOW2_FINDING__MAX] = {
     [QCOW2_FINDING_REFCOUNT_UNREADABLE] = "reference counts cannot be read",
     [QCOW2_FINDING_REFCOUNT_TOO_LOW] = "reference count lower than the number of users",
     [QCOW2_FINDING_LEAK] = "reference count higher than the number of users",
-    [QCOW2_FINDING_L1_COPIED_WRONG] = "the COPIED flag of an L1 entry contradicts the reference count",
-    [QCOW2_FINDING_L2_COPIED_WRONG] = "the COPIED flag of an L2 entry contradicts the reference count",
 };
+
+/* What a wrong COPIED flag means, by the stored count of the cluster. */
+static const char *copied_text(const ImageCheckFinding *f)
+{
+    switch (f->has_refcount ? f->refcount : UINT64_MAX) {
+    case 1:
+        return "the COPIED flag is missing, which does no harm";
+    case 0:
+        return "the COPIED flag is set, but the cluster counts as free";
+    default:
+        return "the COPIED flag is set on a shared cluster: a write damages what its other users have";
+    }
+}
+
+static const char *description(const ImageCheckFinding *f)
+{
+    return f->kind == QCOW2_FINDING_L1_COPIED_WRONG || f->kind == QCOW2_FINDING_L2_COPIED_WRONG ? copied_text(f)
+                                                                                                : descriptions[f->kind];
+}
 
 static const char *const structures[IMAGE_CHECK_STRUCTURE__MAX] = {
     [IMAGE_CHECK_STRUCTURE_HEADER] = "header",
@@ -82,14 +100,14 @@ static void append_range(GString *text, const char *separator, const char *what,
     }
 }
 
-static void append_name(GString *text, const char *separator, const char *name)
+static void append_name(GString *text, const char *separator, const char *what, const char *name)
 {
     size_t left = name ? strlen(name) : 0;
 
     if (!name) {
         return;
     }
-    g_string_append_printf(text, "%ssnapshot \"", separator);
+    g_string_append_printf(text, "%s%s \"", separator, what);
     for (size_t taken; left; name += taken, left -= taken) {
         taken = text_append_escaped(text, name, left, true);
     }
@@ -110,7 +128,8 @@ static void append_user(GString *text, const ImageCheckUser *user)
 {
     append_structure(text, "also used as ", user->structure, user->has_entry_offset, user->entry_offset);
     append_range(text, ", ", "guest", user->guest);
-    append_name(text, ", ", user->snapshot);
+    append_name(text, ", ", "snapshot", user->snapshot);
+    append_name(text, ", ", "bitmap", user->bitmap);
 }
 
 static GString *finding_text(const ImageCheckFinding *f)
@@ -126,14 +145,17 @@ static GString *finding_text(const ImageCheckFinding *f)
         message[strlen(message) - 1] = '\0';
     }
     g_string_printf(text, "%s: %s", ImageCheckSeverity_str(f->severity),
-                    placed && descriptions[f->kind] ? descriptions[f->kind] : message);
+                    placed && description(f) ? description(f) : message);
     if (f->count > 1) {
         g_string_append_printf(text, ", %" PRId64 " times", f->count);
     }
     append_structure(text, "", f->structure, f->has_entry_offset, f->entry_offset);
     append_range(text, "; ", "file", f->cluster);
     append_range(text, "; ", "guest", f->guest);
-    append_name(text, "; ", f->snapshot);
+    append_name(text, "; ", "snapshot", f->snapshot);
+    if (f->severity != IMAGE_CHECK_SEVERITY_NOTE) { /* the message of a note names it */
+        append_name(text, "; ", "bitmap", f->bitmap);
+    }
     if (f->has_refcount) {
         g_string_append_printf(text, "; stored count %" PRIu64, f->refcount);
     }
@@ -172,10 +194,41 @@ static void print_wrapped(FILE *out, const char *text)
     fputc('\n', out);
 }
 
+/* How many of each kind there are, in the order of the list. */
+static void print_totals(FILE *out, const ImageCheckFindingList *findings)
+{
+    uint64_t counts[QCOW2_FINDING__MAX] = {0}, bytes[QCOW2_FINDING__MAX] = {0};
+    g_autoptr(GString) text = g_string_new("Findings: ");
+    const char *separator = "";
+
+    for (size_t i = 0; i < findings->len; i++) {
+        const ImageCheckFinding *f = &findings->items[i];
+
+        counts[f->kind] += f->count ? f->count : 1;
+        bytes[f->kind] += f->kind == QCOW2_FINDING_LEAK && f->cluster ? f->cluster->size : 0;
+    }
+    for (size_t i = 0; i < findings->len; i++) {
+        ImageCheckFindingKind kind = findings->items[i].kind;
+        g_autofree char *size = size_format(bytes[kind]);
+
+        if (counts[kind]) {
+            g_string_append_printf(text, "%s%" PRIu64 " %s%s%s%s", separator, counts[kind],
+                                   ImageCheckFindingKind_str(kind), bytes[kind] ? " (" : "", bytes[kind] ? size : "",
+                                   bytes[kind] ? ")" : "");
+            separator = ", ";
+            counts[kind] = 0;
+        }
+    }
+    print_wrapped(out, text->str);
+}
+
 void print_findings_text(FILE *out, const ImageCheckFindingList *findings)
 {
     if (findings->len) {
         fputc('\n', out);
+    }
+    if (findings->len > 1) {
+        print_totals(out, findings);
     }
     for (size_t i = 0; i < findings->len; i++) {
         g_autoptr(GString) text = finding_text(&findings->items[i]);

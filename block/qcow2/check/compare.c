@@ -17,8 +17,9 @@ typedef struct Comparison {
     const Qcow2HeaderFields *header;
     const Qcow2StoredCounts *stored;
     Qcow2Report *report;
-    uint64_t used_end; /* behind the last cluster that is used */
-    GHashTable *leaks; /* first pieces of blocks that were found where nothing is computed, to BlockLeaks */
+    uint64_t used_end;   /* behind the last cluster that is used */
+    uint64_t stored_end; /* the same by stored counts */
+    GHashTable *leaks;   /* first pieces of blocks that were found where nothing is computed, to BlockLeaks */
 } Comparison;
 
 /* What a whole block of stored counts comes to where nothing is computed. */
@@ -143,7 +144,7 @@ static bool pass_unused_block(Comparison *c, Qcow2CountStretch *s)
     s->n = per_block(c);
     qcow2_count_unreported(c->report, QCOW2_FINDING_LEAK, found->leaks);
     if (found->leaks) {
-        c->used_end = s->first + found->used_end;
+        c->used_end = c->stored_end = s->first + found->used_end;
     }
     return true;
 }
@@ -174,6 +175,7 @@ static void compare_known(Comparison *c, const Qcow2CountStretch *s)
         uint64_t computed_end = computed_used ? s->first + (computed_used - s->other_at) : 0;
 
         c->used_end = MAX(stored_end, computed_end);
+        c->stored_end = MAX(c->stored_end, stored_end);
     }
     if (qcow2_report_full(c->report)) {
         count_mismatches(c, s);
@@ -206,6 +208,7 @@ uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2Sto
             report_unknown(&c, &s);
         }
     }
+    report->stored_end = c.stored_end;
     /* the stock tool begins with cluster 0 as the highest, and knows no image without any (X122) */
     return MAX(c.used_end, 1);
 }

@@ -12,7 +12,7 @@
 
 /*
  * Reports every cluster of @computed whose stored count is different or unknown. Returns the cluster behind the last
- * one that is used by either, at least 1.
+ * one that is used by either, at least 1, and sets the stored_end of @report.
  */
 uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2StoredCounts *stored,
                                  const RefMap *computed, Qcow2Report *report);

@@ -69,9 +69,9 @@ static bool same_fault(const Qcow2FindingRecord *r, const Qcow2Finding *f)
     const Qcow2Location *a = &r->location, *b = &f->location;
 
     return r->kind == f->kind && !f->has_evidence && a->structure == b->structure && a->snapshot == b->snapshot &&
-           a->has_refcount == b->has_refcount && a->refcount == b->refcount && a->has_reference == b->has_reference &&
-           a->reference == b->reference && a->has_entry == b->has_entry && !a->cluster_size == !b->cluster_size &&
-           !a->guest_size == !b->guest_size;
+           a->bitmap == b->bitmap && a->has_refcount == b->has_refcount && a->refcount == b->refcount &&
+           a->has_reference == b->has_reference && a->reference == b->reference && a->has_entry == b->has_entry &&
+           !a->cluster_size == !b->cluster_size && !a->guest_size == !b->guest_size;
 }
 
 /* The same word once more: a table that is referred to twice from the same tree has its faults twice. */
@@ -193,7 +193,7 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
         return NULL;
     }
     record.message = qcow2_finding_message(f);
-    c->text += length_of(record.message) + length_of(record.location.snapshot);
+    c->text += length_of(record.message) + length_of(record.location.snapshot) + length_of(record.location.bitmap);
     g_array_append_val(c->records, record);
     open_record(c, c->records->len - 1, c->n_open);
     c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
@@ -225,6 +225,7 @@ static bool append_user(ImageCheckUserList *list, const Qcow2Location *location)
             .cluster = range(location->cluster_offset, location->cluster_size),
             .guest = range(location->guest_offset, location->guest_size),
             .snapshot = g_strdup(location->snapshot),
+            .bitmap = g_strdup(location->bitmap),
         };
     }
     return user;
@@ -245,6 +246,7 @@ static bool fill_finding(ImageCheckFinding *finding, Qcow2FindingRecord *r)
         .cluster = range(location->cluster_offset, location->cluster_size),
         .guest = range(location->guest_offset, location->guest_size),
         .snapshot = g_strdup(location->snapshot),
+        .bitmap = g_strdup(location->bitmap),
         .has_refcount = location->has_refcount,
         .refcount = location->refcount,
         .has_reference = location->has_reference,
@@ -307,7 +309,9 @@ static void keep_users(Qcow2Collector *c, GArray *users)
     guint n;
 
     for (n = 0; n < users->len && c->text < text_limit(c); n++) {
-        c->text += length_of(g_array_index(users, Qcow2Location, n).snapshot);
+        const Qcow2Location *user = &g_array_index(users, Qcow2Location, n);
+
+        c->text += length_of(user->snapshot) + length_of(user->bitmap);
     }
     g_array_set_size(users, n);
 }
@@ -321,7 +325,7 @@ static void keep_to_limit(Qcow2Collector *c)
     for (n = 0; n < c->records->len && c->text < text_limit(c); n++) {
         Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, n);
 
-        c->text += length_of(r->message) + length_of(r->location.snapshot);
+        c->text += length_of(r->message) + length_of(r->location.snapshot) + length_of(r->location.bitmap);
         if (r->other_users) {
             keep_users(c, r->other_users);
         }

@@ -122,6 +122,19 @@ static const struct {
                                                    "%X of the file."},
     [QCOW2_FINDING_EMPTY_L2] = {NOTE, "An L2 table is all zeros between two that are full."},
     [QCOW2_FINDING_UNMAPPED_DATA] = {NOTE, "The file has data here that nothing uses and no reference count covers."},
+    [QCOW2_FINDING_GUEST_READ_FAILS] = {NOTE, "The guest gets an I/O error where it reads this: %s."},
+    [QCOW2_FINDING_COMPRESSED_CUT_OFF] = {NOTE,
+                                          "The file ends before the end of this compressed data: the guest cannot "
+                                          "read it."},
+    [QCOW2_FINDING_DATA_CUT_OFF] = {NOTE, "The file ends within this cluster: the rest of it reads as zeros."},
+    [QCOW2_FINDING_DATA_SHARED] = {NOTE, "Two ranges of one disk are stored in the same cluster: at most one of them "
+                                         "reads what was written to it."},
+    [QCOW2_FINDING_BITMAP_IN_USE] = {NOTE,
+                                     "Bitmap '%s' is marked as in use: unless a program has it open now, it lacks "
+                                     "writes, and the next backup has to be a full one."},
+    [QCOW2_FINDING_BITMAP_DATA_SHARED] = {NOTE,
+                                          "The bits of bitmap '%s' lie in a cluster that something else uses: they "
+                                          "are not to be trusted, and the next backup has to be a full one."},
 };
 
 /* A message on its way to a file or a string, collected: it comes in small parts. */

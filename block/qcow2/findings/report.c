@@ -11,6 +11,7 @@
 
 #include "block/limits.h"
 #include "block/qcow2/findings/collector.h"
+#include "block/qcow2/format/format.h"
 
 static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
@@ -29,6 +30,27 @@ static void count(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
     default:
         break;
     }
+}
+
+/* Returns true if a write by the rules would damage what another user has. */
+static bool is_dangerous(const Qcow2Finding *f)
+{
+    switch (f->kind) {
+    case QCOW2_FINDING_L1_COPIED_WRONG:
+        return (f->values[1] & QCOW2_OFLAG_COPIED) && f->values[2] > 1;
+    case QCOW2_FINDING_L2_COPIED_WRONG:
+        return (f->values[0] & QCOW2_OFLAG_COPIED) && f->values[1] > 1;
+    case QCOW2_FINDING_REFCOUNT_TOO_LOW:
+        return f->values[2] > 1;
+    default:
+        return false;
+    }
+}
+
+static bool may_be_dangerous(ImageCheckFindingKind kind)
+{
+    return kind == QCOW2_FINDING_L1_COPIED_WRONG || kind == QCOW2_FINDING_L2_COPIED_WRONG ||
+           kind == QCOW2_FINDING_REFCOUNT_TOO_LOW;
 }
 
 bool qcow2_report_full(const Qcow2Report *report)
@@ -70,6 +92,7 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
     }
     report->examined++;
     count(report, finding->kind, 1);
+    report->dangerous += is_dangerous(finding);
     if (report->collector) {
         message = qcow2_collector_add(report->collector, finding);
     }
@@ -79,6 +102,7 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
 void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
     count(report, kind, n);
+    report->dangerous += may_be_dangerous(kind) ? n : 0;
     report->left_out[kind] += n;
     if (report->collector) {
         qcow2_collector_add_unlisted(report->collector, kind, n);

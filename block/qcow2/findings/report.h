@@ -34,7 +34,9 @@ typedef struct Qcow2Report {
     uint64_t count_by_kind[QCOW2_FINDING__MAX]; /* how many of each kind */
     uint64_t repairing;                         /* bit of a kind set: its messages say that it is being repaired */
     bool no_advice;                             /* the command is "check -r all": messages do not advise it */
-    int failure; /* errno value of the first thing that could not be examined; 0 = none */
+    uint64_t stored_end; /* cluster behind the last with a stored count; once counts are compared */
+    uint64_t dangerous;  /* COPIED flags of shared clusters, and counts too low for several users */
+    int failure;         /* errno value of the first thing that could not be examined; 0 = none */
 } Qcow2Report;
 
 /* Counts @finding, writes its text, and collects it; a full report only counts it. */

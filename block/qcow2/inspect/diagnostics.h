@@ -10,6 +10,7 @@
 #define BLOCK_QCOW2_INSPECT_DIAGNOSTICS_H
 
 #include "block/qcow2/check/check.h"
+#include "block/qcow2/inspect/unreadable.h"
 
 typedef struct Qcow2Diagnostics Qcow2Diagnostics;
 
@@ -22,9 +23,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Diagnostics, qcow2_diagnostics_free)
 const Qcow2TableVisitor *qcow2_diagnostics_visitor(const Qcow2Diagnostics *diagnostics);
 
 /*
- * Adds the diagnostics to the findings that @check has collected. After qcow2_check_report(). False and @errp set if
- * memory is short.
+ * Adds the diagnostics to the findings that @check has collected, unless @diagnostics is NULL, and the judgement to
+ * @result, if the options ask for it. @changed: the image was written to meanwhile. After qcow2_check_report(). False
+ * and @errp set if memory is short.
  */
-bool qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2Check *check, GError **errp);
+bool qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2UnreadableFinder *finder, Qcow2Check *check,
+                           bool changed, ImageCheck *result, GError **errp);
 
 #endif

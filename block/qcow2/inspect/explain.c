@@ -7,6 +7,7 @@
 
 #include "block/limits.h"
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/bitmaps.h"
 #include "block/qcow2/inspect/users.h"
 #include "util/number.h"
 #include "util/search.h"
@@ -53,6 +54,8 @@ static Telling telling(const Qcow2Check *c, const Qcow2FindingRecord *r)
     case QCOW2_FINDING_REFCOUNT_OVERFLOW:
     case QCOW2_FINDING_REFCOUNT_BLOCK_SHARED:
     case QCOW2_FINDING_METADATA_SHARED:
+    case QCOW2_FINDING_DATA_SHARED:
+    case QCOW2_FINDING_BITMAP_DATA_SHARED:
         return TELL_OTHERS;
     case QCOW2_FINDING_L1_COPIED_WRONG:
     case QCOW2_FINDING_L2_COPIED_WRONG:
@@ -248,7 +251,7 @@ static const char *snapshot_name(const Explainer *e, const Qcow2User *u)
 }
 
 /* @u as a place; of plain data the part that lies in clusters [first, end). */
-static Qcow2Location user_location(const Explainer *e, const Qcow2User *u, uint64_t first, uint64_t end)
+static Qcow2Location user_location(Explainer *e, const Qcow2User *u, uint64_t first, uint64_t end)
 {
     uint64_t offset = u->offset, size = u->size, guest = u->guest_offset, guest_size = u->guest_size;
     Qcow2Location location = qcow2_location(u->structure, u->entry_offset, 0, 0);
@@ -266,6 +269,7 @@ static Qcow2Location user_location(const Explainer *e, const Qcow2User *u, uint6
     location.cluster_offset = offset;
     location.cluster_size = size;
     location.snapshot = snapshot_name(e, u);
+    location.bitmap = qcow2_bitmap_name(e->check, u, &e->examined);
     if (u->has_guest) {
         qcow2_location_set_guest(&location, e->header, guest, guest_size);
     }
@@ -359,6 +363,24 @@ static Qcow2FindingRecord make_part(Explainer *e, const Qcow2FindingRecord *r, c
     return part;
 }
 
+/* Makes @part, whose bits are the next ones of the same bitmap, a part of @last. */
+static bool join_bitmap_data(Qcow2FindingRecord *last, Qcow2FindingRecord *part)
+{
+    const Qcow2Location *a = &last->location, *b = &part->location;
+
+    if (last->kind != part->kind || a->structure != IMAGE_CHECK_STRUCTURE_BITMAP_DATA || a->structure != b->structure ||
+        !a->bitmap || a->bitmap != b->bitmap || part->location.entry_offset != last->last_entry + 8 ||
+        a->cluster_offset + a->cluster_size != b->cluster_offset || a->refcount != b->refcount ||
+        a->reference != b->reference || last->other_users || part->other_users) {
+        return false;
+    }
+    last->count += part->count;
+    last->location.cluster_size += part->location.cluster_size;
+    last->last_entry = part->last_entry;
+    g_clear_pointer(&part->message, g_free);
+    return true;
+}
+
 /* Appends the parts of @r to @to, and no more of them than there may be records. */
 static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
 {
@@ -379,7 +401,9 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
             g_array_set_size(active, 0);
         }
         part = make_part(e, r, &s, end);
-        g_array_append_val(to, part);
+        if (!to->len || !join_bitmap_data(&g_array_index(to, Qcow2FindingRecord, to->len - 1), &part)) {
+            g_array_append_val(to, part);
+        }
         s.at = end;
     }
 }

@@ -16,8 +16,9 @@
 #include "block/qcow2/inspect/roles.h"
 #include "block/qcow2/inspect/space.h"
 #include "block/qcow2/inspect/summary.h"
+#include "block/qcow2/inspect/unreadable.h"
 
-#define OBSERVERS_MOST 6
+#define OBSERVERS_MOST 7
 
 typedef bool FinishObserver(void *self, Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
 
@@ -28,6 +29,12 @@ typedef struct Observer {
     GDestroyNotify clear; /* of self */
 } Observer;
 
+/* What looks for more than a check does. */
+typedef struct Diagnosis {
+    Qcow2UnreadableFinder *unreadable;
+    Qcow2Diagnostics *notes; /* NULL: there is no list for them */
+} Diagnosis;
+
 struct Qcow2Observers {
     Observer items[OBSERVERS_MOST];
     unsigned n;
@@ -37,12 +44,18 @@ struct Qcow2Observers {
 
 /* ---- their parts of the result ---- */
 
+/* Notes, where there is a list for them, and the judgement. */
+static bool finish_diagnostics(void *self, Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    Diagnosis *d = self;
+
+    return qcow2_add_diagnostics(d->notes, d->unreadable, c, result->changed, result->check, errp);
+}
+
 static bool finish_findings(void *self, Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
 {
-    Qcow2Diagnostics *diagnostics = self;
-
     result->check->has_findings = true; /* a list that is not announced is not freed */
-    if (diagnostics && (!qcow2_add_diagnostics(diagnostics, c, errp) || !qcow2_explain_findings(c, errp))) {
+    if (c->options->findings && !qcow2_explain_findings(c, errp)) {
         return false;
     }
     return qcow2_collector_finish(c->collector, &result->check->findings, errp);
@@ -113,13 +126,27 @@ static void add(Qcow2Observers *o, FinishObserver *finish, const Qcow2TableVisit
     }
 }
 
+static void diagnosis_free(Diagnosis *d)
+{
+    qcow2_unreadable_free(d->unreadable);
+    qcow2_diagnostics_free(d->notes);
+    g_free(d);
+}
+
 static void add_findings(Qcow2Observers *o, const Qcow2Image *image, const Qcow2CheckOptions *options)
 {
-    Qcow2Diagnostics *diagnostics = options->findings ? qcow2_diagnostics_new(image) : NULL;
+    if (options->findings || options->judgement) {
+        Diagnosis *d = g_new0(Diagnosis, 1);
 
+        d->unreadable = qcow2_unreadable_new(image);
+        add(o, finish_diagnostics, qcow2_unreadable_visitor(d->unreadable), d, (GDestroyNotify)diagnosis_free);
+        if (options->findings) {
+            d->notes = qcow2_diagnostics_new(image);
+            o->visitors[o->n_visitors++] = qcow2_diagnostics_visitor(d->notes);
+        }
+    }
     if (options->findings || options->corruptions) {
-        add(o, finish_findings, diagnostics ? qcow2_diagnostics_visitor(diagnostics) : NULL, diagnostics,
-            (GDestroyNotify)qcow2_diagnostics_free);
+        add(o, finish_findings, NULL, NULL, NULL);
     }
 }
 

@@ -11,6 +11,24 @@
 #include "block/qcow2/inspect/explain.h"
 #include "block/qcow2/inspect/viscera.h"
 #include "util/number.h"
+#include "util/text.h"
+
+/*
+ * Returns true if the end of what is used may be farther on than what is known: something could not be counted, and
+ * stored counts are missing, or the file has more. Scripts cut volumes to this number.
+ */
+static bool end_is_unknown(const Qcow2Check *c)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    uint64_t file_clusters = DIV_ROUND_UP(c->image->source->length, h->cluster_size);
+    const uint64_t *found = c->report.count_by_kind;
+
+    if (!c->report.check_errors && !c->report.failure) {
+        return false;
+    }
+    return c->used_end < file_clusters || found[QCOW2_FINDING_REFCOUNT_TOO_LOW] ||
+           found[QCOW2_FINDING_REFCOUNT_UNREADABLE] || found[QCOW2_FINDING_REFCOUNT_TABLE_UNREADABLE];
+}
 
 ImageCheck *qcow2_check_verdict(const Qcow2Check *c)
 {
@@ -19,7 +37,7 @@ ImageCheck *qcow2_check_verdict(const Qcow2Check *c)
     ImageCheck *check = g_new0(ImageCheck, 1);
 
     check->check_errors = c->report.check_errors;
-    check->image_end_offset = c->used_end << h->cluster_bits;
+    check->image_end_offset = end_is_unknown(c) ? 0 : c->used_end << h->cluster_bits;
     check->corruptions = c->report.corruptions;
     check->leaks = c->report.leaks;
     check->total_clusters = DIV_ROUND_UP(h->size / QCOW2_SECTOR_SIZE * QCOW2_SECTOR_SIZE, h->cluster_size);
@@ -40,6 +58,28 @@ static void add_note(Qcow2Check *c, GPtrArray *notes, const Qcow2Finding *note)
     g_ptr_array_add(notes, qcow2_finding_message(note));
     if (c->collector) {
         qcow2_collector_add(c->collector, note);
+    }
+}
+
+/* The name of the backing file, made safe for a terminal; NULL where it has none, or none that can be read. */
+static char *backing_name(const Qcow2Image *image)
+{
+    char name[QCOW2_MAX_BACKING_NAME];
+    size_t size = image->header.backing_file_size;
+
+    if (!image->header.backing_file_offset || !size || size > sizeof(name) ||
+        block_source_read(image->source, name, size, image->header.backing_file_offset) < 0) {
+        return NULL;
+    }
+    return text_escape(name, size);
+}
+
+static void add_backing_note(const Qcow2Image *image, GPtrArray *notes)
+{
+    g_autofree char *name = backing_name(image);
+
+    if (name) {
+        g_ptr_array_add(notes, g_strdup_printf("The backing file '%s' was not looked at.", name));
     }
 }
 
@@ -72,6 +112,7 @@ char **qcow2_check_notes(Qcow2Check *c, bool changed)
                                  {qcow2_walk_skipped(c->walk)},
                                  .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
     }
+    add_backing_note(image, notes);
     g_ptr_array_add(notes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
 }

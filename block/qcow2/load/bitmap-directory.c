@@ -96,6 +96,7 @@ static uint64_t parse_entry(DirectoryParser *p, uint64_t at)
         .entry_offset = p->offset + at,
         .table_offset = GUINT64_FROM_BE(d.table_offset),
         .table_size = GUINT32_FROM_BE(d.table_size),
+        .in_use = GUINT32_FROM_BE(d.flags) & QCOW2_BITMAP_FLAG_IN_USE,
         .name = g_strndup((const char *)p->bytes + at + sizeof(d) + extra, name_size),
     };
     b.fault = check_table(&b, p->header);

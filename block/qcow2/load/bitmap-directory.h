@@ -20,6 +20,7 @@ typedef struct Qcow2Bitmap {
     uint64_t entry_offset; /* of the directory entry in the file */
     uint64_t table_offset;
     uint32_t table_size; /* entries */
+    bool in_use;         /* it was not closed */
     bool table_valid;    /* the table can be followed */
     const char *fault;   /* the fault of the entry; NULL: none */
     char *name;          /* as stored, up to the first NUL */

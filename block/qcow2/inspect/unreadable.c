@@ -1,0 +1,300 @@
+/*
+ * Ranges of the guest's disk that cannot be read as they were written.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/unreadable.h"
+
+#include <assert.h>
+
+#include "block/io/prefetch.h"
+#include "block/qcow2/format/format.h"
+#include "util/number.h"
+
+typedef struct UnreadableWorker {
+    const Qcow2UnreadableFinder *finder;
+    GArray *items; /* Qcow2Unreadable */
+    uint64_t more; /* clusters beyond QCOW2_MAX_UNREADABLE items */
+} UnreadableWorker;
+
+struct Qcow2UnreadableFinder {
+    const Qcow2HeaderFields *header;
+    const Qcow2Image *image;
+    uint64_t file_end;  /* rounded up to a sector, as lengths are everywhere */
+    bool looks_at_each; /* entries may be wrong that the decoder has nothing against */
+    Qcow2TableVisitor visitor;
+    UnreadableWorker workers[BLOCK_MAX_WORKERS];
+    void *states[BLOCK_MAX_WORKERS];
+};
+
+/* ---- while the tables are read ---- */
+
+/* A table, as it is looked at. */
+typedef struct Look {
+    UnreadableWorker *worker;
+    const Qcow2HeaderFields *header;
+    const Qcow2TableRef *table;
+    const uint8_t *bytes;
+} Look;
+
+static uint64_t entry_at(const Look *l, uint32_t index)
+{
+    return load_be64(l->bytes + (size_t)index * qcow2_l2_entry_size(l->header));
+}
+
+/* Returns true if the guest reads the cluster of entry @index from the file. */
+static bool stores_data(const Look *l, uint32_t index)
+{
+    const uint8_t *at = l->bytes + (size_t)index * qcow2_l2_entry_size(l->header);
+
+    return qcow2_has_extended_l2(l->header) ? (uint32_t)load_be64(at + 8) != 0 : !(load_be64(at) & QCOW2_OFLAG_ZERO);
+}
+
+static bool continues(const Qcow2Unreadable *last, const Look *l, const Qcow2Unreadable *next)
+{
+    bool follows = last->reason == QCOW2_UNREADABLE_COMPRESSED_CUT ||
+                   last->offset + (uint64_t)last->n * last->length == next->offset;
+
+    return last->table == l->table->offset && last->reason == next->reason && last->index + last->n == next->index &&
+           follows;
+}
+
+static void add(const Look *l, Qcow2UnreadableReason reason, uint32_t index, uint64_t offset, uint32_t length)
+{
+    GArray *items = l->worker->items;
+    Qcow2Unreadable *last = items->len ? &g_array_index(items, Qcow2Unreadable, items->len - 1) : NULL;
+    Qcow2Unreadable item = {.reason = reason,
+                            .table = l->table->offset,
+                            .slot = l->table->slot,
+                            .offset = offset,
+                            .length = length,
+                            .index = index,
+                            .n = 1};
+
+    if (last && continues(last, l, &item)) {
+        last->n++;
+    } else if (items->len < QCOW2_MAX_UNREADABLE) {
+        g_array_append_val(items, item);
+    } else {
+        l->worker->more++;
+    }
+}
+
+/* What the decoder has found. */
+static void look_at_faults(const Look *l, const Qcow2L2Result *contents)
+{
+    for (guint i = 0; i < contents->faults->len; i++) {
+        const Qcow2L2Fault *f = &g_array_index(contents->faults, Qcow2L2Fault, i);
+
+        switch (f->kind) {
+        case QCOW2_FINDING_DATA_UNALIGNED:
+        case QCOW2_FINDING_PREALLOCATED_UNALIGNED:
+        case QCOW2_FINDING_SUBCLUSTERS_CONTRADICT:
+        case QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS:
+        case QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS:
+        case QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE:
+            add(l, QCOW2_UNREADABLE_FOUND, f->index, 0, 0);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void look_at_runs(const Look *l, const Qcow2L2Result *contents)
+{
+    uint64_t file_end = l->worker->finder->file_end, size = l->header->cluster_size;
+
+    for (uint32_t i = 0; i < contents->n_runs; i++) {
+        const Qcow2Run *run = &contents->runs[i];
+        uint64_t inside; /* clusters that are whole */
+
+        if (run->offset + ((uint64_t)run->n << l->header->cluster_bits) <= file_end) {
+            continue;
+        }
+        inside = run->offset < file_end ? (file_end - run->offset) >> l->header->cluster_bits : 0;
+        for (uint64_t k = inside; k < run->n; k++) {
+            uint64_t offset = run->offset + k * size;
+            uint32_t index = run->index + (uint32_t)k;
+
+            if (stores_data(l, index)) {
+                add(l, offset < file_end ? QCOW2_UNREADABLE_DATA_CUT : QCOW2_UNREADABLE_BEYOND_END, index, offset,
+                    (uint32_t)size);
+            }
+        }
+    }
+}
+
+static void look_at_extents(const Look *l, const Qcow2L2Result *contents)
+{
+    uint64_t file_end = l->worker->finder->file_end;
+
+    for (guint i = 0; i < contents->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
+
+        if (e->compressed && (e->offset >= file_end || file_end - e->offset < e->length)) {
+            add(l, QCOW2_UNREADABLE_COMPRESSED_CUT, e->index, e->offset, e->length);
+        }
+    }
+}
+
+/* The offset of the guest that entry @index maps, or UINT64_MAX where that is not known. */
+static uint64_t guest_offset(const Look *l, uint64_t l1_index, uint32_t index)
+{
+    return l1_index >> (64 - l->header->cluster_bits - l->header->l2_bits)
+               ? UINT64_MAX
+               : ((l1_index << l->header->l2_bits) + index) << l->header->cluster_bits;
+}
+
+/* What only programs that read the guest's disk look at. */
+static void look_at_each(const Look *l)
+{
+    const Qcow2HeaderFields *h = l->header;
+    uint64_t l1_index = (l->table->slot - h->l1_table_offset) / 8; /* there are no snapshots where it is needed */
+
+    for (uint32_t i = 0; i < UINT32_C(1) << h->l2_bits; i++) {
+        uint64_t entry = entry_at(l, i), offset = entry & QCOW2_OFFSET_MASK;
+
+        if (!entry || (entry & QCOW2_OFLAG_COMPRESSED)) {
+            continue;
+        }
+        if (h->version < 3 && (entry & QCOW2_OFLAG_ZERO) && offset % h->cluster_size == 0) {
+            add(l, QCOW2_UNREADABLE_ZERO_IN_V2, i, 0, 0);
+        } else if (qcow2_has_data_file(h) && l->table->active && (offset || (entry & QCOW2_OFLAG_COPIED)) &&
+                   offset % h->cluster_size == 0 && offset != guest_offset(l, l1_index, i)) {
+            add(l, QCOW2_UNREADABLE_OFF_PLACE, i, 0, 0);
+        }
+    }
+}
+
+static bool look_at_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+{
+    UnreadableWorker *w = state;
+    const Look look = {.worker = w, .header = w->finder->header, .table = table, .bytes = bytes};
+
+    look_at_faults(&look, contents);
+    if (!qcow2_has_data_file(look.header)) {
+        look_at_runs(&look, contents);
+        look_at_extents(&look, contents);
+    }
+    if (w->finder->looks_at_each) {
+        look_at_each(&look);
+    }
+    return true;
+}
+
+Qcow2UnreadableFinder *qcow2_unreadable_new(const Qcow2Image *image)
+{
+    Qcow2UnreadableFinder *f = g_new0(Qcow2UnreadableFinder, 1);
+
+    f->header = &image->header;
+    f->image = image;
+    f->file_end = DIV_ROUND_UP(image->source->length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE;
+    f->looks_at_each = f->header->version < 3 || qcow2_has_data_file(f->header);
+    f->visitor = (Qcow2TableVisitor){.visit = look_at_table, .states = f->states};
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        f->workers[i] = (UnreadableWorker){.finder = f, .items = g_array_new(FALSE, FALSE, sizeof(Qcow2Unreadable))};
+        f->states[i] = &f->workers[i];
+    }
+    return f;
+}
+
+void qcow2_unreadable_free(Qcow2UnreadableFinder *f)
+{
+    if (f) {
+        for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+            g_array_unref(f->workers[i].items);
+        }
+        g_free(f);
+    }
+}
+
+const Qcow2TableVisitor *qcow2_unreadable_visitor(const Qcow2UnreadableFinder *f)
+{
+    return &f->visitor;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const Qcow2Unreadable *x = a, *y = b;
+
+    return x->slot != y->slot ? (x->slot > y->slot) - (x->slot < y->slot)
+                              : (x->index > y->index) - (x->index < y->index);
+}
+
+GArray *qcow2_unreadable_finish(Qcow2UnreadableFinder *f, uint64_t *more)
+{
+    GArray *all = g_array_new(FALSE, FALSE, sizeof(Qcow2Unreadable));
+
+    *more = 0;
+    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
+        g_array_append_vals(all, f->workers[i].items->data, f->workers[i].items->len);
+        *more += f->workers[i].more;
+    }
+    g_array_sort(all, compare_places);
+    return all;
+}
+
+/* ---- notes ---- */
+
+static const char *reason_text(Qcow2UnreadableReason reason)
+{
+    return reason == QCOW2_UNREADABLE_ZERO_IN_V2
+               ? "a cluster that reads as zeros is not possible in version 2"
+               : "the offset in the external data file is not that of the guest's disk";
+}
+
+static Qcow2Finding finding_of(const Qcow2Unreadable *u)
+{
+    switch (u->reason) {
+    case QCOW2_UNREADABLE_ZERO_IN_V2:
+    case QCOW2_UNREADABLE_OFF_PLACE:
+        return (Qcow2Finding){QCOW2_FINDING_GUEST_READ_FAILS, .texts = {reason_text(u->reason)}};
+    case QCOW2_UNREADABLE_COMPRESSED_CUT:
+        return (Qcow2Finding){QCOW2_FINDING_COMPRESSED_CUT_OFF};
+    default:
+        assert(u->reason == QCOW2_UNREADABLE_DATA_CUT);
+        return (Qcow2Finding){QCOW2_FINDING_DATA_CUT_OFF};
+    }
+}
+
+const Qcow2Tree *qcow2_unreadable_location(const Qcow2Check *c, const Qcow2Unreadable *u, Qcow2Location *location)
+{
+    const Qcow2HeaderFields *h = &c->image->header;
+    uint64_t l1_index;
+    const Qcow2Tree *tree = qcow2_regions_find_tree(&c->regions, u->slot, &l1_index);
+    const char *snapshot;
+    Qcow2Location l1_entry;
+
+    if (!tree) {
+        return NULL;
+    }
+    snapshot = tree->snapshot == QCOW2_TREE_ACTIVE
+                   ? NULL
+                   : g_array_index(c->snapshots.items, Qcow2Snapshot, tree->snapshot).name;
+    l1_entry = qcow2_location_l1_entry(h, snapshot, u->slot, l1_index, u->table);
+    *location = qcow2_location_l2_entry(h, &l1_entry, l1_index, u->index);
+    if (location->guest_size) {
+        qcow2_location_set_guest(location, h, location->guest_offset, (uint64_t)u->n << h->cluster_bits);
+    }
+    if (u->reason != QCOW2_UNREADABLE_COMPRESSED_CUT || u->n == 1) {
+        location->cluster_offset = u->offset;
+        location->cluster_size = (uint64_t)u->length * u->n;
+    }
+    return tree;
+}
+
+void qcow2_unreadable_note(Qcow2Check *c, const GArray *ranges)
+{
+    for (guint i = 0; i < ranges->len; i++) {
+        const Qcow2Unreadable *u = &g_array_index(ranges, Qcow2Unreadable, i);
+        Qcow2Finding finding;
+
+        if (u->reason > QCOW2_UNREADABLE_BEYOND_END) {
+            finding = finding_of(u);
+            if (qcow2_unreadable_location(c, u, &finding.location)) {
+                qcow2_collector_add(c->collector, &finding);
+            }
+        }
+    }
+}
