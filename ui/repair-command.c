@@ -7,41 +7,6 @@
 
 #include "block/repair.h"
 
-/*
- * Where nothing was changed, the result is that of the planning, which does not judge. What a check of its own finds is
- * the same.
- */
-static bool judge(Qcow2Image *image, const Qcow2CheckOptions *how, ImageCheck *check, GError **errp)
-{
-    Qcow2CheckOptions quiet = {.judgement = true, .max_messages = how->max_messages, .workers = how->workers};
-    Qcow2CheckResult judged = {0};
-    ImageCheck *from;
-
-    if (!how->judgement || check->has_judgement) {
-        return true;
-    }
-    if (!qcow2_check(image, &quiet, &judged, errp)) {
-        return false;
-    }
-    from = judged.check;
-    check->has_judgement = true;
-    check->judgement = from->judgement;
-    check->has_guest_bytes_lost = check->has_guest_ranges_lost = true;
-    check->guest_bytes_lost = from->guest_bytes_lost;
-    check->guest_ranges_lost = from->guest_ranges_lost;
-    check->has_guest_lost = from->has_guest_lost;
-    check->guest_lost = from->guest_lost;
-    from->guest_lost = (Qcow2AllocationList){0};
-    check->has_bytes_kept_as_lost = true;
-    check->bytes_kept_as_lost = from->bytes_kept_as_lost;
-    check->has_file_length = true;
-    check->file_length = from->file_length;
-    check->has_file_length_least = from->has_file_length_least;
-    check->file_length_least = from->file_length_least;
-    qcow2_check_result_clear(&judged);
-    return true;
-}
-
 static Qcow2RepairOptions repair_options(const CheckOptions *options, UndoFile *undo, const Qcow2CheckOptions *how)
 {
     return (Qcow2RepairOptions){
@@ -76,9 +41,6 @@ bool repair_opened(const CheckOptions *options, UndoFile *undo, Qcow2Image *imag
     bool repaired = qcow2_repair(image, &repair, &done, errp);
 
     *result = done.check;
-    if (repaired && !judge(image, how, result->check, errp)) {
-        return false;
-    }
     if (!repaired) {
         g_prefix_error(errp, "Repair failed: ");
     }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/diagnostics.h"
 #include "block/qcow2/inspect/explain.h"
 #include "block/qcow2/inspect/viscera.h"
 #include "util/number.h"
@@ -140,10 +141,13 @@ bool qcow2_check_add_viscera(Qcow2Check *c, Qcow2CheckResult *result, GError **e
     return true;
 }
 
-bool qcow2_check_make_result(Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+bool qcow2_check_make_result(Qcow2Check *c, Qcow2UnreadableFinder *finder, Qcow2CheckResult *result, GError **errp)
 {
     result->check = qcow2_check_verdict(c);
     result->failure = c->report.failure;
     result->notes = qcow2_check_notes(c, false);
+    if (finder && !qcow2_add_diagnostics(NULL, finder, c, false, result->check, errp)) {
+        return false;
+    }
     return !c->options->viscera || qcow2_check_add_viscera(c, result, errp);
 }

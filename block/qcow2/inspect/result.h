@@ -9,6 +9,7 @@
 #define BLOCK_QCOW2_INSPECT_RESULT_H
 
 #include "block/qcow2/check/check.h"
+#include "block/qcow2/inspect/unreadable.h"
 
 /* The counts of the check; the caller frees them. */
 ImageCheck *qcow2_check_verdict(const Qcow2Check *check);
@@ -25,7 +26,10 @@ bool qcow2_check_take_findings(Qcow2Check *check, ImageCheckFindingList *finding
  */
 bool qcow2_check_add_viscera(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
 
-/* Fills @result with verdict, notes and wanted viscera. @check has no counts any more when this returns. */
-bool qcow2_check_make_result(Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
+/*
+ * Fills @result with verdict, notes, wanted viscera and, unless @finder is NULL, the judgement; @finder has seen the
+ * tables. @check has no counts any more when this returns. False and @errp set when memory is short.
+ */
+bool qcow2_check_make_result(Qcow2Check *check, Qcow2UnreadableFinder *finder, Qcow2CheckResult *result, GError **errp);
 
 #endif

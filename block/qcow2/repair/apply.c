@@ -107,9 +107,10 @@ static bool read_beyond_limits(const RepairInput *in)
 
 /*
  * Nothing was written, or nothing but flags in the header: what was found in planning is the result. What a dry run
- * says of the image as it is, what stays where planning read on and a check gives up, and lists that take more than the
+ * says of the image as it is, what stays where planning read on and a check gives up, and what takes more than the
  * counts, are made by a check of their own, whose messages have been printed already: in planning a fault that goes
- * away with another is not counted, as with the stock tool.
+ * away with another is not counted, as with the stock tool, and leaks that are kept count as references. Where nothing
+ * is wrong the judgement takes no more.
  */
 static bool finish_unchanged(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *result, GError **errp)
 {
@@ -117,10 +118,12 @@ static bool finish_unchanged(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult
     Qcow2CheckOptions options = *found->in.options->check;
     int failure = found->check.report.failure;
     uint64_t check_errors = found->check.report.check_errors;
+    bool wrong = found->check.report.corruptions || found->check.report.leaks || check_errors || failure;
     bool other_verdict = found->in.options->dry_run || p->given_up || read_beyond_limits(&found->in);
 
-    if (!other_verdict && !options.findings && !options.roles && !options.layout && !options.space) {
-        return qcow2_check_make_result(&found->check, &result->check, errp);
+    if (!other_verdict && !(options.judgement && wrong) && !options.findings && !options.roles && !options.layout &&
+        !options.space) {
+        return qcow2_check_make_result(&found->check, found->unreadable, &result->check, errp);
     }
     repair_plan_forget_stages(p);
     options.messages = NULL;

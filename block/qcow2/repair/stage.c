@@ -64,6 +64,7 @@ void stage_free(Stage *s)
         target_counts_clear(&s->targets);
         layout_clear(&s->layout);
         qcow2_check_clear(&s->check);
+        g_clear_pointer(&s->unreadable, qcow2_unreadable_free);
         g_clear_pointer(&s->opened, qcow2_close);
         g_clear_pointer(&s->view, block_source_close);
         g_free(s);
@@ -75,7 +76,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stage, stage_free)
 /* Counts, and finds out where structures are. */
 static bool count(Stage *s, Qcow2Image *image, GError **errp)
 {
-    return qcow2_check_count(&s->check, image, &s->options, NULL, errp) && layout_init(&s->layout, &s->check, errp);
+    const Qcow2TableVisitor *const visitors[] = {s->unreadable ? qcow2_unreadable_visitor(s->unreadable) : NULL, NULL};
+
+    return qcow2_check_count(&s->check, image, &s->options, visitors, errp) && layout_init(&s->layout, &s->check, errp);
 }
 
 /* Reports the faults of structures, and finds the guest data that lies on them. */
@@ -114,6 +117,9 @@ Stage *stage_new_first(Qcow2Image *image, const Qcow2RepairOptions *options, GHa
     s->options = *options->check;
     if (options->all && !header_in_table(&image->header)) {
         s->options.repairing = REPAIRED_AT_ONCE & (options->only ? options->only : UINT64_MAX);
+    }
+    if (s->options.judgement) {
+        s->unreadable = qcow2_unreadable_new(image);
     }
     if (!count(s, image, errp)) {
         return NULL;

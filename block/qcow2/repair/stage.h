@@ -6,12 +6,14 @@
 #ifndef BLOCK_QCOW2_REPAIR_STAGE_H
 #define BLOCK_QCOW2_REPAIR_STAGE_H
 
+#include "block/qcow2/inspect/unreadable.h"
 #include "block/qcow2/repair/allocate.h"
 
 typedef struct Stage {
     BlockSource *view; /* NULL: the image is that of the caller, and as it is */
     Qcow2Image *opened;
     Qcow2CheckOptions options;
+    Qcow2UnreadableFinder *unreadable; /* NULL: nobody asks for a judgement */
     Qcow2Check check;
     MetadataLayout layout;
     TargetCounts targets;
