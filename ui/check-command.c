@@ -143,6 +143,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .findings = (findings && !options->quiet) || options->explain,
                              .corruptions = options->map,
                              .judgement = wants_judgement(options),
+                             .lost_data = options->map || options->strict || options->repair || options->request.kind,
                              .question = options->explain ? &options->question : NULL,
                              .roles = options->map,
                              .space = options->space && !options->quiet,

@@ -30,6 +30,7 @@ typedef struct Qcow2CheckOptions {
     bool findings;           /* fill ImageCheck.findings */
     bool corruptions;        /* fill them with corruptions only, and do not read the image again to explain them */
     bool judgement;          /* fill ImageCheck.judgement, and what goes with it */
+    bool lost_data;          /* for it look whether leaked clusters are the last copy of something: that reads them */
     bool layout;             /* fill Qcow2CheckResult.layout */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */

@@ -38,6 +38,8 @@ void print_judgement_text(FILE *out, const ImageCheck *check, bool terminal)
 {
     g_autofree char *kept = size_format(check->bytes_kept_as_lost);
 
+    bool unsearched = check->leaks && !check->has_bytes_kept_as_lost;
+
     if (!check->has_judgement || (check->judgement == IMAGE_CHECK_JUDGEMENT_SOUND && !terminal)) {
         return;
     }
@@ -46,6 +48,8 @@ void print_judgement_text(FILE *out, const ImageCheck *check, bool terminal)
         print_lost(out, check);
     } else if (check->judgement == IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK && !check->corruptions) {
         fputs("clusters are used for two things, which their counts allow and no repair undoes; -v names them", out);
+    } else if (check->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING && unsearched) {
+        fputs("clusters leak; -v looks whether they are the last copy of something, which a repair keeps", out);
     } else {
         fputs(meanings[check->judgement], out);
     }

@@ -11,6 +11,7 @@
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/bitmaps.h"
 #include "block/qcow2/inspect/evidence.h"
+#include "block/qcow2/inspect/evidence-cut.h"
 #include "block/qcow2/inspect/judgement.h"
 #include "block/qcow2/inspect/lost-blocks.h"
 #include "block/qcow2/inspect/shared.h"
@@ -238,15 +239,28 @@ static void add_notes(Qcow2Diagnostics *diagnostics, Qcow2Check *c, const GArray
     qcow2_unreadable_note(c, unreadable);
 }
 
+/* Without a @search nothing is read: only tables that the end of the file cuts off are found. */
+static bool find_lost(Qcow2Check *c, bool search, Qcow2LostData *lost, GError **errp)
+{
+    if (search) {
+        return qcow2_find_lost_data(c, lost, errp);
+    }
+    qcow2_lost_data_init(lost, 0);
+    qcow2_find_cut_off(c, lost);
+    return true;
+}
+
 bool qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2UnreadableFinder *finder, Qcow2Check *c, bool changed,
                            ImageCheck *result, GError **errp)
 {
+    bool search = diagnostics || c->options->lost_data;
     g_auto(Qcow2LostData) lost = {0};
     uint64_t more;
     g_autoptr(GArray) unreadable = qcow2_unreadable_finish(finder, &more);
-    Qcow2JudgementInput found = {.unreadable = unreadable, .unreadable_more = more, .lost = &lost, .changed = changed};
+    Qcow2JudgementInput found = {
+        .unreadable = unreadable, .unreadable_more = more, .lost = &lost, .searched = search, .changed = changed};
 
-    if (!qcow2_find_shared(c, &found.shared, errp) || !qcow2_find_lost_data(c, &lost, errp)) {
+    if (!qcow2_find_shared(c, &found.shared, errp) || !find_lost(c, search, &lost, errp)) {
         return false;
     }
     if (diagnostics) {

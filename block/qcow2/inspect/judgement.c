@@ -235,7 +235,7 @@ bool qcow2_judge(const Qcow2Check *c, const Qcow2JudgementInput *in, ImageCheck 
     }
     result->has_judgement = true;
     result->judgement = judge(c, in, result->guest_bytes_lost || losses.elsewhere);
-    result->has_bytes_kept_as_lost = true;
+    result->has_bytes_kept_as_lost = in->searched;
     result->bytes_kept_as_lost = in->lost->n_kept << h->cluster_bits;
     result->has_file_length = true;
     result->file_length = c->image->source->length;

@@ -18,6 +18,7 @@ typedef struct Qcow2JudgementInput {
     const GArray *unreadable; /* Qcow2Unreadable */
     uint64_t unreadable_more; /* clusters that are not in it */
     const Qcow2LostData *lost;
+    bool searched;         /* for @lost clusters that leak were looked into */
     uint64_t shared;       /* clusters that qcow2_find_shared() has found */
     bool bitmaps_doubtful; /* bitmaps were noted as not to be trusted */
     bool changed;          /* the image was written to during the check */
