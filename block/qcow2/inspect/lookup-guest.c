@@ -307,3 +307,27 @@ ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t
     }
     return g_steal_pointer(&answer);
 }
+
+/* ---- what is lost ---- */
+
+static bool is_table_of(const ImageCheckFinding *f, const ImageCheckGuestExplanation *answer)
+{
+    return f->kind == QCOW2_FINDING_LEAKED_L2 && f->cluster && f->guest && f->has_evidence &&
+           f->evidence != IMAGE_CHECK_EVIDENCE_GUESSED && g_strcmp0(f->snapshot, answer->snapshot) == 0 &&
+           answer->offset >= f->guest->offset && answer->offset - f->guest->offset < f->guest->size;
+}
+
+void qcow2_lookup_lost_table(ImageCheckGuestExplanation *answer, const ImageCheckFindingList *findings)
+{
+    for (size_t i = 0; i < findings->len && !answer->problem && !answer->l1.offset; i++) {
+        const ImageCheckFinding *f = &findings->items[i];
+
+        if (is_table_of(f, answer)) {
+            answer->state = IMAGE_CHECK_GUEST_STATE_DAMAGED;
+            answer->problem = g_strdup_printf(
+                "the L2 table of this range is lost, and the guest reads nothing of what it wrote; the leaked cluster "
+                "at 0x%" PRIx64 " looks like it (%s)",
+                f->cluster->offset, ImageCheckEvidence_str(f->evidence));
+        }
+    }
+}

@@ -20,4 +20,10 @@ ImageCheckHostExplanation *qcow2_lookup_host(Qcow2Check *check, uint64_t offset,
 ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t offset, const char *snapshot,
                                                GError **errp);
 
+/*
+ * Names the lost table in @answer, of a range without a table, if @findings have one that is known for it above
+ * "guessed". Never fails.
+ */
+void qcow2_lookup_lost_table(ImageCheckGuestExplanation *answer, const ImageCheckFindingList *findings);
+
 #endif

@@ -82,6 +82,9 @@ static bool finish_answer(void *self, Qcow2Check *c, Qcow2CheckResult *result, G
 
     if (q->guest) {
         answer->guest = qcow2_lookup_guest(c, q->offset, q->snapshot, &error);
+        if (answer->guest) {
+            qcow2_lookup_lost_table(answer->guest, &result->check->findings);
+        }
     } else {
         answer->host = qcow2_lookup_host(c, q->offset, result->roles, &result->check->findings, &error);
     }
