@@ -125,14 +125,6 @@ static void print_debug_stats(const CheckCommand *command, const BlockSource *so
             sandbox_layers_name(sandbox_layers));
 }
 
-/* JSON without the metadata, and without anything else that is ours, is that of the stock tool. */
-static bool wants_judgement(const CheckOptions *options)
-{
-    bool as_stock = options->json && options->no_dump_meta && !options->findings && !options->all_fields;
-
-    return options->strict || (!options->quiet && !as_stock);
-}
-
 static bool open_and_check(const CheckCommand *command, BlockSource *source, const CheckFiles *files, FILE *messages,
                            Qcow2CheckResult *result, GError **errp)
 {
@@ -142,7 +134,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
                              .findings = (findings && !options->quiet) || options->explain,
                              .corruptions = options->map,
-                             .judgement = wants_judgement(options),
+                             .judgement = check_result_shows_judgement(options),
                              .lost_data = options->map || options->strict || options->repair || options->request.kind,
                              .question = options->explain ? &options->question : NULL,
                              .roles = options->map,

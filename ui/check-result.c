@@ -50,11 +50,27 @@ int check_result_exit_status(const CheckOptions *options, const Qcow2CheckResult
     }
 }
 
-/* Findings and viscera may be there for another purpose than to be printed. */
+bool check_result_shows_judgement(const CheckOptions *options)
+{
+    bool as_stock = options->json && options->no_dump_meta && !options->findings && !options->all_fields;
+
+    return options->strict || (!options->quiet && !as_stock);
+}
+
+static void hide_judgement(ImageCheck *check)
+{
+    check->has_judgement = check->has_guest_bytes_lost = check->has_guest_ranges_lost = check->has_guest_lost = false;
+    check->has_bytes_kept_as_lost = check->has_file_length = check->has_file_length_least = false;
+}
+
+/* Judgement, findings and viscera may be there for another purpose than to be printed. */
 static void print_json(const CheckOptions *options, const ImageCheck *check)
 {
     ImageCheck shown = *check; /* others may read @check just now */
 
+    if (!check_result_shows_judgement(options)) {
+        hide_judgement(&shown);
+    }
     shown.has_findings = check->has_findings && options->findings;
     shown.viscera = options->no_dump_meta ? NULL : check->viscera;
     print_check_json(stdout, &shown, options->all_fields, !options->many);

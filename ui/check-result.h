@@ -26,6 +26,12 @@ int check_result_status(const Qcow2CheckResult *result);
 /* The same, the judgement included if @options ask for that. */
 int check_result_exit_status(const CheckOptions *options, const Qcow2CheckResult *result);
 
+/*
+ * Returns true if the judgement is shown, or counts. JSON without the metadata, and without anything else that is ours,
+ * is that of the stock tool.
+ */
+bool check_result_shows_judgement(const CheckOptions *options);
+
 /* Prints @result on stdout as @options ask for. Leaves errors to stdout's error flag. */
 void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result);
 

@@ -43,6 +43,13 @@ def broken(folder):
     return path
 
 
+def lost(folder):
+    """The L1 entry of the first 512 MiB is gone; the table and its ten clusters leak."""
+    path = folder / "lost.qcow2"
+    make(path, "--size", "1G", "--write", "0:640k", "--set", "l1:0=0")
+    return path
+
+
 def many_faults(folder):
     """A leak in every second cluster: as many findings."""
     path = folder / "many.qcow2"

@@ -150,6 +150,14 @@ def summary(desk):
 
 
 @case
+def lost_table(desk):
+    """Leaks that are the last copy of data are not called harmless."""
+    desk.open(images.lost)
+    same(desk.text("#verdict"), "11 leaked clusters: 512 MiB of the guest's disk cannot be what was written; 704 KiB of "
+         "what leaks may be the last copy of data: a repair keeps it, and -r all --restore puts back what is proved")
+
+
+@case
 def pointer(desk):
     """Under the pointer: role, offset, owner and guest range of a cluster."""
     image = desk.open(images.plain)

@@ -18,6 +18,7 @@ void report_ask(Qcow2CheckOptions *options)
 {
     options->viscera = true;
     options->findings = true;
+    options->judgement = true;
     options->roles = true;
     options->layout = true;
 }

@@ -21,7 +21,7 @@
 /* The first bytes of a report. */
 #define REPORT_SIGNATURE "<!DOCTYPE html>"
 
-/* Sets what report_write() needs from a check in @options: findings, roles, viscera, mappings. */
+/* Sets what report_write() needs from a check in @options: findings, judgement, roles, viscera, mappings. */
 void report_ask(Qcow2CheckOptions *options);
 
 /*

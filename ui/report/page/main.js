@@ -3,16 +3,30 @@
 
 const check = report.check;
 
+// What the guest has lost by it, and what may be left of that among the leaks; "" where nothing is known to be lost.
+function lossText() {
+    const lost = Number(check["guest-bytes-lost"]), kept = Number(check["bytes-kept-as-lost"]);
+    const what = lost > 0 ? `${size(lost)} of the guest's disk cannot be what was written` : check.judgement === "data-lost" ? "tables of the guest's disk or of a snapshot have lost their place" : "";
+    const where = kept > 0 ? `${size(kept)} of what leaks may be the last copy of data: a repair keeps it, and -r all --restore puts back what is proved` : "";
+
+    return [what, where].filter(Boolean).join("; ");
+}
+
 function verdict() {
+    const loss = lossText();
+
     if (Number(check["check-errors"]) > 0) {
         return ["error", `Not all of the image could be checked: ${counted(check["check-errors"], "error", "errors")}` +
             (Number(check.corruptions) ? `, ${counted(check.corruptions, "corruption", "corruptions")} so far` : "")];
     }
     if (Number(check.corruptions) > 0) {
-        return ["corruption", `${counted(check.corruptions, "corruption", "corruptions")}: data may be wrong, or may be overwritten by whoever writes to the image`];
+        return ["corruption", `${counted(check.corruptions, "corruption", "corruptions")}: ${loss || "data may be wrong, or may be overwritten by whoever writes to the image"}`];
     }
     if (Number(check.leaks) > 0) {
-        return ["leak", `${counted(check.leaks, "leaked cluster", "leaked clusters")}: they waste space and do no harm`];
+        return [loss ? "corruption" : "leak", `${counted(check.leaks, "leaked cluster", "leaked clusters")}: ${loss || "they waste space and do no harm"}`];
+    }
+    if (loss || check.judgement === "data-at-risk") {
+        return ["corruption", `The counts are right, but ${loss || "clusters are used for two things: a write to one changes the other"}`];
     }
     return ["clean", "No errors were found on the image"];
 }
