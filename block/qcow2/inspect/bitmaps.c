@@ -25,26 +25,47 @@ static bool is_shared(const Qcow2Check *c, uint64_t offset)
     return offset && cluster < refmap_clusters(c->counting.refs) && refmap_get(c->counting.refs, cluster) > 1;
 }
 
-static bool look_at_table(Qcow2Check *c, const Qcow2Bitmap *bitmap, uint64_t *left)
+/* Finds the next entry from *@index on whose cluster is shared, and sets *@offset to that. False where there is none.
+ */
+static bool next_shared(const Qcow2Check *c, const Qcow2Bitmap *bitmap, uint64_t *index, uint64_t *offset,
+                        uint64_t *left)
 {
-    const Qcow2HeaderFields *h = &c->image->header;
-    uint64_t first = 0, n;
+    uint64_t n;
     const uint64_t *entries;
-    bool found = false;
 
-    while (*left && (n = qcow2_tables_part(c->regions.bitmap_tables, bitmap->table_offset, bitmap->table_size, &first,
+    while (*left && (n = qcow2_tables_part(c->regions.bitmap_tables, bitmap->table_offset, bitmap->table_size, index,
                                            &entries))) {
         for (uint64_t i = 0; i < n && *left; i++, --*left) {
-            uint64_t offset = entries[i] & QCOW2_OFFSET_MASK;
-
-            if (is_shared(c, offset) && !qcow2_bitmap_table_entry_fault(entries[i], h)) {
-                found = true;
-                add_note(c, QCOW2_FINDING_BITMAP_DATA_SHARED, bitmap,
-                         qcow2_location(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, bitmap->table_offset + (first + i) * 8,
-                                        offset, h->cluster_size));
+            *offset = entries[i] & QCOW2_OFFSET_MASK;
+            if (is_shared(c, *offset) && !qcow2_bitmap_table_entry_fault(entries[i], &c->image->header)) {
+                *index += i;
+                return true;
             }
         }
-        first += n;
+        *index += n;
+    }
+    return false;
+}
+
+bool qcow2_bitmap_bits_shared(const Qcow2Check *c, const Qcow2Bitmap *bitmap, uint64_t *examined)
+{
+    uint64_t index = 0, offset, left = MAX_LOOKS - MIN(*examined, MAX_LOOKS);
+    bool shared = bitmap->table_valid && next_shared(c, bitmap, &index, &offset, &left);
+
+    *examined = MAX_LOOKS - left;
+    return shared;
+}
+
+static bool look_at_table(Qcow2Check *c, const Qcow2Bitmap *bitmap, uint64_t *left)
+{
+    uint64_t offset, index = 0;
+    bool found = false;
+
+    for (; next_shared(c, bitmap, &index, &offset, left); index++) {
+        found = true;
+        add_note(c, QCOW2_FINDING_BITMAP_DATA_SHARED, bitmap,
+                 qcow2_location(IMAGE_CHECK_STRUCTURE_BITMAP_TABLE, bitmap->table_offset + index * 8, offset,
+                                c->image->header.cluster_size));
     }
     return found;
 }

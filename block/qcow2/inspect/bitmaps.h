@@ -17,6 +17,12 @@
 bool qcow2_find_doubtful_bitmaps(Qcow2Check *check);
 
 /*
+ * Returns true if a cluster with bits of @bitmap has another user. *@examined counts the entries that were looked at:
+ * beyond some millions of them nothing is found.
+ */
+bool qcow2_bitmap_bits_shared(const Qcow2Check *check, const Qcow2Bitmap *bitmap, uint64_t *examined);
+
+/*
  * The name of the bitmap whose table or bits @user is, NULL where it is something else. There may be thousands of
  * bitmaps, and of words: *@examined counts those that were looked at, and beyond LIMIT_USERS_EXAMINED there is no name.
  */

@@ -22,6 +22,9 @@ RepairPass repair_entries;
 /* Returns true if all tables that have such entries can be overwritten. Before they are reported. */
 bool entries_all_writable(const MetadataLayout *layout);
 
+/* Bitmaps with bits that lie in clusters of something else are marked as in use. @alloc is not used. */
+RepairPass repair_bitmaps;
+
 /*
  * The number of snapshots where that alone is wrong; else a new table, with all that an entry must have today, and
  * without what cannot be kept.

@@ -26,8 +26,9 @@
 #define MAX_STAGES 24 /* images broken at random take up to ten */
 
 /* Snapshots come before what leaks by being made anew: a leak may be the trace of one that is lost. */
-static RepairPass *const passes[] = {repair_entries, repair_snapshots, repair_restore_blocks, repair_blocks,
-                                     repair_moves,   repair_restore,   repair_refcounts,      repair_flags};
+static RepairPass *const passes[] = {repair_entries,        repair_bitmaps,   repair_snapshots,
+                                     repair_restore_blocks, repair_blocks,    repair_moves,
+                                     repair_restore,        repair_refcounts, repair_flags};
 
 /* Faults that are repaired without a word in a refcount block. */
 #define NO_COUNTS                                                                                                      \
