@@ -68,12 +68,12 @@ static void give_up(RepairPlan *p)
     edits_free(p->edits);
     p->edits = edits_new();
     p->n_changes = 0;
+    p->given_up = true;
 }
 
 static void give_up_for_header(RepairPlan *p, const char *what)
 {
     give_up(p);
-    p->given_up = true;
     repair_say(&repair_plan_found(p)->in,
                "Nothing is repaired, as %s said to be where the header is, and would be changed with it. 'qemu-img "
                "convert' can copy what can be read to a new image.\n",
