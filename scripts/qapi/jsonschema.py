@@ -101,10 +101,11 @@ def types_below(each: Type, found: dict[str, Definition]) -> dict[str, Definitio
     return found
 
 
-def json_schema(schema: Schema, root: str) -> str:
+def json_schema(schema: Schema, root: str, id_prefix: Optional[str]) -> str:
     found = types_below(schema.types[root], {})
     result = {
         '$schema': 'https://json-schema.org/draft/2020-12/schema',
+        **({'$id': id_prefix + root} if id_prefix else {}),
         'title': root,
         '$ref': f'#/$defs/{root}',
         '$defs': {name: definition_schema(definition) for name, definition in found.items()},

@@ -25,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--builtins', action='store_true', help='generate the lists of built-in types too')
     parser.add_argument('--json-schema', nargs=2, action='append', default=[], metavar=('TYPE', 'FILE'),
                         help='generate a JSON Schema of a type')
+    parser.add_argument('--schema-id', metavar='URI', help='put in front of the type in the $id of a JSON Schema')
     parser.add_argument('--reference', nargs=2, metavar=('FILE', 'TITLE'),
                         help='generate the reference documentation')
     parser.add_argument('--dump', action='store_true', help='print the checked schema and write no files')
@@ -53,7 +54,7 @@ def write_all(schema: Schema, args: argparse.Namespace) -> None:
     if args.builtins:
         write_builtins(schema, args.output_dir)
     for root, name in args.json_schema:
-        write_file(args.output_dir, name, json_schema(schema, root))
+        write_file(args.output_dir, name, json_schema(schema, root, args.schema_id))
     if args.reference:
         name, heading = args.reference
         write_file(args.output_dir, name, reference(schema, heading))
