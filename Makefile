@@ -67,10 +67,28 @@ coverage:
 	@$(MAKE) --no-print-directory build-coverage/build.ninja
 	@scripts/coverage build-coverage
 
+# A release archive, build/dist/*.tar.xz; the packages made from it, build/deb/*.deb and build/rpm/RPMS/*/*.rpm.
+dist:
+	@scripts/make-dist $(BUILD)/dist
+
+deb:
+	@scripts/install-deps deb
+	@scripts/make-deb "$$(scripts/make-dist $(BUILD)/dist)" $(BUILD)/deb
+
+rpm:
+	@scripts/install-deps rpm
+	@scripts/make-rpm "$$(scripts/make-dist $(BUILD)/dist)" $(BUILD)/rpm
+
+# Makes all three, and installs them in a fresh Debian; some minutes.
+check-packages:
+	@scripts/install-deps packages
+	@mkdir -p $(BUILD)
+	@tests/packages/run $(BUILD)/packages >$(BUILD)/packages.tap; status=$$?; cat $(BUILD)/packages.tap; exit $$status
+
 install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-coverage
 
-.PHONY: all demo check lint bench fuzz fuzz-stock coverage install clean
+.PHONY: all demo check lint bench fuzz fuzz-stock coverage dist deb rpm check-packages install clean
