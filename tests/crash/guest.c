@@ -10,14 +10,14 @@
 /* What stands for a cluster that has no bytes to make a digest of. Zeros have the digest 0. */
 enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, CONTESTED = 3, UNMAPPED = 4, FIRST_DIGEST = 16 };
 
-#define OFFSET_MASK     UINT64_C(0x00fffffffffffe00)
-#define REFTABLE_MASK   UINT64_C(0xfffffffffffffe00)
-#define COPIED          (UINT64_C(1) << 63)
-#define COMPRESSED      (UINT64_C(1) << 62)
-#define MAX_L1_BYTES    (UINT64_C(32) << 20)
-#define MAX_SNAPSHOTS   65536u
-#define MAX_EXTRA       1024u
-#define CONTESTED_CLAIM UINT64_MAX
+#define OFFSET_MASK      UINT64_C(0x00fffffffffffe00)
+#define REFTABLE_MASK    UINT64_C(0xfffffffffffffe00)
+#define COPIED           (UINT64_C(1) << 63)
+#define COMPRESSED       (UINT64_C(1) << 62)
+#define MAX_L1_BYTES     (UINT64_C(32) << 20)
+#define MAX_SNAPSHOTS    65536u
+#define MAX_EXTRA        1024u
+#define OVERLAPPED_CLAIM UINT64_MAX
 
 /* What claims a cluster; the same offset may be said to be that of several. In the upper bits of a claim. */
 typedef enum Claimant {
@@ -129,7 +129,7 @@ static void claim(const Image *image, Claimant claimant, uint64_t offset, uint64
         uint64_t *there = g_hash_table_lookup(image->claims, &c);
 
         if (there) {
-            *there = *there == what ? what : CONTESTED_CLAIM;
+            *there = *there == what ? what : OVERLAPPED_CLAIM;
         } else {
             g_hash_table_insert(image->claims, g_memdup2(&c, sizeof(c)), g_memdup2(&what, sizeof(what)));
         }
@@ -144,10 +144,10 @@ static uint64_t claim_at(const Image *image, uint64_t offset)
     return there ? *there : 0;
 }
 
-static bool any_contest(const Image *image, uint64_t offset, uint64_t size)
+static bool any_overlapped(const Image *image, uint64_t offset, uint64_t size)
 {
     for (uint64_t at = offset; at < offset + size && at < image->length; at += UINT64_C(1) << image->cluster_bits) {
-        if (claim_at(image, at) == CONTESTED_CLAIM) {
+        if (claim_at(image, at) == OVERLAPPED_CLAIM) {
             return true;
         }
     }
@@ -278,7 +278,7 @@ static void read_table(const Image *image, const GuestView *view, uint64_t offse
         table->what = image->unallocated;
     } else if (!aligned(image, offset)) {
         table->what = UNREADABLE;
-    } else if (claim_at(image, offset) == CONTESTED_CLAIM) {
+    } else if (claim_at(image, offset) == OVERLAPPED_CLAIM) {
         table->what = CONTESTED;
     } else {
         table->what = FIRST_DIGEST;
@@ -290,7 +290,8 @@ static void read_tree(const Image *image, GuestView *view, char *name, uint64_t 
 {
     Tree tree = {.name = name, .n = l1_there(image, offset, entries)};
 
-    tree.unreadable = !aligned(image, offset) || entries * 8 > MAX_L1_BYTES || any_contest(image, offset, entries * 8);
+    tree.unreadable =
+        !aligned(image, offset) || entries * 8 > MAX_L1_BYTES || any_overlapped(image, offset, entries * 8);
     tree.tables = g_new0(Table, tree.n);
     for (uint64_t i = 0; i < tree.n && !tree.unreadable; i++) {
         read_table(image, view, get64(image, offset + i * 8) & OFFSET_MASK, &tree.tables[i]);

@@ -5,7 +5,7 @@
  * snapshot, and keeps a digest of what is read there; of compressed clusters that of the compressed bytes. It is
  * tolerant: what cannot be read is noted as such and passed over.
  *
- * What is found through a table that is two things at once may change with the other, and is noted as contested.
+ * What is found through a table that is two things at once may change with the other, and is noted as overlapped.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -13,8 +13,8 @@
 #include "util/search.h"
 #include "util/smallest.h"
 
-#define FIRST_LOOK    512u  /* bytes of a cluster */
-#define CLUSTERS_EACH 65536 /* that are looked at before the next are collected */
+#define BEGINNING     512u  /* bytes of a cluster */
+#define CLUSTERS_EACH 65536 /* that are examined before the next are collected */
 #define LEAST_ZEROS   16    /* entries of a table that refers to nothing */
 #define L1_SAMPLE     64    /* entries of a table that tell whether it refers to tables */
 #define ORDERED       4     /* one step back of so many does not make a table scattered */
@@ -22,16 +22,17 @@
 #define COUNTS_OF_ENTRIES    6 /* refcount order with which counts are as wide as entries, and 1 is a zero flag */
 #define ALL_SUBCLUSTERS_ZERO UINT64_C(0xffffffff00000000)
 
-typedef enum Look {
-    LOOK_DISMISSED,
-    LOOK_WHOLE,
-    LOOK_UNREAD,
-} Look;
+/* What the beginning, and then the whole, of a cluster comes to. */
+typedef enum Verdict {
+    VERDICT_DISMISSED,
+    VERDICT_EXAMINE_WHOLE,
+    VERDICT_UNREAD,
+} Verdict;
 
-/* Clusters that are looked at together. */
+/* Clusters that are examined together. */
 typedef struct Batch {
     uint64_t *clusters;
-    uint8_t *looks; /* Look */
+    uint8_t *verdicts; /* Verdict */
     bool *in_use;
     size_t n;
 } Batch;
@@ -77,31 +78,31 @@ static bool with_workers(Search *s, const Qcow2CandidateVisitor *visitor, BlockP
     return ok;
 }
 
-/* ---- a look at the beginning ---- */
+/* ---- the beginning ---- */
 
 static BlockRange beginning(const void *opaque, size_t i)
 {
     const Search *s = opaque;
 
-    return (BlockRange){s->batch.clusters[i] << s->header->cluster_bits, FIRST_LOOK};
+    return (BlockRange){s->batch.clusters[i] << s->header->cluster_bits, BEGINNING};
 }
 
-static bool look_at_beginning(void *state, size_t i, const uint8_t *bytes, int error)
+static bool examine_beginning(void *state, size_t i, const uint8_t *bytes, int error)
 {
     Search *s = ((SearchWorker *)state)->search;
     uint64_t length = s->check->counting.file_end;
     /* a hole may end within the cluster */
-    bool may_be = !bytes || qcow2_may_be_l2(bytes, FIRST_LOOK, s->header, length) ||
-                  qcow2_may_be_l1(bytes, FIRST_LOOK, s->header, length) ||
-                  qcow2_may_be_snapshot_table(bytes, FIRST_LOOK, s->header, length);
+    bool may_be = !bytes || qcow2_may_be_l2(bytes, BEGINNING, s->header, length) ||
+                  qcow2_may_be_l1(bytes, BEGINNING, s->header, length) ||
+                  qcow2_may_be_snapshot_table(bytes, BEGINNING, s->header, length);
 
     if (!s->batch.in_use[i]) {
-        s->batch.looks[i] = error ? LOOK_UNREAD : may_be ? LOOK_WHOLE : LOOK_DISMISSED;
+        s->batch.verdicts[i] = error ? VERDICT_UNREAD : may_be ? VERDICT_EXAMINE_WHOLE : VERDICT_DISMISSED;
     }
     return true;
 }
 
-/* ---- a look at the whole ---- */
+/* ---- the whole ---- */
 
 /* What the entries of a table lead to. */
 typedef struct Named {
@@ -161,7 +162,7 @@ static bool is_table_of_zeros(const Search *s, const uint8_t *bytes)
     return zeros >= LEAST_ZEROS;
 }
 
-static void look_at_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Result *contents, Qcow2Candidate *c)
+static void examine_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Result *contents, Qcow2Candidate *c)
 {
     Named named = {.wrong = contents->faults->len};
     uint64_t last = 0;
@@ -191,7 +192,7 @@ static void look_at_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Resul
                    (named.all || is_table_of_zeros(s, bytes));
 }
 
-static void look_at_l1(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
+static void examine_l1(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
 {
     uint64_t length = s->check->counting.file_end;
     uint32_t named = 0, surplus = 0;
@@ -215,7 +216,7 @@ static void look_at_l1(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
 }
 
 /* The first entry of a snapshot table that is not in use, and whose snapshot is lost, refers to a leaked L1 table. */
-static void look_at_snapshot_table(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
+static void examine_snapshot_table(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
 {
     uint64_t l1 = load_be64(bytes) >> s->header->cluster_bits;
 
@@ -231,21 +232,21 @@ static BlockRange whole(const void *opaque, size_t i)
     return (BlockRange){s->batch.clusters[i] << s->header->cluster_bits, (uint32_t)s->header->cluster_size};
 }
 
-static bool look_at_whole(void *state, size_t i, const uint8_t *bytes, int error)
+static bool examine_whole(void *state, size_t i, const uint8_t *bytes, int error)
 {
     SearchWorker *w = state;
     Search *s = w->search;
     Qcow2Candidate c = {.cluster = s->batch.clusters[i], .in_use = s->batch.in_use[i]};
 
-    s->batch.looks[i] = error ? LOOK_UNREAD : LOOK_DISMISSED;
+    s->batch.verdicts[i] = error ? VERDICT_UNREAD : VERDICT_DISMISSED;
     if (!bytes || qcow2_is_zeros(bytes, s->header->cluster_size)) {
         return true;
     }
     qcow2_l2_decode(s->header, bytes, w->contents);
-    look_at_l2(s, bytes, w->contents, &c);
+    examine_l2(s, bytes, w->contents, &c);
     if (!c.in_use) {
-        look_at_l1(s, bytes, &c);
-        look_at_snapshot_table(s, bytes, &c);
+        examine_l1(s, bytes, &c);
+        examine_snapshot_table(s, bytes, &c);
     }
     if (c.may_be_l1 || c.may_be_l2 || c.snapshot_table) {
         smallest_add(&s->some, &c);
@@ -255,13 +256,13 @@ static bool look_at_whole(void *state, size_t i, const uint8_t *bytes, int error
 
 /* ---- which clusters ---- */
 
-static void keep_looks(Search *s, Look look)
+static void keep_those(Search *s, Verdict verdict)
 {
     Batch *b = &s->batch;
     size_t kept = 0;
 
     for (size_t i = 0; i < b->n; i++) {
-        if (b->looks[i] == look) {
+        if (b->verdicts[i] == verdict) {
             b->clusters[kept] = b->clusters[i];
             b->in_use[kept++] = b->in_use[i];
         }
@@ -274,23 +275,23 @@ static void note_unread(Search *s)
     for (size_t i = 0; i < s->batch.n; i++) {
         Qcow2ClusterRange range = {s->batch.clusters[i], 1};
 
-        if (s->batch.looks[i] == LOOK_UNREAD && !s->batch.in_use[i]) {
+        if (s->batch.verdicts[i] == VERDICT_UNREAD && !s->batch.in_use[i]) {
             g_array_append_val(s->found->unread, range);
         }
     }
 }
 
-/* Looks at the clusters of the batch, and empties it. */
-static bool look_at_batch(Search *s)
+/* Examines the clusters of the batch, and empties it. */
+static bool examine_batch(Search *s)
 {
-    BlockPrefetch first = {.n = s->batch.n, .range = beginning, .examine = look_at_beginning};
-    BlockPrefetch second = {.range = whole, .examine = look_at_whole};
+    BlockPrefetch first = {.n = s->batch.n, .range = beginning, .examine = examine_beginning};
+    BlockPrefetch second = {.range = whole, .examine = examine_whole};
 
     if (!with_workers(s, NULL, &first)) {
         return false;
     }
     note_unread(s);
-    keep_looks(s, LOOK_WHOLE);
+    keep_those(s, VERDICT_EXAMINE_WHOLE);
     second.n = s->batch.n;
     if (!with_workers(s, NULL, &second)) {
         return false;
@@ -305,9 +306,9 @@ static bool add_cluster(Search *s, uint64_t cluster, bool in_use)
     Batch *b = &s->batch;
 
     b->clusters[b->n] = cluster;
-    b->looks[b->n] = in_use ? LOOK_WHOLE : LOOK_DISMISSED;
+    b->verdicts[b->n] = in_use ? VERDICT_EXAMINE_WHOLE : VERDICT_DISMISSED;
     b->in_use[b->n++] = in_use;
-    return b->n < CLUSTERS_EACH || look_at_batch(s);
+    return b->n < CLUSTERS_EACH || examine_batch(s);
 }
 
 /* Those of @surplus, which have references, that are L2 tables. */
@@ -337,7 +338,7 @@ static bool add_leaked(Search *s, const Qcow2Surplus *surplus)
 }
 
 /* What lies behind the end of the file is zeros. */
-static bool look_everywhere(Search *s)
+static bool examine_all(Search *s)
 {
     uint64_t end = DIV_ROUND_UP(s->check->counting.file_end, s->header->cluster_size);
     Qcow2Surplus surplus;
@@ -347,7 +348,7 @@ static bool look_everywhere(Search *s)
             return false;
         }
     }
-    return !s->batch.n || look_at_batch(s);
+    return !s->batch.n || examine_batch(s);
 }
 
 static int compare_candidates(const void *a, const void *b)
@@ -467,11 +468,11 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
 
     *candidates = (Qcow2Candidates){.unread = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange))};
     s.batch.clusters = g_new(uint64_t, CLUSTERS_EACH);
-    s.batch.looks = g_new(uint8_t, CLUSTERS_EACH);
+    s.batch.verdicts = g_new(uint8_t, CLUSTERS_EACH);
     s.batch.in_use = g_new(bool, CLUSTERS_EACH);
     s.stale = qcow2_stale_bitmap_tables(check->image);
     smallest_init(&s.some, sizeof(Qcow2Candidate), QCOW2_MAX_CANDIDATES, compare_candidates);
-    ok = look_everywhere(&s);
+    ok = examine_all(&s);
     candidates->items = g_array_ref(smallest_end(&s.some));
     candidates->too_many = s.some.more;
     ok = ok && qcow2_visit_candidates(check, candidates, &visitor);
@@ -480,7 +481,7 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
     smallest_clear(&s.some);
     g_array_unref(s.stale);
     g_free(s.batch.clusters);
-    g_free(s.batch.looks);
+    g_free(s.batch.verdicts);
     g_free(s.batch.in_use);
     return ok || qapi_set_out_of_memory(errp);
 }
