@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What stands for a cluster that has no bytes to make a digest of. Zeros have the digest 0. */
-enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, CONTESTED = 3, UNMAPPED = 4, FIRST_DIGEST = 16 };
+enum { ZEROS = 0, UNREADABLE = 1, BACKING = 2, OVERLAPPED = 3, UNMAPPED = 4, FIRST_DIGEST = 16 };
 
 #define OFFSET_MASK      UINT64_C(0x00fffffffffffe00)
 #define REFTABLE_MASK    UINT64_C(0xfffffffffffffe00)
@@ -279,7 +279,7 @@ static void read_table(const Image *image, const GuestView *view, uint64_t offse
     } else if (!aligned(image, offset)) {
         table->what = UNREADABLE;
     } else if (claim_at(image, offset) == OVERLAPPED_CLAIM) {
-        table->what = CONTESTED;
+        table->what = OVERLAPPED;
     } else {
         table->what = FIRST_DIGEST;
         table->contents = read_contents(image, view, offset);
@@ -519,7 +519,8 @@ static bool same_tables(const GuestView *view, const Tree *before, const Tree *a
         uint64_t was = content_of(before, i, j, view->unallocated), is = content_of(after, i, j, view->unallocated);
 
         /* that the table lies on a structure was not known where the structure was not */
-        if (was != is && was != UNREADABLE && was != UNMAPPED && was != CONTESTED && !(is == CONTESTED && view->cut)) {
+        if (was != is && was != UNREADABLE && was != UNMAPPED && was != OVERLAPPED &&
+            !(is == OVERLAPPED && view->cut)) {
             *difference = g_strdup_printf("%s, guest offset 0x%" G_GINT64_MODIFIER "x: %s", before->name,
                                           (i * view->entries + j) * view->cluster_size,
                                           is == UNREADABLE ? "cannot be read any more" : "reads otherwise");
