@@ -10,10 +10,6 @@ lost lowers none of them. It may raise some. What lies in the clusters must be w
 
 Two in three images are repaired with -r all, the others with -r leaks. Exits with 1 where a count is lower afterwards or
 a cluster has other bytes.
-
-With --restore CLASS each is repaired with -r all --restore --min-evidence CLASS, and what the disk maps afterwards is
-compared with what it mapped before the loss. It prints how much came back, and exits with 1 where something is mapped
-that was not there: with proved never, with guessed it may be.
 """
 
 import argparse
@@ -217,62 +213,6 @@ def trial(ours, path, source):
     return lost, compare(path, before, contents, size)
 
 
-def mapped(path):
-    """{guest cluster: L2 words but for COPIED} of what the disk maps, and of all snapshots, by ID."""
-    image, found = reader.open_image(path), {}
-    try:
-        read_tree(image, image.l1_entries(), found, None)
-        for snapshot in image.snapshots():
-            read_tree(image, image.words(snapshot.l1_offset, snapshot.l1_size), found, snapshot.id)
-    finally:
-        image.source.close()
-    return found
-
-
-def read_tree(image, l1, found, tree):
-    size = 16 if image.extended_l2 else 8
-    for index, entry in enumerate(l1):
-        table = image.l2_offset(entry)
-        data = image.source.read(table, image.cluster_size) if table else b""
-        for at in range(0, len(data), size):
-            words = data[at:at + size]
-            if any(words):
-                found[tree, index * image.cluster_size + at] = bytes([words[0] & 0x7f]) + words[1:]
-
-
-def tree_of(mappings, wanted):
-    return {at: words for (tree, at), words in mappings.items() if tree == wanted}
-
-
-def restored(ours, path, source, least):
-    """(what was lost, how much of the disk, how much of that came back, what is wrong)"""
-    builder, how = random_image(source)
-    builder.save(path)
-    before = mapped(path)
-    image = reader.open_image(path)
-    loss = source.choice(LOSSES)
-    loss(path, image, source, how)
-    image.source.close()
-    left = mapped(path)
-    image = reader.open_image(path)
-    known = {None} | {snapshot.id for snapshot in image.snapshots()}
-    image.source.close()
-    done = subprocess.run([ours, "check", "-r", "all", "--restore", "--no-undo", "--min-evidence", least, path],
-                          capture_output=True, check=False)
-    after = mapped(path)
-    lost = {key for key in before if left.get(key) != before[key]}
-    wrong = [key for key in after if key[0] in known and after[key] not in (before.get(key), left.get(key))]
-    wrong += [(tree, "none of those before") for tree in {tree for tree, _ in after} - known
-              if tree_of(after, tree) not in [tree_of(before, other) for other in {tree for tree, _ in before} - known]]
-    undone = [key for key in left if key[0] in known and after.get(key) != left[key]]
-    name = f"{loss.__name__} ({how}, clusters of {builder.cluster_size} bytes, {len(builder.snapshots)} snapshots)"
-    faults = [f"{len(keys)} {what}: {keys[:4]}" for keys, what in ((wrong, "wrong"), (undone, "undone")) if keys]
-    if done.returncode not in (0, 2, 3):
-        faults.append(f"exit {done.returncode}: {done.stderr[-500:]}")
-    found = {(at, words) for (_, at), words in after.items()}
-    return name, len(lost), sum((at, before[tree, at]) in found for tree, at in lost), faults
-
-
 def put_patterns(path, size):
     """Data that is no zeros, in clusters that are holes so far."""
     with open(path, "r+b") as image:
@@ -299,26 +239,19 @@ def main():
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int)
-    parser.add_argument("--restore", choices=["proved", "inferred", "guessed"])
     parser.add_argument("--keep", help="keep images that fail here, as they were before the repair")
     args = parser.parse_args()
-    ours, failed, total, back = os.path.abspath(args.ours), 0, 0, 0
+    ours, failed = os.path.abspath(args.ours), 0
     with tempfile.TemporaryDirectory(dir=fast_folder(), prefix="losses-") as folder:
         path = os.path.join(folder, "t.qcow2")
         for index in range(args.count) if args.only is None else [args.only]:
             source = random.Random(f"{args.seed}:{index}")
-            if args.restore:
-                lost, entries, came_back, wrong = restored(ours, path, source, args.restore)
-                total, back = total + entries, back + came_back
-            else:
-                lost, wrong = trial(ours, path, source)
+            lost, wrong = trial(ours, path, source)
             if wrong:
                 failed += 1
                 print(f"{args.seed}:{index}: {lost}: {'; '.join(wrong)}", flush=True)
                 if args.keep:
                     shutil.copyfile(path, os.path.join(args.keep, f"{args.seed}-{index}.qcow2"))
-    if args.restore:
-        print(f"{back} of {total} lost entries came back")
     print(f"{failed} of {args.count if args.only is None else 1} failed")
     return 1 if failed else 0
 

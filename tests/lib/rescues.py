@@ -6,7 +6,8 @@
 
 The disk, and that of each snapshot, is read by the stock tool before the loss. Afterwards every byte of the new image is
 compared with it, by the classes of the map. What is proved must be right, always; each case says what else must be. The
-stock tool must find nothing wrong with the new image.
+stock tool must find nothing wrong with the new image. At last a few images lose things at random: see
+tests/lib/random_losses.py, and tests/bench/recovery for many more.
 
 Exits with 1 where something is not as it must be. --report prints the bytes of each class: right and wrong, in KiB.
 """
@@ -15,10 +16,11 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 
+import random_losses
+from marked import Failure, Tools
 from scratch import fast_folder
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -46,40 +48,22 @@ FIELDS = {
     "header_length": (100, 4)}
 
 
-# Without meson's filling of new and freed memory: it is for the program under test, and the stock tool takes three times
-# as long to convert a small image with it.
-UNFILLED = {**os.environ, "MALLOC_PERTURB_": "0"}
-
-
-class Failure(Exception):
-    pass
-
-
-class Lab:
+class Lab(Tools):
     """An image, its truth, and what is made of it."""
 
     def __init__(self, args, folder):
-        self.args, self.folder = args, folder
+        super().__init__(args.ours, args.stock, args.stock_io, folder)
+        self.report = args.report
         self.failures = 0
         self.kind, self.data, self.truth, self.snapshots = "", b"", b"", {}
 
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def run(self, *command):
-        environment = None if command[0] == self.args.ours else UNFILLED
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode:
-            raise Failure(f"{' '.join(command)}: {done.returncode}: {done.stderr[-500:]}")
-        return done.stdout
-
     def read(self, name, *options):
-        self.run(self.args.stock, "convert", "-O", "raw", *options, name, "disk.raw")
+        self.run(self.stock, "convert", "-O", "raw", *options, name, "disk.raw")
         with open(self.path("disk.raw"), "rb") as disk:
             return disk.read()
 
     def write(self, *commands):
-        self.run(self.args.stock_io, "-f", "qcow2", *[word for text in commands for word in ("-c", text)], "a.qcow2")
+        self.run(self.stock_io, "-f", "qcow2", *[word for text in commands for word in ("-c", text)], "a.qcow2")
 
     # ---- before the loss ----
 
@@ -93,15 +77,15 @@ class Lab:
         if backing:
             self.put("base.raw", random.Random(1).randbytes(SIZE))
             create += ["-b", "base.raw", "-F", "raw"]
-        self.run(self.args.stock, *create, "a.qcow2", str(SIZE))
+        self.run(self.stock, *create, "a.qcow2", str(SIZE))
         self.write("write -P 1 0 1M", "write -P 2 5M 600k", "write -P 3 11M 1M", "write -P 4 7M 4k", "write -z 8M 1M")
         for number in range(2 if snapshots else 0):
-            self.run(self.args.stock, "snapshot", "-c", f"s{number}", "a.qcow2")
+            self.run(self.stock, "snapshot", "-c", f"s{number}", "a.qcow2")
             self.snapshots[f"s{number}"] = self.read("a.qcow2")
             self.write(f"write -P {10 + number} 512k 256k", f"write -P {20 + number} {2 + number}M 128k")
         if convert:
             os.rename(self.path("a.qcow2"), self.path("b.qcow2"))
-            self.run(self.args.stock, "convert", "-c", "-O", "qcow2", "-o",
+            self.run(self.stock, "convert", "-c", "-O", "qcow2", "-o",
                      f"compression_type={options.get('compression_type', 'zlib')}", "b.qcow2", "a.qcow2")
         self.take()
 
@@ -124,10 +108,13 @@ class Lab:
     def l1_table(self):
         return (self.number(40, 8), 8 * self.number(36, 4))
 
-    def l2_tables(self):
+    def l1_entries(self):
+        """Places of those that are no zeros."""
         offset, size = self.l1_table()
-        entries = [self.number(offset + at, 8) & 0xfffffffffffe00 for at in range(0, size, 8)]
-        return [(entry, 1 << self.number(20, 4)) for entry in entries if entry]
+        return [(at, 8) for at in range(offset, offset + size, 8) if self.number(at, 8)]
+
+    def l2_tables(self):
+        return [(self.number(*entry) & 0xfffffffffffe00, 1 << self.number(20, 4)) for entry in self.l1_entries()]
 
     # ---- after it ----
 
@@ -138,21 +125,19 @@ class Lab:
             damaged[offset:offset + size] = fill(size)
         self.put("b.qcow2", damaged)
         options = ["--metadata", "m.qcow2"] if metadata else []
-        done = subprocess.run([self.args.ours, "rescue", "--overwrite", "--map", "map.json", *options, "b.qcow2", "c.qcow2"],
-                              cwd=self.folder, capture_output=True, text=True, check=False)
-        if done.returncode not in (0, 2):
-            raise Failure(f"exit {done.returncode}: {done.stderr[-500:]}")
+        done = self.run(self.ours, "rescue", "--overwrite", "--map", "map.json", *options, "b.qcow2", "c.qcow2",
+                        statuses=(0, 2))
         with open(self.path("b.qcow2"), "rb") as source:
             if source.read() != damaged:
                 raise Failure("the source was written to")
-        self.run(self.args.stock, "check", "c.qcow2")
+        self.run(self.stock, "check", "c.qcow2")
         with open(self.path("map.json"), encoding="utf-8") as file:
             found = json.load(file)
         classes = self.compare(found)
         sure = not set(classes) & {"guessed", "missing"} and not found["unplaced"]
         if sure != (done.returncode == 0):
             raise Failure(f"exit {done.returncode} does not fit the map")
-        if self.args.report:
+        if self.report:
             print(f"{self.kind}: {name}:", {key: [n >> 10 for n in value] for key, value in classes.items()})
         return classes, found
 
@@ -205,6 +190,12 @@ def lose_one_thing(lab):
             if fill(field[1]) != lab.data[field[0]:sum(field)]:
                 lab.case(f"{name} {fill(field[1]).hex()}", field, fill=fill, right=["all"])
     lab.case("incompatible features", (72, 8), right=["all"])
+    entries = lab.l1_entries()
+    if len(entries) > 1:
+        lab.case("two L1 entries name one table", entries[1], fill=lambda n: lab.data[entries[0][0]:entries[0][0] + n])
+    table, size = lab.l2_tables()[0]
+    used = next(at for at in range(table, table + size, 16) if any(lab.data[at:at + 16]))
+    lab.case("16 bytes of an L2 table", (used, 16))
     # One L2 table at most is needed for the disk, but with small clusters.
     lab.case("L1 table", lab.l1_table(), right=[] if small else ["all"])
     lab.case("header and L1 table", lab.header(), lab.l1_table(), same_size=not small,
@@ -215,12 +206,12 @@ def lose_with_metadata(lab, order):
     """Small clusters, of whose L2 tables an earlier metadump speaks."""
     reach = 2 * MIB
     lab.kind, lab.snapshots = f"metadata, windows {order}", {}
-    lab.run(lab.args.stock, "create", "-f", "qcow2", "-o", "cluster_size=4096", "a.qcow2", str(SIZE))
+    lab.run(lab.stock, "create", "-f", "qcow2", "-o", "cluster_size=4096", "a.qcow2", str(SIZE))
     for window in order:
         lab.write(f"write -P {window + 1} {window * reach} 300k", f"write -P 9 {window * reach + MIB} 4k")
     if os.path.exists(lab.path("m.qcow2")):
         os.remove(lab.path("m.qcow2"))
-    lab.run(lab.args.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
+    lab.run(lab.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
     lab.take()
     for later in range(2):
         if later:  # the metadata is that of yesterday
@@ -240,7 +231,7 @@ def lose_order(lab):
     """Metadata preallocated: each table goes on where the last ended. Then the order is the only one."""
     lab.kind, lab.snapshots = "written in order", {}
     lab.put("order.raw", bytes(range(1, 256)) * (SIZE // 255) + bytes(SIZE % 255))
-    lab.run(lab.args.stock, "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=4096", "order.raw", "a.qcow2")
+    lab.run(lab.stock, "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=4096", "order.raw", "a.qcow2")
     lab.take()
     lab.case("L1 table", lab.l1_table(), right=["all"])
     lab.case("header and L1 table", lab.header(), lab.l1_table(), right=["all"])
@@ -256,12 +247,22 @@ def lose_order(lab):
              fill=lambda _, words=[lab.data[first:first + 8], bytes(8)]: words.pop())
 
 
+def lose_at_random(args):
+    """The beginnings of two groups of tests/bench/recovery, for which the promises hold."""
+    failures = 0
+    for number in range(2):
+        with tempfile.TemporaryDirectory(dir=fast_folder(), prefix="rescues-") as folder:
+            tools = Tools(args.ours, args.stock, args.stock_io, folder)
+            failures += len(random_losses.run(tools, "check", number, count=25)[1])
+    return failures
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True)
     parser.add_argument("--stock", default="qemu-img")
     parser.add_argument("--stock-io", default="qemu-io")
-    parser.add_argument("--only", help="one kind of image")
+    parser.add_argument("--only", help="one kind of image; metadata, order or random")
     parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
     args.ours = os.path.abspath(args.ours)
@@ -276,6 +277,8 @@ def main():
             lose_with_metadata(lab, [4, 1, 3, 0])
         if args.only in (None, "order"):
             lose_order(lab)
+    if args.only in (None, "random"):
+        lab.failures += lose_at_random(args)
     print(f"{lab.failures} cases failed")
     return 1 if lab.failures else 0
 
