@@ -44,6 +44,12 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@tests/bench/run --build $(BUILD)
 
+# Has small images lose metadata in many ways, restores or rescues them, and writes docs/devel/recovery.rst.
+bench-recovery:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory all
+	@tests/bench/recovery --build $(BUILD)
+
 # Tries broken inputs of every kind, with sanitizers, each target for SECONDS; docs/devel/testing.rst.
 SECONDS ?= 60
 fuzz:
@@ -91,4 +97,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-coverage
 
-.PHONY: all demo check lint bench fuzz fuzz-stock coverage dist deb rpm check-packages install clean
+.PHONY: all demo check lint bench bench-recovery fuzz fuzz-stock coverage dist deb rpm check-packages install clean

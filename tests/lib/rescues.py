@@ -240,7 +240,7 @@ def lose_order(lab):
     lab.case("one table twice", (first + 8, 8), fill=lambda _: lab.data[first:first + 8])
     if os.path.exists(lab.path("m.qcow2")):
         os.remove(lab.path("m.qcow2"))
-    lab.run(lab.args.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
+    lab.run(lab.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
     lab.case("one table twice, with metadata", (first + 8, 8), fill=lambda _: lab.data[first:first + 8], metadata=True,
              right=["all"])
     lab.case("a table in another place", (first, 8), (first + 8, 8), metadata=True, right=["all"],
