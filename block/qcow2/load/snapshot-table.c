@@ -317,7 +317,8 @@ static void read_table(TableReader *r)
     }
     r->snapshots->complete = h->nb_snapshots > 0 && !r->unfinished;
     r->snapshots->there = is_there(r->snapshots, r->in.source->length);
-    if (repairing(r, QCOW2_FINDING_SNAPSHOT_INCOMPLETE) && any_entry_behind(r)) { /* it may be left as it is */
+    /* it may be left as it is */
+    if (repairing(r, QCOW2_FINDING_SNAPSHOT_INCOMPLETE) && (!r->snapshots->there || any_entry_behind(r))) {
         r->report->repairing &= ~QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_INCOMPLETE);
     }
     report_incomplete(r);

@@ -7,11 +7,14 @@
 #include "block/qcow2/repair/passes.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/evidence-forms.h"
 #include "util/number.h"
 
+#define SECTOR     512u
 #define FULL_EXTRA 24 /* bytes of extra data: VM state size, disk size, instruction count */
 
 #define DISK_OFFSET(member) offsetof(Qcow2DiskSnapshot, member)
@@ -141,7 +144,6 @@ bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits
     edit.size = table->len;
     edit.structure = IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE;
     edit.what = "a new table";
-    edit.why = like->has_evidence || like->why == QCOW2_FINDING__MAX ? like->why : QCOW2_FINDING_SNAPSHOT_INCOMPLETE;
     if (table->len && !allocator_reserve(alloc, table->len >> in->header->cluster_bits, 1, &edit.offset, errp)) {
         return false;
     }
@@ -156,6 +158,42 @@ bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits
     }
     add_switch(edits, n, edit.offset, like);
     return true;
+}
+
+/* What the bytes of a sector look like that is no snapshot table: a phrase. */
+static const char *describe(const RepairInput *in, const uint8_t *sector)
+{
+    size_t printable = 0;
+
+    for (size_t i = 0; i < SECTOR; i++) {
+        printable += sector[i] == '\n' || sector[i] == '\t' || (sector[i] >= ' ' && sector[i] < 0x7f);
+    }
+    if (qcow2_is_zeros(sector, SECTOR)) {
+        return "zeros";
+    }
+    if (qcow2_may_be_l2(sector, SECTOR, in->header, in->check->counting.file_end)) {
+        return "what looks like an L2 table";
+    }
+    return printable == SECTOR ? "text" : "other data";
+}
+
+/* Reports what lies in the place of the snapshot table, if that is none. */
+static void report_no_table(const RepairInput *in)
+{
+    uint64_t offset = in->header->snapshots_offset, l1;
+    uint8_t sector[SECTOR];
+
+    if (!in->header->nb_snapshots || offset % in->header->cluster_size || offset >= in->image->source->length ||
+        block_source_read(in->image->source, sector, SECTOR, offset)) {
+        return;
+    }
+    l1 = load_be64(sector + DISK_OFFSET(l1_table_offset));
+    if (!l1 || l1 % in->header->cluster_size || l1 >= in->check->counting.file_end) {
+        repair_say(in,
+                   "There is no snapshot table at 0x%" PRIx64 ", but %s. 'qemu-img check --drop snapshots' gives the "
+                   "snapshots up; what they had is kept as lost data\n",
+                   offset, describe(in, sector));
+    }
 }
 
 static bool leave(const RepairInput *in, const char *why)
@@ -190,6 +228,9 @@ bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Alloc
 {
     bool stay;
 
+    if (in->options->all && repair_found_any(in, QCOW2_SNAPSHOT_TABLE_FAULTS)) {
+        report_no_table(in);
+    }
     if (!in->options->all || !snapshots_wrong(in)) {
         return true;
     }
