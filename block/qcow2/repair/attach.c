@@ -12,6 +12,7 @@
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/lost-blocks.h"
 #include "util/number.h"
+#include "util/search.h"
 
 static bool refuse_table(const Restore *r, const Refusal *refusal)
 {
@@ -43,6 +44,31 @@ static bool find_l1(const Restore *r, uint64_t *offset, uint64_t *entries)
            request_refuse(r->errp, "The L1 table of snapshot '%s' cannot be followed", name);
 }
 
+/*
+ * Returns true if the L1 entry of the disk at @slot can be overwritten, as another one refers to its table, too: one of
+ * them is wrong, and only a person can tell which. No table is lost by it.
+ */
+static bool slot_is_double(const Restore *r, uint64_t slot)
+{
+    uint64_t table;
+    size_t n, i;
+    const Qcow2TableRef *tables = qcow2_walk_tables(r->in->check->walk, &n);
+    uint8_t word[8];
+
+    if (!restore_writable(r->layout, slot, 8) || block_source_read(r->in->image->source, word, sizeof(word), slot)) {
+        return false;
+    }
+    table = load_be64(word) & QCOW2_OFFSET_MASK;
+    i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, table);
+    if (i == n || tables[i].offset != table || tables[i].active < 2) {
+        return false;
+    }
+    repair_say(r->in,
+               "L1 entry %" PRIu64 " refers to the table at 0x%" PRIx64 " no more, to which another one refers, too\n",
+               r->in->options->request->index, table);
+    return true;
+}
+
 static bool attach_l2(Restore *r)
 {
     const Qcow2Request *q = r->in->options->request;
@@ -58,7 +84,7 @@ static bool attach_l2(Restore *r)
                               entries);
     }
     entry.slot = l1 + q->index * 8;
-    if (!restore_slot_is_free(r, entry.slot)) {
+    if (!restore_slot_is_free(r, entry.slot) && !(entry.active && slot_is_double(r, entry.slot))) {
         return request_refuse(r->errp, "L1 entry %" PRIu64 " is in use, or another structure is there", q->index);
     }
     if (!new_references_add_l2(&r->references, q->offset, 1, &refusal, r->errp)) {
