@@ -19,6 +19,7 @@ typedef enum Qcow2RequestKind {
     QCOW2_REQUEST_DROP_ENCRYPTION_HEADER,
 
     QCOW2_REQUEST_DROP_SNAPSHOT,   /* @name */
+    QCOW2_REQUEST_DROP_BITMAP,     /* @name */
     QCOW2_REQUEST_ATTACH_L2,       /* the L2 table at @offset to L1 entry @index of the disk, or of snapshot @name */
     QCOW2_REQUEST_ATTACH_L1,       /* the L1 table at @offset to the header */
     QCOW2_REQUEST_ATTACH_REFBLOCK, /* the refcount block at @offset to entry @index of the refcount table */
@@ -30,7 +31,7 @@ typedef struct Qcow2Request {
     uint64_t offset; /* bytes */
     uint64_t length; /* bytes */
     uint64_t index;
-    char *name; /* ID or name of a snapshot; NULL: none */
+    char *name; /* ID or name of a snapshot, or name of a bitmap; NULL: none */
 } Qcow2Request;
 
 static inline bool qcow2_request_is_for_header(const Qcow2Request *request)

@@ -86,7 +86,7 @@ static const Option rows[] = {
     {"attach", 0, REPAIR, OWN, .argument = "OFFSET=PLACE", .parse = option_parse_attach,
      .help = "refer to the table at OFFSET from l1:INDEX, snapshot:ID:l1:INDEX, header:l1 or reftable:INDEX, and do "
              "nothing else"},
-    {"drop", 0, REPAIR, OWN, .argument = "WHAT", .values = "bitmaps snapshots snapshot: backing-name encryption-header",
+    {"drop", 0, REPAIR, OWN, .argument = "WHAT", .values = "bitmaps bitmap: snapshots snapshot: backing-name encryption-header",
      .parse = option_parse_drop,
      .help = "give up bitmaps, snapshots, snapshot:ID, backing-name or encryption-header, and do nothing else"},
     {"zero", 0, REPAIR, OWN, .argument = "guest:OFFSET+LENGTH", .parse = option_parse_zero,

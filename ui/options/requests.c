@@ -89,12 +89,15 @@ bool request_parse_drop(const char *text, Qcow2Request *q)
             return true;
         }
     }
-    if (!after_prefix(text, "snapshot:", &rest) || !*rest) {
+    if (after_prefix(text, "bitmap:", &rest)) {
+        q->kind = QCOW2_REQUEST_DROP_BITMAP;
+    } else if (after_prefix(text, "snapshot:", &rest)) {
+        q->kind = QCOW2_REQUEST_DROP_SNAPSHOT;
+    } else {
         return false;
     }
-    q->kind = QCOW2_REQUEST_DROP_SNAPSHOT;
     q->name = g_strdup(rest);
-    return true;
+    return *rest;
 }
 
 bool request_parse_zero(const char *text, Qcow2Request *q)

@@ -153,8 +153,9 @@ bool option_parse_attach(CheckOptions *options, const char *argument)
 
 bool option_parse_drop(CheckOptions *options, const char *argument)
 {
-    return take_request(options, argument, request_parse_drop,
-                        "--drop expects bitmaps, snapshots, snapshot:ID, backing-name or encryption-header");
+    return take_request(
+        options, argument, request_parse_drop,
+        "--drop expects bitmaps, bitmap:NAME, snapshots, snapshot:ID, backing-name or encryption-header");
 }
 
 bool option_parse_zero(CheckOptions *options, const char *argument)

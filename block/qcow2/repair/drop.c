@@ -12,8 +12,9 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
-#define SECTOR  512u        /* bytes: what a disk writes wholly or not at all */
-#define DROPPED 0x64726f70u /* a type of extension that nobody knows, and so is passed over */
+#define WORD   8u
+#define SECTOR 512u   /* bytes: what a disk writes wholly or not at all */
+#define HEAD   65536u /* bytes in which extensions are looked for */
 
 #define AT(member)  offsetof(Qcow2DiskHeader, member)
 #define END(member) (AT(member) + sizeof(((Qcow2DiskHeader *)NULL)->member))
@@ -35,32 +36,39 @@ static bool clear_bytes(uint8_t *sector, size_t first, size_t end)
     return any;
 }
 
-static bool drop_bitmaps(uint8_t *sector)
-{
-    uint64_t features = load_be64(sector + AT(autoclear_features));
-
-    store_be64(sector + AT(autoclear_features), features & ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
-    return load_be32(sector + AT(version)) >= 3 && (features & QCOW2_AUTOCLEAR_BITMAPS);
-}
-
-/* The extension is given another type, as those behind it may not move; it lies in the first sector, or is not there.
- */
-static void drop_crypt_extension(uint8_t *sector)
+/* Gives the extensions of @type another one; false where there is none. */
+static bool drop_extension(uint8_t *head, uint32_t type)
 {
     uint32_t length =
-        load_be32(sector + AT(version)) >= 3 ? load_be32(sector + AT(header_length)) : AT(incompatible_features);
+        load_be32(head + AT(version)) >= 3 ? load_be32(head + AT(header_length)) : AT(incompatible_features);
+    bool any = false;
 
-    for (uint64_t at = length; at + 8 <= SECTOR;) {
-        uint32_t type = load_be32(sector + at);
+    for (uint64_t at = length; at + 8 <= HEAD;) {
+        uint32_t found = load_be32(head + at);
 
-        if (type == QCOW2_EXT_CRYPT_HEADER) {
-            store_be32(sector + at, DROPPED);
-        }
-        if (!type) {
+        if (!found) {
             break;
         }
-        at += 8 + DIV_ROUND_UP((uint64_t)load_be32(sector + at + 4), 8) * 8;
+        if (found == type) {
+            store_be32(head + at, DROPPED_EXTENSION);
+            any = true;
+        }
+        at += 8 + DIV_ROUND_UP((uint64_t)load_be32(head + at + 4), 8) * 8;
     }
+    return any;
+}
+
+/* An extension without the flag would be that of bitmaps which a program that does not know them has made stale. */
+static bool drop_bitmaps(uint8_t *head)
+{
+    uint64_t features = load_be32(head + AT(version)) >= 3 ? load_be64(head + AT(autoclear_features)) : 0;
+    bool any = drop_extension(head, QCOW2_EXT_BITMAPS);
+
+    if (features & QCOW2_AUTOCLEAR_BITMAPS) {
+        store_be64(head + AT(autoclear_features), features & ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
+        any = true;
+    }
+    return any;
 }
 
 static bool drop_encryption(uint8_t *sector)
@@ -68,7 +76,7 @@ static bool drop_encryption(uint8_t *sector)
     bool any = clear_bytes(sector, AT(crypt_method), END(crypt_method));
 
     if (any) {
-        drop_crypt_extension(sector);
+        drop_extension(sector, QCOW2_EXT_CRYPT_HEADER);
     }
     return any;
 }
@@ -87,44 +95,51 @@ static bool drop(uint8_t *sector, Qcow2RequestKind kind)
     }
 }
 
-/* One edit of the words that differ: within a sector, it is made wholly or not at all. */
-static Edits *edit_of(const uint8_t *now, const uint8_t *then)
+/* Adds an edit of the words that differ in [@first, @end). */
+static void add_edit(Edits *edits, EditPhase phase, const uint8_t *now, const uint8_t *then, uint64_t first,
+                     uint64_t end)
 {
-    Edits *edits = edits_new();
     Edit edit = {
         .structure = IMAGE_CHECK_STRUCTURE_HEADER,
         .why = QCOW2_FINDING__MAX,
         .count = 1,
         .what = "drop what is there",
     };
-    uint64_t end = SECTOR;
 
-    while (now[edit.offset] == then[edit.offset]) {
-        edit.offset++;
+    while (first < end && memcmp(now + first, then + first, WORD) == 0) {
+        first += WORD;
     }
-    while (now[end - 1] == then[end - 1]) {
-        end--;
+    while (end > first && memcmp(now + end - WORD, then + end - WORD, WORD) == 0) {
+        end -= WORD;
     }
-    edit.size = end - edit.offset;
-    edit.bytes = g_memdup2(then + edit.offset, edit.size);
-    edits_add(edits, EDIT_PHASE_SWITCH, &edit);
-    edits_end_pass(edits);
-    return edits;
+    if (first < end) {
+        edit.offset = first;
+        edit.size = end - first;
+        edit.bytes = g_memdup2(then + first, edit.size);
+        edits_add(edits, phase, &edit);
+    }
 }
 
 Edits *drop_from_header(BlockSource *source, const Qcow2Request *request, GError **errp)
 {
-    uint8_t now[SECTOR], then[SECTOR];
-    int failure = block_source_read(source, now, sizeof(now), 0);
+    g_autofree uint8_t *now = g_malloc(HEAD);
+    g_autofree uint8_t *then = NULL;
+    int failure = block_source_read(source, now, HEAD, 0);
+    Edits *edits;
 
     if (failure) {
         refuse(errp, -failure, "The header cannot be read");
         return NULL;
     }
-    memcpy(then, now, sizeof(then));
+    then = g_memdup2(now, HEAD);
     if (load_be32(now) != QCOW2_MAGIC || !drop(then, request->kind)) {
         refuse(errp, EINVAL, "There is nothing to drop: the header has no such thing");
         return NULL;
     }
-    return edit_of(now, then);
+    /* within a sector, it is made wholly or not at all; an extension alone, in another one, says nothing any more */
+    edits = edits_new();
+    add_edit(edits, EDIT_PHASE_SWITCH, now, then, 0, SECTOR);
+    add_edit(edits, EDIT_PHASE_LOWER, now, then, SECTOR, HEAD);
+    edits_end_pass(edits);
+    return edits;
 }

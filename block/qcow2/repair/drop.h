@@ -1,7 +1,7 @@
 /*
  * Drops what keeps an image from being opened, or from being checked: words of the header, and nothing else.
  *
- *     bitmaps             the flag that says that the bitmaps are valid
+ *     bitmaps             the flag that says that the bitmaps are valid, and the extension that says where they are
  *     snapshots           number and place of the snapshot table
  *     backing-name        place and length of the name of the backing file
  *     encryption-header   the encryption method, and the extension that says where its header is
@@ -16,7 +16,10 @@
 #include "block/io/edits.h"
 #include "block/repair-request.h"
 
-/* The edit for @request, which is one for the header. NULL and @errp set where there is nothing to drop. */
+/* A type of extension that nobody knows, and that is passed over: those behind it may not move. "drop" in ASCII. */
+#define DROPPED_EXTENSION 0x64726f70u
+
+/* The edits for @request, which is one for the header. NULL and @errp set where there is nothing to drop. */
 Edits *drop_from_header(BlockSource *source, const Qcow2Request *request, GError **errp);
 
 #endif

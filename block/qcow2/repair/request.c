@@ -27,19 +27,23 @@ bool request_refuse(GError **errp, const char *format, ...)
 bool request_find_snapshot(const RepairInput *in, const char *name, guint *index, GError **errp)
 {
     const GArray *snapshots = in->check->snapshots.items;
-    g_autofree char *safe = NULL;
+    g_autofree char *safe = text_escape(name, strlen(name));
+    guint n = 0;
 
-    for (unsigned by_name = 0; by_name < 2; by_name++) {
-        for (*index = 0; *index < snapshots->len; ++*index) {
-            const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, *index);
+    for (unsigned by_name = 0; by_name < 2 && !n; by_name++) {
+        for (guint i = 0; i < snapshots->len; i++) {
+            const Qcow2Snapshot *s = &g_array_index(snapshots, Qcow2Snapshot, i);
 
             if (g_strcmp0(by_name ? s->name : s->id, name) == 0) {
-                return true;
+                *index = i;
+                n++;
             }
         }
     }
-    safe = text_escape(name, strlen(name));
-    return request_refuse(errp, "There is no snapshot '%s'", safe);
+    if (n > 1) {
+        return request_refuse(errp, "There are %u snapshots '%s'", n, safe);
+    }
+    return n || request_refuse(errp, "There is no snapshot '%s'", safe);
 }
 
 static bool drop_snapshot(Restore *r)
@@ -68,6 +72,8 @@ static bool run(Restore *r)
     switch (r->in->options->request->kind) {
     case QCOW2_REQUEST_DROP_SNAPSHOT:
         return drop_snapshot(r);
+    case QCOW2_REQUEST_DROP_BITMAP:
+        return request_drop_bitmap(r);
     case QCOW2_REQUEST_ZERO:
         return request_zero(r);
     default:
