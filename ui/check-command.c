@@ -19,6 +19,8 @@
 #include "block/qcow2.h"
 #include "block/undo/rollback.h"
 #include "ui/many/jobs.h"
+#include "ui/chain/chain.h"
+#include "ui/chain/text.h"
 #include "ui/check-files.h"
 #include "ui/check-result.h"
 #include "ui/options/parse.h"
@@ -40,6 +42,8 @@ typedef struct CheckCommand {
     CheckOptions options;
     char **argv;             /* of the program, for the stock tool */
     ProgressState *progress; /* of this image alone: one slot */
+    const Chain *chain;      /* that the image is in, NULL: it was not asked for */
+    size_t depth;            /* of the image in it */
     bool shared;             /* another program may write to the image: -U, or an option of the image */
 } CheckCommand;
 
@@ -223,6 +227,9 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     }
     result.check->filename = g_strdup(options->filename);
     result.check->format = g_strdup("qcow2");
+    if (command->chain) {
+        chain_describe(command->chain, command->depth, result.check);
+    }
     status = check_result_exit_status(options, &result);
     check_files_start(&files, &result, source->length, options->workers > 1);
     if (!options->quiet) {
@@ -352,7 +359,8 @@ static unsigned choose_workers(const CheckOptions *options, unsigned at_a_time)
 }
 
 /* In a process of its own: see ui/many/jobs.h. */
-static int run_one_of_many(void *context, const char *filename, unsigned at_a_time, CheckProgress *progress)
+static int run_one_of_many(void *context, size_t index, const char *filename, unsigned at_a_time,
+                           CheckProgress *progress)
 {
     ProgressState state = {.images = 1, .slots = 1, .slot = progress};
     CheckCommand one = *(const CheckCommand *)context;
@@ -362,7 +370,31 @@ static int run_one_of_many(void *context, const char *filename, unsigned at_a_ti
     one.options.progress_fd = -1;
     one.options.workers = choose_workers(&one.options, at_a_time);
     one.progress = &state;
+    if (one.chain) {
+        one.depth = index;
+        chain_choose(one.chain, index, &one.options);
+        if (chain_member(one.chain, index)->refusal) {
+            error_report("%s", chain_member(one.chain, index)->refusal);
+            return EXIT_FAILED;
+        }
+    }
     return run_one(&one);
+}
+
+static int run_chain(const CheckCommand *command)
+{
+    CheckCommand all = *command;
+    g_autoptr(Chain) chain = chain_follow(&command->options);
+    int status;
+
+    all.chain = chain;
+    all.options.many = true;
+    all.options.filenames = chain->filenames;
+    status = check_many(&all.options, run_one_of_many, &all);
+    if (!all.options.json && !all.options.quiet) {
+        print_chain_text(stdout, chain);
+    }
+    return check_result_finish_stdout() ? status : EXIT_FAILED;
 }
 
 static int run_many(CheckCommand *command)
@@ -378,6 +410,9 @@ static int run(CheckCommand *command)
     ProgressState progress = {.images = 1, .slots = 1, .slot = &slot};
     int status;
 
+    if (command->options.backing_chain) {
+        return run_chain(command);
+    }
     if (command->options.many) {
         return run_many(command);
     }

@@ -95,7 +95,7 @@ static bool start_image(Many *many, size_t index, unsigned slot)
     int started = captured_process_start(&image->process);
 
     if (started == 1) {
-        exit(many->check(many->context, filename, many->jobs, &many->progress.slot[slot]));
+        exit(many->check(many->context, index, filename, many->jobs, &many->progress.slot[slot]));
     }
     if (started < 0) {
         if (many->started > many->printed) {
@@ -180,6 +180,16 @@ static bool any_running(const Many *many)
 
 /* ---- printing ---- */
 
+static void note_worst(Many *many, int status)
+{
+    if (many->options->backing_chain && many->printed > 0 && status == 63) {
+        status = 0;
+    }
+    if (badness(status) > badness(many->worst)) {
+        many->worst = status;
+    }
+}
+
 static void print_ended(Many *many)
 {
     while (many->printed < many->started && many->images[many->printed].ended) {
@@ -187,10 +197,8 @@ static void print_ended(Many *many)
         const char *filename = g_ptr_array_index(many->filenames, many->printed);
 
         progress_view_hide(many->view);
-        print_one_of_many(many->options, filename, &image->process, image->status, image->failure, many->printed == 0);
-        if (badness(image->status) > badness(many->worst)) {
-            many->worst = image->status;
-        }
+        print_one_of_many(many->options, many->printed, filename, &image->process, image->status, image->failure);
+        note_worst(many, image->status);
         captured_process_clear(&image->process);
         g_clear_pointer(&image->failure, g_free);
         many->printed++;

@@ -13,14 +13,16 @@
 #include "ui/options/options.h"
 
 /*
- * Checks one image in the calling process, and returns the exit status. Prints what a check of that image alone prints,
- * except that JSON may be on one line. @progress lies in shared memory; @at_a_time images share the machine.
+ * Checks one image, number @index of all, in the calling process, and returns the exit status. Prints what a check of
+ * that image alone prints, except that JSON may be on one line. @progress lies in shared memory; @at_a_time images
+ * share the machine.
  */
-typedef int CheckOne(void *context, const char *filename, unsigned at_a_time, CheckProgress *progress);
+typedef int CheckOne(void *context, size_t index, const char *filename, unsigned at_a_time, CheckProgress *progress);
 
 /*
  * Calls @check for each image that @options name, and returns the exit status of the program: that of the worst image,
- * in the order 1, 2, 3, 63, 0.
+ * in the order 1, 2, 3, 63, 0. With options->backing_chain 63 counts as 0 below the first: a raw base is as it should
+ * be.
  */
 int check_many(const CheckOptions *options, CheckOne *check, void *context);
 

@@ -81,10 +81,14 @@ static char *error_text(const char *text, size_t size)
     return g_strchomp(g_strdup(error + start));
 }
 
-static void print_failure_json(const char *filename, int status, char *error)
+static void print_failure_json(const CheckOptions *options, size_t index, const char *filename, int status, char *error)
 {
     g_autoptr(Visitor) visitor = json_output_visitor_new(stdout, false);
-    ImageCheckFailure failure = {.filename = (char *)filename, .exit_status = status, .error = error};
+    ImageCheckFailure failure = {.filename = (char *)filename,
+                                 .exit_status = status,
+                                 .error = error,
+                                 .has_depth = options->backing_chain,
+                                 .depth = (int64_t)index};
 
     visit_type_ImageCheckFailure(visitor, NULL, &failure, NULL);
     visit_complete(visitor, NULL);
@@ -100,8 +104,8 @@ static void print_heading(const char *filename, bool first)
     fputs(":\n", stdout);
 }
 
-void print_one_of_many(const CheckOptions *options, const char *filename, const CapturedProcess *process, int status,
-                       const char *failure, bool first)
+void print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
+                       int status, const char *failure)
 {
     g_autoptr(GMappedFile) out = written(process->out);
     g_autoptr(GMappedFile) err = written(process->err);
@@ -124,9 +128,9 @@ void print_one_of_many(const CheckOptions *options, const char *filename, const 
     } else if (options->json) {
         g_autofree char *error = failure ? g_strdup(failure) : error_text(messages, message_size);
 
-        print_failure_json(filename, status, error);
+        print_failure_json(options, index, filename, status, error);
     } else {
-        print_heading(filename, first);
+        print_heading(filename, index == 0);
         if (has_result) {
             fwrite(result, 1, result_size, stdout);
         } else {

@@ -12,10 +12,10 @@
 #include "ui/options/options.h"
 
 /*
- * Prints the output of the check @process of the image @filename, which ended with @status. @failure: the reason why
- * the check did not start or did not end by itself; NULL if it did. @first: no image was printed before.
+ * Prints the output of the check @process of the image @filename, number @index of all, which ended with @status.
+ * @failure: the reason why the check did not start or did not end by itself; NULL if it did.
  */
-void print_one_of_many(const CheckOptions *options, const char *filename, const CapturedProcess *process, int status,
-                       const char *failure, bool first);
+void print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
+                       int status, const char *failure);
 
 #endif

@@ -47,6 +47,11 @@ static const Option rows[] = {
     {"force-share", 'U', IMAGE, STOCK, .for_rollback = true, FLAG(force_share),
      .help = "check although another program may write to the image; findings may be transient"},
 
+    {"backing-chain", 0, IMAGE, OWN, FLAG(backing_chain),
+     .help = "check also the images that it stands on, and tell whether each can be committed into the next"},
+    {"allow-remote-backing", 0, IMAGE, OWN, FLAG(allow_remote_backing),
+     .help = "with --backing-chain: open also what an image names by a protocol (nbd:, json: and so on)"},
+
     {"verbose", 'v', LOOK, OWN, FLAG(verbose), .help = "list the findings behind the verdict"},
     {"dump-meta", 'M', LOOK, OWN, .parse = option_parse_dump_meta,
      .help = "show where the metadata lies; twice: with every table entry"},

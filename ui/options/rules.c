@@ -162,6 +162,28 @@ static bool allows_report(const CheckOptions *options)
     return false;
 }
 
+/* A chain is looked at as a whole, and each of its images changed by itself. */
+static bool allows_chain(const CheckOptions *options)
+{
+    const char *other = options->repair         ? "--repair"
+                        : options->request.kind ? careful_option(options)
+                        : options->map          ? "--map"
+                        : options->report       ? "--report"
+                        : options->explain      ? "--explain"
+                                                : NULL;
+
+    if (options->allow_remote_backing && !options->backing_chain) {
+        error_report_usage("--allow-remote-backing is about --backing-chain, which is not given");
+    } else if (options->backing_chain && options->many) {
+        error_report_usage("--backing-chain expects one image");
+    } else if (options->backing_chain && other) {
+        error_report_usage("--backing-chain and %s are mutually exclusive", other);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* An option that takes a file, or the name of an existing file, may have taken what was meant to be the image. */
 static bool is_taken_image(const CheckOptions *options)
 {
@@ -192,5 +214,6 @@ bool check_options_judge(CheckOptions *options)
     return allows_repair_options(options) && allows_request(options) && allows_restore(options) &&
            allows_undo(options) && option_parse_output(options, options->output ? options->output : "human") &&
            option_parse_cache(options, options->cache ? options->cache : "writeback") && allows_snapshot(options) &&
-           allows_format(options) && allows_rollback(options) && allows_report(options) && allows_map(options);
+           allows_format(options) && allows_rollback(options) && allows_report(options) && allows_map(options) &&
+           allows_chain(options);
 }
