@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "util/program-path.h"
 
 #define FALLBACK_VARIABLE "QEMU_IMG_FALLBACK"
 #define LOOP_VARIABLE     "QEMU_IMG_FALLBACK_ACTIVE"
@@ -27,10 +28,11 @@ const char *const stock_commands[] = {
 
 static bool is_this_program(const char *path)
 {
+    g_autofree char *program = program_path();
     struct stat self;
     struct stat other;
 
-    return stat("/proc/self/exe", &self) == 0 && stat(path, &other) == 0 && self.st_dev == other.st_dev &&
+    return stat(program, &self) == 0 && stat(path, &other) == 0 && self.st_dev == other.st_dev &&
            self.st_ino == other.st_ino;
 }
 

@@ -8,20 +8,18 @@
 #include <dlfcn.h>
 
 #include "config.h"
+#include "util/program-path.h"
 
 /* In the build folder the modules lie beside the program; an installed program has none beside it. */
 static char *module_path(const char *name)
 {
-    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
-    g_autofree char *folder = program ? g_path_get_dirname(program) : NULL;
+    g_autofree char *program = program_path();
+    g_autofree char *folder = g_path_get_dirname(program);
     g_autofree char *file = g_strconcat(name, ".so", NULL);
+    g_autofree char *beside = g_build_filename(folder, file, NULL);
 
-    if (folder) {
-        g_autofree char *beside = g_build_filename(folder, file, NULL);
-
-        if (g_file_test(beside, G_FILE_TEST_EXISTS)) {
-            return g_steal_pointer(&beside);
-        }
+    if (g_file_test(beside, G_FILE_TEST_EXISTS)) {
+        return g_steal_pointer(&beside);
     }
     return g_build_filename(CONFIG_MODULE_DIR, file, NULL);
 }

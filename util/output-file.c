@@ -133,6 +133,10 @@ static bool open_beside(OutputFile *file)
 {
     g_autofree char *folder = g_path_get_dirname(file->path);
 
+    if (access("/proc/self/fd", X_OK) < 0) {
+        file->fd = create_temporary(file, create_by_name); /* what has no name could not get one */
+        return file->fd >= 0;
+    }
     file->fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, NEW_FILE_MODE);
     if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
         file->fd = create_temporary(file, create_by_name); /* NFS and others */
@@ -244,6 +248,11 @@ FILE *output_file_stream(OutputFile *file)
 int output_file_descriptor(const OutputFile *file)
 {
     return file->fd;
+}
+
+char *output_file_open_path(const OutputFile *file)
+{
+    return file->temporary ? g_strdup(file->temporary) : g_strdup_printf("/proc/self/fd/%d", file->fd);
 }
 
 const char *output_file_path(const OutputFile *file)

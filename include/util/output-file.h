@@ -35,6 +35,9 @@ OutputFile *output_file_new(const char *path, const char *signature, GError **er
 FILE *output_file_stream(OutputFile *file);
 int output_file_descriptor(const OutputFile *file);
 
+/* Returns a path by which the file can be opened once more until the commit. The caller frees it. */
+char *output_file_open_path(const OutputFile *file);
+
 /* Returns the path with links followed; its folder has to be writable until the commit. It belongs to @file. */
 const char *output_file_path(const OutputFile *file);
 

@@ -74,7 +74,7 @@ NewImage *new_image_begin(const char *path, const char *source_path, bool overwr
         return NULL;
     }
     image->shared = share_blocks(image, source_path);
-    name = g_strdup_printf("/proc/self/fd/%d", output_file_descriptor(image->file));
+    name = output_file_open_path(image->file);
     image->source = block_source_open_file(name, &how, errp);
     return image->source ? g_steal_pointer(&image) : NULL;
 }
