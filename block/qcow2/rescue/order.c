@@ -16,7 +16,8 @@
 typedef struct Ordering {
     const Qcow2Found *found;
     Qcow2Trees *trees;
-    GPtrArray *lost; /* those without a place so far */
+    GPtrArray *lost;  /* those without a place so far */
+    bool has_doubles; /* two entries refer to one table */
 } Ordering;
 
 uint64_t *qcow2_metadata_l1(const Qcow2Found *found, uint32_t *n)
@@ -91,6 +92,7 @@ static void doubt_doubles(Ordering *o)
         Qcow2Slot *before = slot->table ? g_hash_table_lookup(slots, &slot->table) : NULL;
 
         if (before) {
+            o->has_doubles = true;
             before->class = MAX(before->class, IMAGE_RESCUE_CLASS_GUESSED);
             slot->class = MAX(slot->class, IMAGE_RESCUE_CLASS_GUESSED);
         } else if (slot->table) {
@@ -352,15 +354,15 @@ static void confirm_full_order(Ordering *o)
 }
 
 /*
- * One table that is lost, and one place for it: that is proof if the counts say that the table is in use, and no
- * snapshot may have had it.
+ * One table that is lost, and one place for it: that is proof if the counts say that the table is in use, no snapshot
+ * may have had it, and no place has the table of another.
  */
 static void place_only_one(Ordering *o)
 {
     uint64_t needed = DIV_ROUND_UP(o->trees->size, qcow2_table_reach(qcow2_found_header(o->found))), place_at = 0,
              n = 0;
 
-    if (o->lost->len != 1 || o->found->remains.header.l1_size != needed || !o->trees->size_known ||
+    if (o->lost->len != 1 || o->has_doubles || o->found->remains.header.l1_size != needed || !o->trees->size_known ||
         !o->trees->header_sound || !o->found->counts || o->found->snapshots->len ||
         o->found->remains.header.nb_snapshots ||
         ((const Qcow2FoundTable *)g_ptr_array_index(o->lost, 0))->copied == false) {
