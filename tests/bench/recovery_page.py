@@ -14,7 +14,9 @@ from recovery import CLASSES
 HERE = pathlib.Path(__file__).resolve().parent
 COLUMNS = ["before", *CLASSES, "unrated", "left out", "wrong"]
 SHOWN = 12  # faults
-COMMANDS = {"restore": "``check -r all --restore``", "rescue": "``rescue``", "metadata": "``rescue --metadata``"}
+COMMANDS = {"restore": "``check -r all --restore``",
+            "drop": "``check --drop snapshots``, then ``check -r all --restore``",
+            "rescue": "``rescue``", "metadata": "``rescue --metadata``"}
 
 
 def percent(part, whole):
@@ -60,7 +62,7 @@ def overview(cells):
 
 def right_at_last(cell):
     """The share that is right after a restore of what is guessed, too, or after a rescue."""
-    restored = dict((loss.name, loss.means) for loss in damages.GRID)[cell["loss"]] == "restore"
+    restored = dict((loss.name, loss.means) for loss in damages.GRID)[cell["loss"]] in ("restore", "drop")
     return (sum(tally["right"] for tally in cell["classes"].values()) + restored * cell["before"]) / cell["data"]
 
 

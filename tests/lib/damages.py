@@ -129,7 +129,7 @@ def one_table_twice(path, image, source, _how):
 class Damage:
     name: str
     damage: Callable
-    means: str  # what is to bring it back: restore, rescue, or metadata (a rescue with an earlier copy of the metadata)
+    means: str  # what is to bring it back: "restore", "drop" (that of snapshots, then a restore), "rescue", or "metadata"
 
 
 # The columns of the page.
@@ -144,7 +144,7 @@ GRID = [
     Damage("4 KiB of an L2 table", l2_page, "restore"),
     Damage("L1 table replaced by an empty one", losses.lose_l1_table, "restore"),
     Damage("snapshots (header counts none)", snapshots_uncounted, "restore"),
-    Damage("snapshots (table zeroed)", snapshot_table, "restore"),
+    Damage("snapshots (table zeroed)", snapshot_table, "drop"),
     Damage("two L1 entries name one table", one_table_twice, "restore"),
     Damage("all L2 tables, metadump of yesterday", all_l2_tables, "metadata"),
     Damage("header, L1, L2, metadump of yesterday", everything, "metadata"),
