@@ -44,9 +44,9 @@ def broken(folder):
 
 
 def lost(folder):
-    """The L1 entry of the first 512 MiB is gone; the table and its ten clusters leak."""
+    """The L1 entry of all 512 MiB is gone; the table and its ten clusters leak."""
     path = folder / "lost.qcow2"
-    make(path, "--size", "1G", "--write", "0:640k", "--set", "l1:0=0")
+    make(path, "--size", "512M", "--write", "0:640k", "--set", "l1:0=0")
     return path
 
 
