@@ -65,8 +65,11 @@ static bool plausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *h, uint6
     if (entry & QCOW2_OFLAG_COMPRESSED) {
         return plausible_compressed(entry, h, length);
     }
-    /* the length of an external data file is not known */
-    return !(entry & QCOW2_L2_RESERVED) && offset % h->cluster_size == 0 && (offset < length || qcow2_has_data_file(h));
+    /* a bit that should be clear is no sign of other data if the offset is one; that of a data file cannot be judged */
+    if (qcow2_implausible_entry(entry, QCOW2_L2_RESERVED) || ((entry & QCOW2_L2_RESERVED) && !offset)) {
+        return false;
+    }
+    return offset % h->cluster_size == 0 && (offset < length || qcow2_has_data_file(h));
 }
 
 bool qcow2_plausible_l2_table(const uint8_t *table, const Qcow2HeaderFields *h, uint64_t length)

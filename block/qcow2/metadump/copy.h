@@ -3,7 +3,8 @@
  *
  * The copy has what a check reads: header and extensions, refcount table and blocks, L1 and L2 tables, snapshot table,
  * bitmap directory and tables, at the same offsets, so that a check of the copy gives the result of the image. Data
- * clusters, compressed or not, bits of bitmaps and LUKS headers are never read.
+ * clusters, compressed or not, bits of bitmaps and LUKS headers are never read. Leaked clusters are, and those that are
+ * tables beyond doubt are copied (lost-tables.h).
  *
  * A pointer in a broken image may lead into the guest's data. Implausible structures (block/qcow2/inspect/plausible.h)
  * are not copied, and neither are unreadable ones; the sink gets a report of each.
