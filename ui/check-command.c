@@ -146,6 +146,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : LIMIT_MESSAGES,
                              .detect_changes = command->shared,
+                             .backing_checked = command->chain,
                              .no_advice = options->repair && options->repair_all,
                              .workers = options->workers,
                              .progress = command->progress->slot};

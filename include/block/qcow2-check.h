@@ -32,6 +32,7 @@ typedef struct Qcow2CheckOptions {
     bool judgement;          /* fill ImageCheck.judgement, and what goes with it */
     bool lost_data;          /* for it look whether leaked clusters are the last copy of something: that reads them */
     bool layout;             /* fill Qcow2CheckResult.layout */
+    bool backing_checked;    /* so is the image below: no note says that it was not looked at */
     FILE *messages;          /* one line for each finding, in the stock tool's order and words */
     uint64_t max_messages;   /* then a line with the number of the others; 0: all */
     bool detect_changes;     /* another program may write to the image: detect whether it does */

@@ -113,7 +113,9 @@ char **qcow2_check_notes(Qcow2Check *c, bool changed)
                                  {qcow2_walk_skipped(c->walk)},
                                  .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
     }
-    add_backing_note(image, notes);
+    if (!c->options->backing_checked) {
+        add_backing_note(image, notes);
+    }
     g_ptr_array_add(notes, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
 }
