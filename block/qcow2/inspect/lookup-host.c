@@ -122,6 +122,7 @@ static bool copy_users(const ImageCheckUserList *from, ImageCheckUserList *to, G
         item->cluster = copy_range(item->cluster);
         item->guest = copy_range(item->guest);
         item->snapshot = g_strdup(item->snapshot);
+        item->bitmap = g_strdup(item->bitmap);
     }
     return true;
 }
@@ -137,6 +138,7 @@ static bool copy_finding(const ImageCheckFinding *f, ImageCheckFindingList *to, 
     item->cluster = copy_range(f->cluster);
     item->guest = copy_range(f->guest);
     item->snapshot = g_strdup(f->snapshot);
+    item->bitmap = g_strdup(f->bitmap);
     item->message = g_strdup(f->message);
     item->other_users = (ImageCheckUserList){0};
     return copy_users(&f->other_users, &item->other_users, errp);
