@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the examples of documents, and compares what comes out with what stands there. Prints TAP.
 
-    check-examples.py OUR-QEMU-IMG STOCK-QEMU-IMG DOCUMENT...
+    check-examples.py [--terminal] OUR-QEMU-IMG STOCK-QEMU-IMG DOCUMENT...
 
-An example is a literal block with "$ COMMAND" lines; all those of a document run in one empty folder. What follows a
+With --terminal the commands run on a terminal of 80 columns, as a reader would run them. A comment of the document may
+have examples, too: those make the images. An example is a literal block with "$ COMMAND" lines; all those of a document run in one empty folder. What follows a
 command is its output, from our program, or from either where "stock tool:" and "this program:" stand before it. Where
 a repair is among the commands, each of the two runs all commands of the example in an empty folder of its own, and the
 output is that of all of them. A
@@ -13,12 +14,16 @@ fragment of JSON after the commands must be a member of the viscera of the image
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import textwrap
 from pathlib import Path
 
@@ -29,15 +34,39 @@ PATIENCE = 3  # seconds for that
 TIME_LIMIT = 1800  # seconds until any other command is taken to hang
 LUKS_TRIES = 20  # the stock tool measures the processor for a new LUKS header, and fails where its clock is coarse
 LUKS_FAILURE = 'Unable to get accurate CPU usage'
-TIME_STAMP = (re.compile(r'^00080010: .*$', re.MULTILINE), '(time)')  # of the snapshot in viscera.rst
+VARYING = {
+    re.compile(r'^00080010: .*$', re.MULTILINE): '(time)',  # of the snapshot in viscera.rst
+    re.compile(r'[0-9.]+ [KMGTP]iB are free'): '(room) are free',
+}
+
+
+def run_on_terminal(command: str, folder: str, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """What a command prints on a terminal of 80 columns."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+    with subprocess.Popen(['bash', '-c', command], cwd=folder, env={**environment, 'NO_COLOR': '1'},
+                          stdin=subprocess.DEVNULL, stdout=its, stderr=its) as process:
+        os.close(its)
+        printed = b''
+        with os.fdopen(ours, 'rb', buffering=0) as stream:
+            while True:
+                try:
+                    piece = stream.read(65536)
+                except OSError:  # how a terminal ends
+                    break
+                if not piece:
+                    break
+                printed += piece
+    return subprocess.CompletedProcess(command, process.returncode, printed.decode('utf-8').replace('\r\n', '\n'))
 
 
 class Examples:
     """The examples of one document, and the folder they run in."""
 
-    def __init__(self, folder: str, programs: dict[str, str]):
+    def __init__(self, folder: str, programs: dict[str, str], terminal: bool):
         self.folder = folder
         self.programs = programs
+        self.terminal = terminal
         self.image = ''
         self.results: list[tuple[str, str, str]] = []  # what was run, what came out, what stands in the document
 
@@ -51,6 +80,9 @@ class Examples:
         # A script, as our program looks for its modules beside itself. It calls itself by the same name.
         environment = {**os.environ, 'LC_ALL': 'C', 'PATH': f'{tools}:{os.environ["PATH"]}',
                        'QEMU_IMG_FALLBACK': self.programs['stock']}
+        if self.terminal:
+            done = run_on_terminal(command, self.folder, environment)
+            return done.stdout, done.returncode
         for _ in range(LUKS_TRIES):
             try:
                 done = subprocess.run(['bash', '-c', command], cwd=self.folder, env=environment,
@@ -65,7 +97,10 @@ class Examples:
     def compare(self, what: str, output: str, expected: str) -> None:
         def plain(text: str) -> str:
             lines = (line.rstrip() for line in text.strip('\n').split('\n'))
-            return TIME_STAMP[0].sub(TIME_STAMP[1], '\n'.join(lines))
+            text = '\n'.join(lines)
+            for pattern, word in VARYING.items():
+                text = pattern.sub(word, text)
+            return text
 
         self.results.append((what, plain(output), plain(expected)))
 
@@ -119,11 +154,13 @@ class Examples:
 
 
 def main() -> int:
-    ours, stock, *documents = sys.argv[1:]
+    arguments = sys.argv[1:]
+    terminal = arguments[0] == '--terminal'
+    ours, stock, *documents = arguments[terminal:]
     n = failed = 0
     for document in documents:
         with tempfile.TemporaryDirectory() as folder:
-            examples = Examples(folder, {'ours': os.path.realpath(ours), 'stock': stock})
+            examples = Examples(folder, {'ours': os.path.realpath(ours), 'stock': stock}, terminal)
             for block in LITERAL_BLOCK.findall(Path(document).read_text(encoding='utf-8')):
                 examples.block(block)
         for what, output, expected in examples.results:
