@@ -11,7 +11,11 @@
 char *program_path(void)
 {
     char *link = g_file_read_link("/proc/self/exe", NULL);
-    const char *named = (const char *)getauxval(AT_EXECFN);
+    const char *named;
 
-    return link ? link : g_strdup(named ? named : "");
+    if (link) {
+        return link;
+    }
+    named = (const char *)getauxval(AT_EXECFN);
+    return g_strdup(named ? named : "");
 }
