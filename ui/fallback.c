@@ -58,10 +58,10 @@ static char **search_folders(void)
 /* The path of the stock tool that a package has moved aside for this program, to be freed. */
 static char *diverted_path(void)
 {
-    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
-    g_autofree char *folder = program ? g_path_get_dirname(program) : NULL;
+    g_autofree char *program = program_path();
+    g_autofree char *folder = g_path_get_dirname(program);
 
-    return folder ? g_build_filename(folder, DIVERTED_NAME, NULL) : NULL;
+    return *program ? g_build_filename(folder, DIVERTED_NAME, NULL) : NULL;
 }
 
 static char *search_path(void)
