@@ -115,6 +115,19 @@ static int not_supported(void)
     return EXIT_NOT_SUPPORTED;
 }
 
+/* For people only: elsewhere the messages are the stock tool's. A raw disk may begin with zeros, too. */
+static void advise_on_zeros(BlockSource *source)
+{
+    char bytes[BLOCK_PROBE_SIZE];
+
+    if (isatty(STDERR_FILENO) && block_source_read(source, bytes, sizeof(bytes), 0) == 0 && !bytes[0] &&
+        memcmp(bytes, bytes + 1, sizeof(bytes) - 1) == 0) {
+        fputs("The file begins with zeros: it is a blank disk, or an image whose header is gone, which 'qemu-img "
+              "rescue' can copy.\n",
+              stderr);
+    }
+}
+
 /* What is there to tell of the work itself; the result is not concerned. */
 static void print_debug_stats(const CheckCommand *command, const BlockSource *source, unsigned sandbox_layers)
 {
@@ -224,6 +237,7 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
     }
     if (!check_in_view(command, source, &files, &result, &error)) {
         error_report("%s", error->message);
+        advise_on_zeros(source);
         return EXIT_FAILED;
     }
     result.check->filename = g_strdup(options->filename);
@@ -288,6 +302,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
         if (write && !target->format) {
             warn_of_guess(target->path);
         }
+        advise_on_zeros(source);
         return not_supported();
     }
     g_autofree char *subject = g_strdup_printf("A check of '%s' (format '%s')", command->options.filename, format);
