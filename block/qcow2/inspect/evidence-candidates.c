@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/inspect/evidence-candidates.h"
 
+#include <assert.h>
+
 #include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-stale.h"
@@ -402,6 +404,7 @@ static bool tell_l1(void *opaque, size_t i, const uint8_t *bytes, const Qcow2L2R
     Search *s = opaque;
     Qcow2Candidate *c = &g_array_index(s->found->items, Qcow2Candidate, i);
 
+    assert(c);
     c->may_be_l1 = leads_to_tables(s, bytes);
     c->may_be_l2 = c->may_be_l2 && !c->may_be_l1;
     return true;

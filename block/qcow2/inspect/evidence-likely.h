@@ -32,9 +32,9 @@ static inline bool qcow2_missing_row_fits(const Qcow2MissingRow *row, uint64_t o
 bool qcow2_place_possible(const Qcow2HeaderFields *header, const Qcow2Candidate *c, uint64_t index);
 
 /*
- * Tables that were allocated in any order may look as if they had been in that of the ranges. Returns true if that would
- * be a great coincidence: of all orders of the @n_used tables in use and the lost ones that fit into @rows, few look so.
- * Two orders that differ within a row only look alike.
+ * Tables that were allocated in any order may look as if they had been in that of the ranges. Returns true if that
+ * would be a great coincidence: of all orders of the @n_used tables in use and the lost ones that fit into @rows, few
+ * look so. Two orders that differ within a row only look alike.
  */
 bool qcow2_order_tells(const GArray *rows, uint64_t n_used);
 

@@ -273,7 +273,8 @@ static bool copy_all(Qcow2Copy *copy)
     omit_snapshots_not_followed(copy);
     return copy_tables(copy, &l1_entries, c->regions.l1_tables) &&
            copy_tables(copy, &bitmap_entries, c->regions.bitmap_tables) && copy_refcounts(copy) &&
-           qcow2_copy_lost_tables(copy) && qcow2_copy_snapshot_table(copy) && qcow2_copy_bitmap_directory(copy) && qcow2_copy_header(copy);
+           qcow2_copy_lost_tables(copy) && qcow2_copy_snapshot_table(copy) && qcow2_copy_bitmap_directory(copy) &&
+           qcow2_copy_header(copy);
 }
 
 bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bool scramble_names,

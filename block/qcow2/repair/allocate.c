@@ -90,8 +90,8 @@ static bool is_free(const Allocator *a, uint64_t cluster, bool reuse, uint64_t *
         return true;
     }
     reuse |= cluster >= whole_clusters(a);
-    if (qcow2_stored_count(a->targets->stored, cluster, &stored) && target_counts_has_block(a->targets, cluster >> qcow2_refblock_bits(h)) &&
-        (!reuse || keep_leaks)) {
+    if (qcow2_stored_count(a->targets->stored, cluster, &stored) &&
+        target_counts_has_block(a->targets, cluster >> qcow2_refblock_bits(h)) && (!reuse || keep_leaks)) {
         return stored == 0;
     }
     /* nobody says that it is free, but all that is in use is known */

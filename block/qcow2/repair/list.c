@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/repair/plan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -95,6 +96,7 @@ static uint64_t count_at(const Lister *l, const uint8_t *block, uint64_t index)
 {
     uint64_t count;
 
+    assert(l->header);
     qcow2_unpack_refcounts(block, l->header->refcount_order, index, 1, &count);
     return count;
 }

@@ -51,7 +51,7 @@ static bool drop_snapshot(Restore *r)
     const Qcow2Snapshots *s = &r->in->check->snapshots;
     g_autoptr(GByteArray) table = g_byte_array_new();
     Edit like = {.why = QCOW2_FINDING__MAX};
-    guint dropped;
+    guint dropped = 0;
 
     if (!request_find_snapshot(r->in, r->in->options->request->name, &dropped, r->errp)) {
         return false;

@@ -22,8 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Leaks, qcow2_leaks_free)
 void qcow2_leaks_add_table(Qcow2Leaks *leaks, uint64_t offset, const uint8_t *bytes);
 
 /*
- * The class of what nothing is mapped for, at best: proved if there is no leak, inferred if there are so few that a crash
- * may have left them, else guessed. Inferred where the counts are not known.
+ * The class of what nothing is mapped for, at best: proved if there is no leak, inferred if there are so few that a
+ * crash may have left them, else guessed. Inferred where the counts are not known.
  */
 ImageRescueClass qcow2_leaks_class(const Qcow2Leaks *leaks);
 

@@ -64,7 +64,10 @@ static void take_out_moved(Ordering *o)
     uint32_t n;
     g_autofree uint64_t *entries = qcow2_metadata_l1(o->found, &n);
 
-    for (uint32_t i = 0; entries && i < n; i++) {
+    if (!entries) {
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
         entries[i] &= QCOW2_OFFSET_MASK;
         g_hash_table_insert(places, &entries[i], GUINT_TO_POINTER(i + 1));
     }
