@@ -177,28 +177,29 @@ static const char *describe(const RepairInput *in, const uint8_t *sector)
     return printable == SECTOR ? "text" : "other data";
 }
 
-/* Reports what lies in the place of the snapshot table, if that is none. */
-static void report_no_table(const RepairInput *in)
+/* Reports what lies in the place of the snapshot table, if that is none; @left: and stays there. */
+static void report_no_table(const RepairInput *in, bool left)
 {
     uint64_t offset = in->header->snapshots_offset, l1;
     uint8_t sector[SECTOR];
 
-    if (!in->header->nb_snapshots || offset % in->header->cluster_size || offset >= in->image->source->length ||
-        block_source_read(in->image->source, sector, SECTOR, offset)) {
+    if (!in->header->nb_snapshots || !offset || offset % in->header->cluster_size ||
+        offset >= in->image->source->length || block_source_read(in->image->source, sector, SECTOR, offset)) {
         return;
     }
     l1 = load_be64(sector + DISK_OFFSET(l1_table_offset));
     if (!l1 || l1 % in->header->cluster_size || l1 >= in->check->counting.file_end) {
-        repair_say(in,
-                   "There is no snapshot table at 0x%" PRIx64 ", but %s. 'qemu-img check --drop snapshots' gives the "
-                   "snapshots up; what they had is kept as lost data\n",
-                   offset, describe(in, sector));
+        repair_say(in, "There is no snapshot table at 0x%" PRIx64 ", but %s. %s is kept as lost data\n", offset,
+                   describe(in, sector),
+                   left ? "'qemu-img check --drop snapshots' gives the snapshots up; what they had"
+                        : "What the snapshots had");
     }
 }
 
 static bool leave(const RepairInput *in, const char *why)
 {
     repair_say(in, "The snapshot table %s, and is left as it is\n", why);
+    report_no_table(in, true);
     return true;
 }
 
@@ -228,10 +229,13 @@ bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Alloc
 {
     bool stay;
 
-    if (in->options->all && repair_found_any(in, QCOW2_SNAPSHOT_TABLE_FAULTS)) {
-        report_no_table(in);
+    if (!in->options->all) {
+        return true;
     }
-    if (!in->options->all || !snapshots_wrong(in)) {
+    if (!snapshots_wrong(in)) {
+        if (repair_found_any(in, QCOW2_SNAPSHOT_TABLE_FAULTS)) {
+            report_no_table(in, true);
+        }
         return true;
     }
     if (!in->check->snapshots.there && in->check->report.leaks && !in->options->free_lost) {
@@ -243,6 +247,9 @@ bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Alloc
     }
     if (!allocator_header_writable(alloc)) {
         return true;
+    }
+    if (!in->check->snapshots.items->len) {
+        report_no_table(in, false);
     }
     if (stay) {
         add_number(in, edits, in->check->snapshots.items->len);
