@@ -321,9 +321,9 @@ static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
         place->reason = g_strdup_printf("L1 entry %" PRIu64 " is the only one without a table", place->index);
     } else if (find_in_order(p, i, &place->index) && qcow2_place_possible(p->header, c, place->index)) {
         place->known = true;
-        place->certainty = doubtful || c->scattered || !qcow2_order_tells(p->gaps, p->n_used)
-                               ? IMAGE_CHECK_EVIDENCE_GUESSED
-                               : IMAGE_CHECK_EVIDENCE_INFERRED;
+        /* of two entries that share a table one may be that of @c */
+        doubtful |= p->shared->len || c->scattered || !qcow2_order_tells(p->gaps, p->n_used);
+        place->certainty = doubtful ? IMAGE_CHECK_EVIDENCE_GUESSED : IMAGE_CHECK_EVIDENCE_INFERRED;
         place->reason = g_strdup_printf("L1 entry %" PRIu64 " has no table, and the tables around it in the file are "
                                         "those of the ranges before and behind",
                                         place->index);

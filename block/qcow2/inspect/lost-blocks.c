@@ -83,10 +83,11 @@ uint64_t qcow2_lost_block_counts(const Qcow2Check *check, const uint8_t *bytes, 
     const Qcow2HeaderFields *h = &check->image->header;
     uint64_t n = UINT64_C(1) << qcow2_refblock_bits(h);
     uint64_t clusters = refmap_clusters(check->counting.refs);
-    uint64_t same = 0, differing = 0;
+    uint64_t in_file = DIV_ROUND_UP(check->counting.file_end, h->cluster_size);
+    uint64_t same = 0, lost = 0, differing = 0;
 
     /* no more can be the same than those that are left, too */
-    for (uint64_t i = 0; i < n && differing <= (same + n - i) / 8; i += COUNTS_AT_ONCE) {
+    for (uint64_t i = 0; i < n && differing <= (same + n - i) / 8 && lost <= same + n - i; i += COUNTS_AT_ONCE) {
         uint64_t some = MIN(n - i, COUNTS_AT_ONCE);
 
         qcow2_unpack_refcounts(bytes, h->refcount_order, i, some, counts);
@@ -95,10 +96,14 @@ uint64_t qcow2_lost_block_counts(const Qcow2Check *check, const uint8_t *bytes, 
             uint64_t computed = cluster < clusters ? refmap_get(check->counting.refs, cluster) : 0;
 
             same += counts[k] && counts[k] == computed;
-            differing += counts[k] != computed;
+            if (counts[k] == 1 && !computed && cluster < in_file) {
+                lost++; /* a table may be lost, too */
+            } else {
+                differing += counts[k] != computed;
+            }
         }
     }
-    return differing <= same / 8 ? same : 0;
+    return differing <= same / 8 && lost <= same ? same : 0;
 }
 
 static bool is_refcount_block(Search *s, uint64_t cluster)

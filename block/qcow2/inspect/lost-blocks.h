@@ -10,7 +10,7 @@
 
 /*
  * Returns how many counts in the cluster at @bytes are those that were computed, as refcount block @index, where nearly
- * all are; else 0.
+ * all are but for leaks, of which there are no more; else 0.
  */
 uint64_t qcow2_lost_block_counts(const Qcow2Check *check, const uint8_t *bytes, uint64_t index);
 

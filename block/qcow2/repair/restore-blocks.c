@@ -1,7 +1,7 @@
 /*
  * Puts refcount blocks back into the refcount table: clusters that nothing refers to, with the counts of a block that
  * is missing. What leaks is known only then, and with it what else is lost; so it is done without --restore, too, where
- * one cluster alone is the block beyond doubt.
+ * one cluster alone is the block beyond doubt. A cluster that a lost L2 table may refer to is data, whatever is in it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,6 +10,8 @@
 #include <inttypes.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/format/l2.h"
+#include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/lost-blocks.h"
 
 #define MAX_MISSING 64                    /* entries that are looked for */
@@ -35,6 +37,8 @@ typedef struct Search {
     Qcow2LostData *keep; /* keeps what leaks of all that have the counts of a missing block; NULL: nothing does */
     bool no_memory;
     GArray *missing; /* Missing */
+    RefMap *named;   /* by what looks like an L2 table that nothing refers to */
+    Qcow2L2Result *contents;
     uint8_t *bytes;
 } Search;
 
@@ -111,6 +115,33 @@ static void keep(Search *s, uint64_t cluster)
     }
 }
 
+static void add_named(Search *s, uint64_t offset, uint64_t size)
+{
+    unsigned bits = s->in->header->cluster_bits;
+    uint64_t first = offset >> bits, end = MIN((offset + size - 1) >> bits, s->layout->file_clusters - 1) + 1;
+
+    s->no_memory |= size && first < end && !refmap_add(s->named, first, end - first, 1);
+}
+
+/* Notes what the cluster that was read refers to, if it may be an L2 table. */
+static void note_table(Search *s, uint64_t cluster)
+{
+    const Qcow2HeaderFields *h = s->in->header;
+
+    if (!qcow2_may_be_l2(s->bytes, h->cluster_size, h, s->in->image->source->length)) {
+        return;
+    }
+    qcow2_l2_decode(h, s->bytes, s->contents);
+    for (uint32_t i = 0; i < s->contents->n_runs; i++) {
+        add_named(s, s->contents->runs[i].offset, (uint64_t)s->contents->runs[i].n << h->cluster_bits);
+    }
+    for (guint i = 0; i < s->contents->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(s->contents->extents, Qcow2Extent, i);
+
+        add_named(s, e->offset, e->length);
+    }
+}
+
 /* Compares the cluster that was read with what block @m is to have. */
 static void compare(Search *s, uint64_t cluster, Missing *m)
 {
@@ -120,6 +151,9 @@ static void compare(Search *s, uint64_t cluster, Missing *m)
         return;
     }
     keep(s, cluster);
+    if (refmap_get(s->named, cluster)) {
+        return;
+    }
     all = counted(s);
     if (!m->n++ || all > m->counted) {
         m->cluster = cluster;
@@ -141,7 +175,15 @@ static uint64_t skip_hole(BlockSource *source, uint64_t cluster, unsigned bits, 
     return at >> bits;
 }
 
-static void find_blocks(Search *s)
+static void compare_with_missing(Search *s, uint64_t cluster)
+{
+    for (guint i = 0; i < s->missing->len; i++) {
+        compare(s, cluster, &g_array_index(s->missing, Missing, i));
+    }
+}
+
+/* Reads all clusters that may be a block, and has each looked at. */
+static void visit_clusters(Search *s, void (*look)(Search *s, uint64_t cluster))
 {
     const Qcow2HeaderFields *h = s->in->header;
     BlockSource *source = s->in->image->source;
@@ -151,10 +193,8 @@ static void find_blocks(Search *s)
         next = skip_hole(source, c, h->cluster_bits, &end);
         if (next == c && may_be_block(s, c, &next)) {
             left--;
-            for (guint i = 0;
-                 !block_source_read(source, s->bytes, h->cluster_size, c << h->cluster_bits) && i < s->missing->len;
-                 i++) {
-                compare(s, c, &g_array_index(s->missing, Missing, i));
+            if (!block_source_read(source, s->bytes, h->cluster_size, c << h->cluster_bits)) {
+                look(s, c);
             }
         }
     }
@@ -213,17 +253,23 @@ static void search_begin(Search *s, const TargetCounts *t, Qcow2LostData *keep)
         .targets = t,
         .keep = keep,
         .missing = g_array_new(FALSE, FALSE, sizeof(Missing)),
+        .named = refmap_new(t->layout->file_clusters),
+        .contents = qcow2_l2_result_new(t->in->header),
         .bytes = g_malloc(t->in->header->cluster_size),
     };
+    s->no_memory = !s->contents;
     find_missing(s);
-    if (s->missing->len) {
-        find_blocks(s);
+    if (s->missing->len && !s->no_memory) {
+        visit_clusters(s, note_table);
+        visit_clusters(s, compare_with_missing);
     }
 }
 
 static void search_end(Search *s)
 {
     g_free(s->bytes);
+    g_clear_pointer(&s->contents, qcow2_l2_result_free);
+    refmap_free(s->named);
     g_array_unref(s->missing);
 }
 
@@ -253,7 +299,7 @@ bool repair_restore_blocks(const RepairInput *in, const MetadataLayout *layout, 
         return true;
     }
     search_begin(&s, alloc->targets, NULL);
-    for (guint i = 0; i < s.missing->len; i++) {
+    for (guint i = 0; i < s.missing->len && !s.no_memory; i++) {
         ImageCheckEvidence evidence;
 
         if (is_wanted(&s, i, &evidence)) {
@@ -261,5 +307,5 @@ bool repair_restore_blocks(const RepairInput *in, const MetadataLayout *layout, 
         }
     }
     search_end(&s);
-    return true;
+    return !s.no_memory || repair_no_memory(errp);
 }
