@@ -12,6 +12,7 @@
 #include "qapi/qapi-visit.h"
 #include "ui/output/escape.h"
 #include "util/error-report.h"
+#include "util/text.h"
 
 #define LONGEST_ERROR 4096u /* bytes of messages that a failure repeats */
 
@@ -39,6 +40,19 @@ static size_t take_line(const char *line, size_t *size)
     return length;
 }
 
+/* A message may have a name in it that comes from an image; nearly all of a million have none. */
+static void print_line(const char *line, size_t length)
+{
+    g_autofree char *safe = NULL;
+    size_t plain = 0;
+
+    while (plain < length && g_ascii_isprint(line[plain])) {
+        plain++;
+    }
+    safe = plain < length ? text_escape(line, length) : NULL;
+    error_print_line(safe ? safe : line, safe ? strlen(safe) : length);
+}
+
 static void print_messages(const char *filename, const char *text, size_t size)
 {
     while (size > 0) {
@@ -46,7 +60,7 @@ static void print_messages(const char *filename, const char *text, size_t size)
 
         print_escaped(stderr, filename, 0);
         fputs(": ", stderr);
-        error_print_line(text, length);
+        print_line(text, length);
         text += length + 1;
     }
 }
