@@ -153,10 +153,9 @@ static void set_host(Lookup *l, uint64_t offset, uint64_t size)
     l->answer->data_file = qcow2_has_data_file(l->header);
 }
 
-/* Lengths are rounded up to a sector everywhere. */
 static uint64_t file_end(const Lookup *l)
 {
-    return DIV_ROUND_UP(l->check->image->source->length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE;
+    return l->check->counting.file_end;
 }
 
 static void explain_compressed(Lookup *l, const Qcow2L2Result *contents)

@@ -253,13 +253,16 @@ static void search_begin(Search *s, const TargetCounts *t, Qcow2LostData *keep)
         .targets = t,
         .keep = keep,
         .missing = g_array_new(FALSE, FALSE, sizeof(Missing)),
-        .named = refmap_new(t->layout->file_clusters),
-        .contents = qcow2_l2_result_new(t->in->header),
-        .bytes = g_malloc(t->in->header->cluster_size),
     };
-    s->no_memory = !s->contents;
     find_missing(s);
-    if (s->missing->len && !s->no_memory) {
+    if (!s->missing->len) {
+        return;
+    }
+    s->named = refmap_new(t->layout->file_clusters);
+    s->contents = qcow2_l2_result_new(t->in->header);
+    s->bytes = g_malloc(t->in->header->cluster_size);
+    s->no_memory = !s->contents;
+    if (!s->no_memory) {
         visit_clusters(s, note_table);
         visit_clusters(s, compare_with_missing);
     }
@@ -269,7 +272,7 @@ static void search_end(Search *s)
 {
     g_free(s->bytes);
     g_clear_pointer(&s->contents, qcow2_l2_result_free);
-    refmap_free(s->named);
+    g_clear_pointer(&s->named, refmap_free);
     g_array_unref(s->missing);
 }
 
