@@ -97,8 +97,8 @@ static bool is_next(const Qcow2FindingRecord *r, const Qcow2Location *p)
            (a->has_entry || a->cluster_size || a->guest_size);
 }
 
-/* True where @p is the next entry with the same value as all of @r: one cause, such as a table that was written over.
- */
+/* Returns true if @f is of the next entry, and it has the value of all entries of @r: one cause, such as an overwritten
+ * table. */
 static bool is_same_value(const Qcow2FindingRecord *r, const Qcow2Finding *f)
 {
     const Qcow2Location *a = &r->location, *p = &f->location;

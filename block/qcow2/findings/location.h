@@ -27,7 +27,7 @@ typedef struct Qcow2Location {
     uint64_t guest_offset; /* the range of the guest's disk behind it */
     uint64_t guest_size;
     const char *snapshot; /* whose tree it is in; NULL = the active one, or none; borrowed, and lives with the check */
-    const char *bitmap;   /* whose table or bits it is; NULL = none; borrowed likewise */
+    const char *bitmap;   /* whose table or bits it is; NULL = none; borrowed */
     uint64_t refcount;    /* as stored */
     uint64_t reference;   /* as counted */
 } Qcow2Location;

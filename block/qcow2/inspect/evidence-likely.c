@@ -72,6 +72,14 @@ bool qcow2_order_tells(const GArray *rows, uint64_t n_used)
     return orders >= ORDERS;
 }
 
+char *qcow2_shared_text(const uint64_t indexes[2], uint64_t table, uint64_t offset)
+{
+    return g_strdup_printf("L1 entries %" PRIu64 " and %" PRIu64 " both refer to the table at 0x%" PRIx64
+                           ", and one of them may be wrong: --attach 0x%" PRIx64 "=l1:%" PRIu64 " or =l1:%" PRIu64
+                           " lets it refer to this table",
+                           indexes[0], indexes[1], table, offset, indexes[0], indexes[1]);
+}
+
 char *qcow2_missing_text(const GArray *rows, uint64_t n_empty)
 {
     g_autoptr(GString) text = g_string_new(n_empty == 1 ? "L1 entry " : "L1 entries ");

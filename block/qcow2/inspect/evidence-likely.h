@@ -41,6 +41,9 @@ bool qcow2_order_tells(const GArray *rows, uint64_t n_used);
 /* "L1 entries 1, 2, 3, 4 and 5 more have no table", of @n_empty in @rows; the caller frees it. */
 char *qcow2_missing_text(const GArray *rows, uint64_t n_empty);
 
+/* That two L1 entries refer to @table, and how one of them gets the lost table at @offset; the caller frees it. */
+char *qcow2_shared_text(const uint64_t indexes[2], uint64_t table, uint64_t offset);
+
 /*
  * For each of @lost, uint64_t: numbers of @candidates in their order, the L1 index that is likeliest, UINT64_MAX where
  * there is none left. No index is that of two. @rows are Qcow2MissingRow.

@@ -271,16 +271,6 @@ static bool find_in_order(const Qcow2Places *p, size_t i, uint64_t *index)
 
 /* ---- one place or several ---- */
 
-static char *name_shared(const Qcow2Places *p, size_t i)
-{
-    const SharedEntries *s = &g_array_index(p->shared, SharedEntries, 0);
-
-    return g_strdup_printf("L1 entries %" PRIu64 " and %" PRIu64 " both refer to the table at 0x%" PRIx64
-                           ", and one of them may be wrong: --attach 0x%" PRIx64 "=l1:%" PRIu64 " or =l1:%" PRIu64
-                           " lets it refer to this table",
-                           s->indexes[0], s->indexes[1], s->table, offset_of(p, i), s->indexes[0], s->indexes[1]);
-}
-
 static void guess(const Qcow2Places *p, size_t i, Qcow2Place *place)
 {
     size_t k = first_not_below(p->alone->data, p->alone->len, sizeof(uint64_t), 0, i);
@@ -293,7 +283,9 @@ static void guess(const Qcow2Places *p, size_t i, Qcow2Place *place)
     if (p->n_empty) {
         place->reason = qcow2_missing_text(p->gaps, p->n_empty);
     } else if (p->shared->len) {
-        place->reason = name_shared(p, i);
+        const SharedEntries *s = &g_array_index(p->shared, SharedEntries, 0);
+
+        place->reason = qcow2_shared_text(s->indexes, s->table, offset_of(p, i));
     } else {
         place->reason = g_strdup("no L1 entry lacks a table; it may be that of a snapshot");
     }

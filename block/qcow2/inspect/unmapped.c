@@ -1,5 +1,5 @@
 /*
- * Data where nothing is said to be.
+ * Data that nothing uses and no reference count covers.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
