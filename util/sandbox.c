@@ -64,19 +64,20 @@ static Ruleset ruleset_for(long version, const SandboxNeeds *needs, size_t *size
     return rules;
 }
 
-/* Lets files be made in the folder of @path. Where that cannot be, making the file will fail, and say so. */
-static void allow_folder(int ruleset, const Ruleset *rules, const char *path)
+/* Lets files be made and removed in the folder of @path. Returns false if the kernel would not have it. */
+static bool allow_folder(int ruleset, const Ruleset *rules, const char *path)
 {
     g_autofree char *folder = g_path_get_dirname(path);
     PathBeneath rule = {
         .allowed = (FILE_READ | FILE_WRITE | FILE_REMOVE | FILE_MAKE | FILES_2 | FILES_3) & rules->files,
         .fd = open(folder, O_PATH | O_CLOEXEC),
     };
+    bool added = rule.fd >= 0 && syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) == 0;
 
     if (rule.fd >= 0) {
-        syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
         close(rule.fd);
     }
+    return added;
 }
 
 static bool take_landlock(const SandboxNeeds *needs)
@@ -85,15 +86,16 @@ static bool take_landlock(const SandboxNeeds *needs)
     size_t size;
     Ruleset rules = ruleset_for(version, needs, &size);
     int ruleset = version < 1 ? -1 : (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-    bool taken;
+    bool taken = true;
 
     if (ruleset < 0) {
         return false;
     }
+    /* without a folder's rule, a file that was begun in it could not be removed */
     for (size_t i = 0; needs->files && needs->files[i]; i++) {
-        allow_folder(ruleset, &rules, needs->files[i]);
+        taken = taken && allow_folder(ruleset, &rules, needs->files[i]);
     }
-    taken = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+    taken = taken && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     close(ruleset);
     return taken;
 }
