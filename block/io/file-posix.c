@@ -265,6 +265,9 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
     }
     length = file_length(fd, path, errp);
     if (length < 0 || (!options->no_locking && !file_locks_take(fd, file_use(options), path, errp))) {
+        if (options->create) {
+            unlink(path);
+        }
         close(fd);
         return NULL;
     }
