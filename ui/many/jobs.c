@@ -197,8 +197,8 @@ static void print_ended(Many *many)
         const char *filename = g_ptr_array_index(many->filenames, many->printed);
 
         progress_view_hide(many->view);
-        print_one_of_many(many->options, many->printed, filename, &image->process, image->status, image->failure);
-        note_worst(many, image->status);
+        note_worst(many, print_one_of_many(many->options, many->printed, filename, &image->process, image->status,
+                                           image->failure));
         captured_process_clear(&image->process);
         g_clear_pointer(&image->failure, g_free);
         many->printed++;

@@ -16,10 +16,10 @@
 
 #define LONGEST_ERROR 4096u /* bytes of messages that a failure repeats */
 
-/* All that was written to @fd, NULL if nothing was. */
-static GMappedFile *written(int fd)
+/* All that was written to @fd, NULL if nothing was, or with an error. */
+static GMappedFile *written(int fd, GError **errp)
 {
-    return fd >= 0 ? g_mapped_file_new_from_fd(fd, FALSE, NULL) : NULL;
+    return fd >= 0 ? g_mapped_file_new_from_fd(fd, FALSE, errp) : NULL;
 }
 
 static const char *text_of(GMappedFile *file, size_t *size)
@@ -118,31 +118,37 @@ static void print_heading(const char *filename, bool first)
     fputs(":\n", stdout);
 }
 
-void print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
-                       int status, const char *failure)
+int print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
+                      int status, const char *failure)
 {
-    g_autoptr(GMappedFile) out = written(process->out);
-    g_autoptr(GMappedFile) err = written(process->err);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GMappedFile) out = written(process->out, &error);
+    g_autoptr(GMappedFile) err = written(process->err, error ? NULL : &error);
+    g_autofree char *unread = error ? g_strdup_printf("Could not read what the check wrote: %s", error->message) : NULL;
     size_t result_size;
     size_t message_size;
     const char *result = text_of(out, &result_size);
     const char *messages = text_of(err, &message_size);
-    bool has_result = result_size > 0 && !failure;
+    bool has_result = result_size > 0 && !failure && !unread;
 
+    if (unread) {
+        failure = unread;
+        status = 1;
+    }
     print_messages(filename, messages, message_size);
     if (failure) {
         print_messages(filename, failure, strlen(failure));
     }
     fflush(stderr);
     if (options->quiet) {
-        return;
+        return status;
     }
     if (options->json && has_result) {
         print_json_line(result, result_size);
     } else if (options->json) {
-        g_autofree char *error = failure ? g_strdup(failure) : error_text(messages, message_size);
+        g_autofree char *text = failure ? g_strdup(failure) : error_text(messages, message_size);
 
-        print_failure_json(options, index, filename, status, error);
+        print_failure_json(options, index, filename, status, text);
     } else {
         print_heading(filename, index == 0);
         if (has_result) {
@@ -151,4 +157,5 @@ void print_one_of_many(const CheckOptions *options, size_t index, const char *fi
             fputs("No result: see the messages.\n", stdout);
         }
     }
+    return status;
 }

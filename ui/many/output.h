@@ -14,8 +14,9 @@
 /*
  * Prints the output of the check @process of the image @filename, number @index of all, which ended with @status.
  * @failure: the reason why the check did not start or did not end by itself; NULL if it did.
+ * Returns @status, or 1 if the output cannot be read.
  */
-void print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
-                       int status, const char *failure);
+int print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
+                      int status, const char *failure);
 
 #endif
