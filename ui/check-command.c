@@ -397,6 +397,18 @@ static int run_one_of_many(void *context, size_t index, const char *filename, un
     return run_one(&one);
 }
 
+/* A chain that cannot be followed, through no fault that a check of its last image found, is no chain that was checked. */
+static int chain_status(const Chain *chain, int status)
+{
+    const ChainMember *last = chain_member(chain, chain->members->len - 1);
+
+    if (last->known || last->refusal || status == EXIT_FAILED) {
+        return status;
+    }
+    error_report("Could not follow the chain beyond '%s'", last->filename);
+    return EXIT_FAILED;
+}
+
 static int run_chain(const CheckCommand *command)
 {
     CheckCommand all = *command;
@@ -406,7 +418,7 @@ static int run_chain(const CheckCommand *command)
     all.chain = chain;
     all.options.many = true;
     all.options.filenames = chain->filenames;
-    status = check_many(&all.options, run_one_of_many, &all);
+    status = chain_status(chain, check_many(&all.options, run_one_of_many, &all));
     if (!all.options.json && !all.options.quiet) {
         print_chain_text(stdout, chain);
     }
