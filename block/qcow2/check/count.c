@@ -151,7 +151,7 @@ void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2R
         uint64_t *references = overflow_of(c, i);
 
         report->examined++;
-        if (references && ++*references > c->max) {
+        if (references && ++*references > c->max && c->overflows > 0) {
             c->overflows--;
             report_overflow(c, location, i, report);
         }
@@ -160,9 +160,8 @@ void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2R
 
 void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report)
 {
-    if (qcow2_report_full(report)) {
-        qcow2_count_unreported(report, QCOW2_FINDING_REFCOUNT_OVERFLOW, c->overflows);
-    }
+    /* none, unless the report was full, or a table has changed since it was counted */
+    qcow2_count_unreported(report, QCOW2_FINDING_REFCOUNT_OVERFLOW, c->overflows);
 }
 
 bool qcow2_region_reportable(const Qcow2Counting *c, uint64_t offset, uint64_t size)
