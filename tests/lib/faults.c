@@ -46,6 +46,9 @@ static size_t all;
 static uint64_t own_counts[N_CLASSES];
 static uint64_t *counts = own_counts;
 
+/* GLib ends by a signal where it gets no memory for a key of a thread's data, which is as long as this. */
+#define LEAST (sizeof(pthread_key_t) + 1)
+
 /* Count a call. Return true, with errno set, if it is to fail. */
 static bool fails(Class class)
 {
@@ -74,17 +77,17 @@ void *__libc_memalign(size_t alignment, size_t size);
 
 void *malloc(size_t size)
 {
-    return size >= all && fails(MEMORY) ? NULL : __libc_malloc(size);
+    return size >= MAX(all, LEAST) && fails(MEMORY) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return n * size >= all && fails(MEMORY) ? NULL : __libc_calloc(n, size);
+    return n * size >= MAX(all, LEAST) && fails(MEMORY) ? NULL : __libc_calloc(n, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-    return size >= all && fails(MEMORY) ? NULL : __libc_realloc(memory, size);
+    return size >= MAX(all, LEAST) && fails(MEMORY) ? NULL : __libc_realloc(memory, size);
 }
 
 /* GLib 2.74 takes less than a page at a time for its pieces of memory, and ends by a signal if it gets none. */
