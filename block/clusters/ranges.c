@@ -7,18 +7,11 @@
 
 #include "util/search.h"
 
-static int compare_ranges(const void *a, const void *b)
-{
-    const Qcow2ClusterRange *x = a, *y = b;
-
-    return (x->first > y->first) - (x->first < y->first);
-}
-
 void qcow2_cluster_ranges_sort(GArray *ranges)
 {
     guint kept = 0;
 
-    g_array_sort(ranges, compare_ranges);
+    ARRAY_SORT(ranges, Qcow2ClusterRange, first);
     for (guint i = 0; i < ranges->len; i++) {
         Qcow2ClusterRange range = g_array_index(ranges, Qcow2ClusterRange, i);
         Qcow2ClusterRange *last = kept ? &g_array_index(ranges, Qcow2ClusterRange, kept - 1) : NULL;

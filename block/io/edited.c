@@ -15,7 +15,7 @@
 typedef struct Span {
     uint64_t offset, end;
     uint64_t reach; /* the greatest end of this one and those before */
-    size_t index;   /* of the edit */
+    uint64_t index; /* of the edit */
 } Span;
 
 typedef struct EditedSource {
@@ -24,20 +24,6 @@ typedef struct EditedSource {
     const Edits *edits;
     GArray *spans; /* Span, sorted by offset */
 } EditedSource;
-
-static int compare_spans(const void *a, const void *b)
-{
-    const Span *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
-static int compare_indexes(const void *a, const void *b)
-{
-    const size_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
 
 static const Span *span_at(const EditedSource *e, guint i)
 {
@@ -50,19 +36,20 @@ static guint first_span(const EditedSource *e, uint64_t offset)
     return ARRAY_FIRST_NOT_BELOW(e->spans, Span, reach, offset + 1);
 }
 
-/* The edits before edit @limit that write to [@offset, @end), in their order; NULL where there are none. */
+/* The spans of the edits before edit @limit that write to [@offset, @end), in their order; NULL where there are none.
+ */
 static GArray *edits_in(const EditedSource *e, size_t limit, uint64_t offset, uint64_t end)
 {
     GArray *found = NULL;
 
     for (guint i = first_span(e, offset); i < e->spans->len && span_at(e, i)->offset < end; i++) {
         if (span_at(e, i)->end > offset && span_at(e, i)->index < limit) {
-            found = found ? found : g_array_new(FALSE, FALSE, sizeof(size_t));
-            g_array_append_val(found, span_at(e, i)->index);
+            found = found ? found : g_array_new(FALSE, FALSE, sizeof(Span));
+            g_array_append_vals(found, span_at(e, i), 1);
         }
     }
     if (found) {
-        g_array_sort(found, compare_indexes);
+        ARRAY_SORT(found, Span, index);
     }
     return found;
 }
@@ -102,11 +89,11 @@ static int lay_over(const EditedSource *e, size_t i, uint8_t *to, size_t size, u
 /* Reads what there is when the edits before edit @limit have been made. */
 static int read_before(const EditedSource *e, size_t limit, uint8_t *to, size_t size, uint64_t offset)
 {
-    g_autoptr(GArray) indexes = edits_in(e, limit, offset, offset + size);
+    g_autoptr(GArray) spans = edits_in(e, limit, offset, offset + size);
     int failure = block_source_read(e->base, to, size, offset);
 
-    for (guint i = 0; indexes && !failure && i < indexes->len; i++) {
-        failure = lay_over(e, g_array_index(indexes, size_t, i), to, size, offset);
+    for (guint i = 0; spans && !failure && i < spans->len; i++) {
+        failure = lay_over(e, g_array_index(spans, Span, i).index, to, size, offset);
     }
     return failure;
 }
@@ -193,7 +180,7 @@ static GArray *spans_of(const Edits *edits)
 
         g_array_append_val(spans, span);
     }
-    g_array_sort(spans, compare_spans);
+    ARRAY_SORT(spans, Span, offset);
     for (guint i = 0; i < spans->len; i++) {
         Span *span = &g_array_index(spans, Span, i);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "util/number.h"
+#include "util/search.h"
 
 #define WINDOW (32u << 10) /* bytes, a multiple of the sector */
 
@@ -56,13 +57,6 @@ static uint64_t range_end(const UndoRange *range)
 static uint64_t bytes_end(const UndoRange *range)
 {
     return range->offset + (range->has_new ? range->size : range->old_size);
-}
-
-static int compare_offsets(const void *a, const void *b)
-{
-    uint64_t first = ((const UndoRange *)a)->offset, second = ((const UndoRange *)b)->offset;
-
-    return (first > second) - (first < second);
 }
 
 static void drop_passed(Window *window, uint64_t end)
@@ -271,7 +265,7 @@ static bool verify_ranges(const UndoContents *contents, BlockSource *file, Block
     window->image = image;
     window->sorted = sorted;
     window->active = active;
-    g_array_sort(sorted, compare_offsets);
+    ARRAY_SORT(sorted, UndoRange, offset);
     while (window_next(window)) {
         if (!examine_window(window, differences, errp)) {
             return false;

@@ -1,5 +1,5 @@
 /*
- * Binary search in sorted arrays. Nothing here allocates or fails.
+ * Sorting arrays by a number, and binary search in them. Nothing here fails.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -38,5 +38,19 @@ static inline size_t first_not_below(const void *items, size_t n, size_t stride,
     first_not_below((items), (n), sizeof(type), offsetof(type, member), (key))
 #define ARRAY_FIRST_NOT_BELOW(array, type, member, key)                                                                \
     ((guint)FIRST_NOT_BELOW((array)->data, (array)->len, type, member, key))
+
+/* Compares the uint64_t at byte @at, a pointer by its value, of two items: for g_array_sort_with_data(). */
+static inline int compare_u64_at(const void *a, const void *b, void *at)
+{
+    uint64_t x, y;
+
+    memcpy(&x, (const char *)a + GPOINTER_TO_SIZE(at), sizeof(x));
+    memcpy(&y, (const char *)b + GPOINTER_TO_SIZE(at), sizeof(y));
+    return (x > y) - (x < y);
+}
+
+/* Sorts a GArray of @type by @member, a uint64_t. Equal items stay in their order. */
+#define ARRAY_SORT(array, type, member)                                                                                \
+    g_array_sort_with_data((array), compare_u64_at, GSIZE_TO_POINTER(offsetof(type, member)))
 
 #endif

@@ -67,19 +67,12 @@ static void add_tree(Qcow2Regions *s, Qcow2Location referrer, int snapshot)
     }
 }
 
-static int compare_trees(const void *a, const void *b)
-{
-    const Qcow2Tree *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 static void sort_trees(Qcow2Regions *s)
 {
     uint64_t end = 0;
     guint widest = 0;
 
-    g_array_sort(s->trees, compare_trees);
+    ARRAY_SORT(s->trees, Qcow2Tree, offset);
     for (guint i = 0; i < s->trees->len; i++) {
         Qcow2Tree *tree = &g_array_index(s->trees, Qcow2Tree, i);
 

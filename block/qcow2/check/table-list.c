@@ -13,13 +13,6 @@
 
 #define MIN_PENDING 16384u /* tables that are sorted at once; of many more, a 16th of those that are sorted already */
 
-static int compare_table_refs(const void *a, const void *b)
-{
-    const Qcow2TableRef *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 /* Returns true if each table lies behind the one before: so it is in images that were written in order. */
 static bool in_order(const GArray *tables)
 {
@@ -44,7 +37,7 @@ void qcow2_table_refs_sort(GArray *tables)
 {
     size_t kept = 0;
 
-    g_array_sort(tables, compare_table_refs);
+    ARRAY_SORT(tables, Qcow2TableRef, offset);
     for (size_t i = 0; i < tables->len; i++) {
         Qcow2TableRef ref = *qcow2_table_ref(tables, i);
         Qcow2TableRef *last = kept ? qcow2_table_ref(tables, kept - 1) : NULL;

@@ -65,19 +65,12 @@ void qcow2_tables_add(Qcow2Tables *t, uint64_t offset, uint64_t entries, bool ac
     g_array_append_vals(t->edges, edges, 2);
 }
 
-static int compare_edges(const void *a, const void *b)
-{
-    const Edge *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 /* Cuts the union of the tables, as far as it lies below @end, into spans. */
 static void make_spans(Qcow2Tables *t, uint64_t end)
 {
     Qcow2TableSpan span = {0};
 
-    g_array_sort(t->edges, compare_edges);
+    ARRAY_SORT(t->edges, Edge, offset);
     for (size_t i = 0; i < t->edges->len; i++) {
         const Edge *edge = &g_array_index(t->edges, Edge, i);
         uint64_t to = MIN(edge->offset, end);

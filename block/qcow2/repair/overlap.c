@@ -10,13 +10,7 @@
 #include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
-
-static int compare_entries(const void *a, const void *b)
-{
-    const OverlappedEntry *x = a, *y = b;
-
-    return (x->at > y->at) - (x->at < y->at);
-}
+#include "util/search.h"
 
 /* Returns true if @cluster is metadata, and has more users. */
 static bool is_overlapped(const MetadataLayout *layout, uint64_t cluster)
@@ -140,7 +134,7 @@ bool overlap_find(MetadataLayout *layout, GError **errp)
     if (!qcow2_walk_collect(layout->check->walk, visit_table, layout, overlap->entries, errp)) {
         return false;
     }
-    g_array_sort(overlap->entries, compare_entries);
+    ARRAY_SORT(overlap->entries, OverlappedEntry, at);
     for (guint i = 0; i < overlap->entries->len; i++) {
         OverlappedEntry e = g_array_index(overlap->entries, OverlappedEntry, i);
         uint64_t first = overlap_first_cluster(layout, &e);

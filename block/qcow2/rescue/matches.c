@@ -93,13 +93,6 @@ static void compare_known(void *opaque, const Qcow2TableToRead *known, const uin
     }
 }
 
-static int compare_samples(const void *a, const void *b)
-{
-    const Sample *x = a, *y = b;
-
-    return (x->host > y->host) - (x->host < y->host);
-}
-
 GArray *qcow2_match_tables(const Qcow2Found *found, const GPtrArray *lost, BlockSource *source, GArray *known,
                            GError **errp)
 {
@@ -119,7 +112,7 @@ GArray *qcow2_match_tables(const Qcow2Found *found, const GPtrArray *lost, Block
     if (!qcow2_visit_tables(found->in->source, options, h, tables, sample_table, &m, errp)) {
         return NULL;
     }
-    g_array_sort(samples, compare_samples);
+    ARRAY_SORT(samples, Sample, host);
     if (!qcow2_visit_tables(source, options, h, known, compare_known, &m, errp)) {
         return NULL;
     }

@@ -96,13 +96,6 @@ static void list_tables_of_disk(Restoring *r, uint64_t *end)
     }
 }
 
-static int compare_restored(const void *a, const void *b)
-{
-    const Restored *x = a, *y = b;
-
-    return (x->to > y->to) - (x->to < y->to);
-}
-
 /* Tables of snapshots that are zeros now. */
 static void list_tables_of_snapshots(Restoring *r)
 {
@@ -124,7 +117,7 @@ static void list_tables_of_snapshots(Restoring *r)
     if (r->tables->len > n) { /* one table of the disk and of snapshots is restored once */
         guint kept = 0;
 
-        g_array_sort(r->tables, compare_restored);
+        ARRAY_SORT(r->tables, Restored, to);
         for (guint i = 0; i < r->tables->len; i++) {
             Restored *table = &g_array_index(r->tables, Restored, i);
             Restored *last = kept ? &g_array_index(r->tables, Restored, kept - 1) : NULL;
@@ -160,13 +153,6 @@ static void keep_table(void *opaque, const Qcow2TableToRead *table, const uint8_
     }
 }
 
-static int compare_wanted(const void *a, const void *b)
-{
-    const Wanted *x = a, *y = b;
-
-    return (x->host > y->host) - (x->host < y->host);
-}
-
 static bool read_tables(Restoring *r, GError **errp)
 {
     g_autoptr(GArray) tables = g_array_new(FALSE, FALSE, sizeof(Qcow2TableToRead));
@@ -180,7 +166,7 @@ static bool read_tables(Restoring *r, GError **errp)
                             errp)) {
         return false;
     }
-    g_array_sort(r->wanted, compare_wanted);
+    ARRAY_SORT(r->wanted, Wanted, host);
     return true;
 }
 

@@ -126,13 +126,6 @@ static bool read_ranges(Finding *f, BlockSource *source, const BlockReadOptions 
     return read_clusters(f, source, options, look_at_cluster);
 }
 
-static int compare_tables(const void *a, const void *b)
-{
-    const Qcow2FoundTable *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 const Qcow2FoundTable *qcow2_table_at(const GArray *tables, uint64_t offset)
 {
     size_t i = ARRAY_FIRST_NOT_BELOW(tables, Qcow2FoundTable, offset, offset);
@@ -196,7 +189,7 @@ GArray *qcow2_find_tables(BlockSource *source, const BlockReadOptions *options, 
     f.tables = g_array_new(FALSE, FALSE, sizeof(Qcow2FoundTable));
     pthread_mutex_init(&f.lock, NULL);
     ok = read_ranges(&f, source, options, scan->tables);
-    g_array_sort(f.tables, compare_tables);
+    ARRAY_SORT(f.tables, Qcow2FoundTable, offset);
     ok = ok && find_l1_tables(&f, source, options);
     pthread_mutex_destroy(&f.lock);
     g_array_unref(f.clusters);

@@ -10,6 +10,7 @@
 #include "block/qcow2/format/l2.h"
 #include "qapi/util.h"
 #include "util/number.h"
+#include "util/search.h"
 
 typedef struct Visiting {
     const Qcow2HeaderFields *header;
@@ -36,13 +37,6 @@ static bool visit_table(void *state, size_t i, const uint8_t *bytes, int error)
     return true;
 }
 
-static int compare_tables(const void *a, const void *b)
-{
-    const Qcow2TableToRead *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 bool qcow2_visit_tables(BlockSource *source, const BlockReadOptions *options, const Qcow2HeaderFields *header,
                         GArray *tables, Qcow2VisitTable *visit, void *opaque, GError **errp)
 {
@@ -58,7 +52,7 @@ bool qcow2_visit_tables(BlockSource *source, const BlockReadOptions *options, co
     };
     bool ok;
 
-    g_array_sort(tables, compare_tables);
+    ARRAY_SORT(tables, Qcow2TableToRead, offset);
     pthread_mutex_init(&v.lock, NULL);
     ok = !tables->len || block_prefetch(&prefetch);
     pthread_mutex_destroy(&v.lock);

@@ -1,5 +1,5 @@
 /*
- * The place of a key among sorted items.
+ * Sorting by a key, and the place of a key among sorted items.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -42,11 +42,27 @@ static void test_all_below(void)
     g_assert_cmpuint(FIRST_NOT_BELOW(items, 2, Item, key, 3), ==, 2);
 }
 
+/* Keys may differ in their upper half only. */
+static void test_sort(void)
+{
+    const Item items[] = {{1, UINT64_MAX}, {2, 7}, {3, UINT64_C(1) << 32}, {4, 7}, {5, 0}};
+    const uint32_t expected[] = {5, 2, 4, 3, 1};
+    g_autoptr(GArray) array = g_array_new(FALSE, FALSE, sizeof(Item));
+
+    ARRAY_SORT(array, Item, key);
+    g_array_append_vals(array, items, G_N_ELEMENTS(items));
+    ARRAY_SORT(array, Item, key);
+    for (guint i = 0; i < array->len; i++) {
+        g_assert_cmpuint(g_array_index(array, Item, i).other, ==, expected[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/search/an empty array has nothing, and no memory is looked at", test_empty_array);
     g_test_add_func("/search/of equal keys the first is found", test_first_of_equals);
     g_test_add_func("/search/where all are below, the number of items comes back", test_all_below);
+    g_test_add_func("/search/a sort is by the key, and keeps the order of equals", test_sort);
     return g_test_run();
 }
