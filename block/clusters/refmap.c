@@ -252,3 +252,24 @@ Counters *refmap_next_piece(const RefMap *map, uint64_t *index)
 
     return piece ? &piece->counters : NULL;
 }
+
+bool refmap_next_run(const RefMap *map, uint64_t at, uint64_t end, RefMapRun *run)
+{
+    uint64_t index = at >> COUNTERS_PER_PIECE_BITS;
+
+    for (const Counters *piece; (piece = refmap_next_piece(map, &index)); index++) {
+        uint64_t from = index << COUNTERS_PER_PIECE_BITS, to = MIN(end, from + COUNTERS_PER_PIECE);
+
+        for (at = MAX(at, from); at < to; at += run->n) {
+            run->first = at;
+            run->n = counters_same(piece, at - from, to - from, &run->count);
+            if (run->count) {
+                return true;
+            }
+        }
+        if (from >= end) {
+            break;
+        }
+    }
+    return false;
+}

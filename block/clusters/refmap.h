@@ -60,6 +60,16 @@ uint64_t refmap_get(const RefMap *map, uint64_t cluster);
  */
 Counters *refmap_next_piece(const RefMap *map, uint64_t *index);
 
+/* Clusters [first, first + n) with the same count, which is not 0. */
+typedef struct RefMapRun {
+    uint64_t first;
+    uint64_t n;
+    uint64_t count;
+} RefMapRun;
+
+/* The next of them in [@at, @end); false where there is none. A run ends where its piece does. */
+bool refmap_next_run(const RefMap *map, uint64_t at, uint64_t end, RefMapRun *run);
+
 /*
  * Counts for one thread, and collects single clusters by piece before it counts them: a fragmented image costs
  * a lock and a walk through the directory for many clusters, not for each, and the counters of a piece are near

@@ -72,12 +72,12 @@ static bool is_free(const Allocator *a, uint64_t cluster, bool reuse, uint64_t *
     const Qcow2HeaderFields *h = a->targets->in->header;
     uint64_t table = h->refcount_table_offset >> h->cluster_bits, stored;
     bool keep_leaks = a->targets->keep_leaks;
-    CountRun used;
+    RefMapRun used;
 
     if (layout_in_structure(a->targets->layout, cluster, next)) {
         return false;
     }
-    if (refmap_get(a->targets->counts, cluster) && target_counts_next_used(a->targets, cluster, UINT64_MAX, &used)) {
+    if (refmap_get(a->targets->counts, cluster) && refmap_next_run(a->targets->counts, cluster, UINT64_MAX, &used)) {
         *next = used.first + used.n;
         return false;
     }

@@ -246,15 +246,11 @@ bool layout_overlapped(const MetadataLayout *layout, uint64_t cluster, uint64_t 
 
 bool layout_any_overlapped(const MetadataLayout *layout)
 {
-    uint64_t index = 0;
+    RefMapRun run;
 
-    for (const Counters *piece; (piece = refmap_next_piece(layout->metadata.refs, &index)); index++) {
-        for (size_t i = 0; i < COUNTERS_PER_PIECE;) {
-            uint64_t metadata = counters_get(piece, i);
-
-            if (!metadata) {
-                i += counters_stretch(piece, i, COUNTERS_PER_PIECE);
-            } else if (layout_overlapped(layout, (index << COUNTERS_PER_PIECE_BITS) + i++, metadata)) {
+    for (uint64_t at = 0; refmap_next_run(layout->metadata.refs, at, UINT64_MAX, &run); at = run.first + run.n) {
+        for (uint64_t i = run.first; i < run.first + run.n; i++) {
+            if (layout_overlapped(layout, i, run.count)) {
                 return true;
             }
         }

@@ -294,14 +294,13 @@ void new_references_add_flags(NewReferences *n, Edits *edits, uint64_t offset, c
 
 bool new_references_want_counts(NewReferences *n, GError **errp)
 {
-    uint64_t index = 0;
+    RefMapRun run;
 
-    for (const Counters *piece; (piece = refmap_next_piece(n->added, &index)); index++) {
-        for (size_t i = 0; i < COUNTERS_PER_PIECE; i++) {
-            uint64_t cluster = (index << COUNTERS_PER_PIECE_BITS) + i, added = counters_get(piece, i);
-            uint64_t kept = added && n->targets->kept ? refmap_get(n->targets->kept, cluster) : 0;
+    for (uint64_t at = 0; refmap_next_run(n->added, at, UINT64_MAX, &run); at = run.first + run.n) {
+        for (uint64_t i = run.first; i < run.first + run.n; i++) {
+            uint64_t kept = n->targets->kept ? refmap_get(n->targets->kept, i) : 0;
 
-            if (added > kept && !allocator_add_references(n->alloc, cluster, added - kept, errp)) {
+            if (run.count > kept && !allocator_add_references(n->alloc, i, run.count - kept, errp)) {
                 return false;
             }
         }

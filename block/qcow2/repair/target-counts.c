@@ -38,28 +38,6 @@ uint64_t target_counts_final(const TargetCounts *t, const CountRun *run)
     return (run->stored < run->target ? t->may_raise : t->may_lower) ? run->target : run->stored;
 }
 
-bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, CountRun *run)
-{
-    uint64_t index = at >> COUNTERS_PER_PIECE_BITS, n;
-
-    for (const Counters *piece; (piece = refmap_next_piece(t->counts, &index)); index++) {
-        uint64_t from = index << COUNTERS_PER_PIECE_BITS, to = MIN(end, from + COUNTERS_PER_PIECE);
-
-        for (at = MAX(at, from); at < to; at += n) {
-            n = counters_same(piece, at - from, to - from, &run->target);
-            if (run->target) {
-                run->first = at;
-                run->n = n;
-                return true;
-            }
-        }
-        if (from >= end) {
-            break;
-        }
-    }
-    return false;
-}
-
 /* ---- blocks ---- */
 
 uint64_t target_counts_blocks_end(const TargetCounts *t)
@@ -70,20 +48,20 @@ uint64_t target_counts_blocks_end(const TargetCounts *t)
 bool target_counts_block_needed(const TargetCounts *t, uint64_t index)
 {
     unsigned bits = qcow2_refblock_bits(t->in->header);
-    CountRun run;
+    RefMapRun run;
 
-    return target_counts_next_used(t, index << bits, (index + 1) << bits, &run);
+    return refmap_next_run(t->counts, index << bits, (index + 1) << bits, &run);
 }
 
 void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *bytes)
 {
     unsigned bits = qcow2_refblock_bits(t->in->header);
     uint64_t from = index << bits, to = (index + 1) << bits;
-    CountRun run;
+    RefMapRun run;
 
-    for (uint64_t at = from; target_counts_next_used(t, at, to, &run); at = run.first + run.n) {
+    for (uint64_t at = from; refmap_next_run(t->counts, at, to, &run); at = run.first + run.n) {
         qcow2_pack_refcounts(bytes, t->in->header->refcount_order, run.first - from, run.n,
-                             MIN(run.target, t->in->check->counting.max));
+                             MIN(run.count, t->in->check->counting.max));
     }
 }
 

@@ -62,9 +62,6 @@ uint64_t target_counts_final(const TargetCounts *t, const CountRun *run);
 /* The references to @cluster that were computed. */
 uint64_t target_counts_computed(const TargetCounts *t, uint64_t cluster);
 
-/* The next clusters in [@at, @end) in a row with the same target count, not 0: first, n and target of @run are set. */
-bool target_counts_next_used(const TargetCounts *t, uint64_t at, uint64_t end, CountRun *run);
-
 /* Returns true if the refcount table has an entry for block @index; without one, all counts that it has are 0. */
 static inline bool target_counts_has_block(const TargetCounts *t, uint64_t index)
 {

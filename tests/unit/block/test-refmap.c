@@ -126,6 +126,36 @@ static void test_sparse(void)
     g_assert_cmpuint(n, ==, 8);
 }
 
+/* Runs have no zeros in them, begin and end with what is asked for, and end with their piece. */
+static void test_next_run(void)
+{
+    const uint64_t piece = COUNTERS_PER_PIECE;
+    const struct {
+        uint64_t at, end, first, n, count;
+    } cases[] = {
+        {0, UINT64_MAX, 10, 20, 3},
+        {12, 15, 12, 3, 3},
+        {30, UINT64_MAX, piece - 2, 2, 1},
+        {piece, UINT64_MAX, piece, 5, 1},
+        {piece + 5, UINT64_MAX, 7 * piece + 1, 1, UINT64_MAX},
+    };
+    g_autoptr(RefMap) map = refmap_new(8 * piece);
+    RefMapRun run;
+
+    g_assert_false(refmap_next_run(map, 0, UINT64_MAX, &run));
+    g_assert_true(refmap_add(map, 10, 20, 3));
+    g_assert_true(refmap_add(map, piece - 2, 7, 1));
+    g_assert_true(refmap_add(map, 7 * piece + 1, 1, UINT64_MAX));
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_assert_true(refmap_next_run(map, cases[i].at, cases[i].end, &run));
+        g_assert_cmpuint(run.first, ==, cases[i].first);
+        g_assert_cmpuint(run.n, ==, cases[i].n);
+        g_assert_cmpuint(run.count, ==, cases[i].count);
+    }
+    g_assert_false(refmap_next_run(map, 30, piece - 2, &run));
+    g_assert_false(refmap_next_run(map, 7 * piece + 2, UINT64_MAX, &run));
+}
+
 /* References are taken away one cluster at a time, and never below none. */
 static void test_subtract(void)
 {
@@ -162,6 +192,7 @@ int main(int argc, char **argv)
     g_test_add_func("/refmap/growing", test_growing);
     g_test_add_func("/refmap/huge-numbers", test_huge_numbers);
     g_test_add_func("/refmap/next-piece", test_next_piece);
+    g_test_add_func("/refmap/next-run", test_next_run);
     g_test_add_func("/refmap/sparse", test_sparse);
     g_test_add_func("/refmap/subtract", test_subtract);
     g_test_add_func("/refmap/far-growing", test_far_growing);
