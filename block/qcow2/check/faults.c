@@ -203,30 +203,35 @@ size_t qcow2_faults_replace(Qcow2Faults *faults, uint64_t table, Qcow2Faults *by
 void qcow2_faults_forget(Qcow2Faults *faults, uint64_t table, uint64_t kinds)
 {
     Qcow2TableFaults *f = g_hash_table_lookup(faults->by_table, &table);
+    uint64_t found = 0;
     guint kept = 0;
 
-    for (guint i = 0; f && i < f->faults->len; i++) {
+    if (!f) {
+        return;
+    }
+    for (guint i = 0; i < f->faults->len; i++) {
         Qcow2L2Fault fault = g_array_index(f->faults, Qcow2L2Fault, i);
 
+        found |= QCOW2_FINDING_BIT(fault.kind);
         if (!(kinds & QCOW2_FINDING_BIT(fault.kind))) {
             g_array_index(f->faults, Qcow2L2Fault, kept++) = fault;
         }
     }
-    if (f) {
-        g_array_set_size(f->faults, kept);
-        f->forgotten |= kinds;
-    }
-    if (f && (kinds & QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG))) {
+    g_array_set_size(f->faults, kept);
+    if (kinds & QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG)) {
+        found |= QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG);
         g_array_set_size(f->copied, 0);
         f->more_copied = 0;
     }
-    for (guint i = 0; f && f->more && i < f->more->len; i++) {
+    for (guint i = 0; f->more && i < f->more->len; i++) {
         Qcow2MoreFaults *more = &g_array_index(f->more, Qcow2MoreFaults, i);
 
+        found |= QCOW2_FINDING_BIT(more->kind);
         if (kinds & QCOW2_FINDING_BIT(more->kind)) {
             more->n = 0;
         }
     }
+    f->forgotten |= kinds & found;
 }
 
 void qcow2_faults_merge(Qcow2Faults *to, Qcow2Faults *from)
