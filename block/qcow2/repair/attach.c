@@ -55,7 +55,7 @@ static bool slot_is_double(const Restore *r, uint64_t slot)
     const Qcow2TableRef *tables = qcow2_walk_tables(r->in->check->walk, &n);
     uint8_t word[8];
 
-    if (!restore_writable(r->layout, slot, 8) || block_source_read(r->in->image->source, word, sizeof(word), slot)) {
+    if (!layout_word_writable(r->layout, slot) || block_source_read(r->in->image->source, word, sizeof(word), slot)) {
         return false;
     }
     table = load_be64(word) & QCOW2_OFFSET_MASK;

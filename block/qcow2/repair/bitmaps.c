@@ -20,17 +20,6 @@ static uint64_t flags_word(const Qcow2Bitmap *bitmap)
     return bitmap->entry_offset + offsetof(Qcow2DiskBitmapEntry, table_size);
 }
 
-/* Returns true if nothing but the bitmap directory is where the entry is. */
-static bool is_writable(const MetadataLayout *layout, const Qcow2Bitmap *bitmap)
-{
-    uint64_t cluster = flags_word(bitmap) >> layout->header->cluster_bits;
-    const RefMap *refs = layout->check->counting.refs;
-
-    return cluster && cluster < refmap_clusters(refs) && refmap_get(layout->metadata.refs, cluster) == 1 &&
-           !layout_overlapped(layout, cluster, 1) && !layout_in_unaligned_table(layout, cluster) &&
-           !layout_read_by_guest(layout, cluster);
-}
-
 static void mark(const RepairInput *in, Edits *edits, const Qcow2Bitmap *bitmap)
 {
     g_autofree char *name = text_escape(bitmap->name, strlen(bitmap->name));
@@ -64,7 +53,8 @@ bool repair_bitmaps(const RepairInput *in, const MetadataLayout *layout, Allocat
     for (guint i = 0; bitmaps && i < bitmaps->len; i++) {
         const Qcow2Bitmap *bitmap = &g_array_index(bitmaps, Qcow2Bitmap, i);
 
-        if (!bitmap->in_use && qcow2_bitmap_bits_shared(in->check, bitmap, &examined) && is_writable(layout, bitmap)) {
+        if (!bitmap->in_use && qcow2_bitmap_bits_shared(in->check, bitmap, &examined) &&
+            layout_word_writable(layout, flags_word(bitmap))) {
             mark(in, edits, bitmap);
         }
     }

@@ -244,6 +244,16 @@ bool layout_overlapped(const MetadataLayout *layout, uint64_t cluster, uint64_t 
            qcow2_count_incomplete(&layout->check->counting, cluster);
 }
 
+bool layout_word_writable(const MetadataLayout *layout, uint64_t offset)
+{
+    uint64_t cluster = offset >> layout->header->cluster_bits;
+
+    return offset % layout->header->cluster_size <= layout->header->cluster_size - 8 && cluster > 0 &&
+           cluster < layout->file_clusters && refmap_get(layout->metadata.refs, cluster) == 1 &&
+           !layout_overlapped(layout, cluster, 1) && !layout_in_unaligned_table(layout, cluster) &&
+           !layout_read_by_guest(layout, cluster);
+}
+
 bool layout_any_overlapped(const MetadataLayout *layout)
 {
     RefMapRun run;

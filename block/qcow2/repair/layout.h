@@ -74,6 +74,9 @@ static inline bool layout_read_by_guest(const MetadataLayout *layout, uint64_t c
     return layout->overlap.reads && refmap_get(layout->overlap.reads, cluster);
 }
 
+/* Returns true if the 8 bytes at @offset are a word of one structure only, and nobody reads them as anything else. */
+bool layout_word_writable(const MetadataLayout *layout, uint64_t offset);
+
 /*
  * Returns true if a reference to a structure other than an L2 table leads to the header: the
  * header's words are its entries, and a repair would change what a guest reads. An L2 table is not read there.

@@ -47,16 +47,6 @@ void restore_say_refused(const Restore *r, const char *what, uint64_t offset, co
                refusal->offset);
 }
 
-bool restore_writable(const MetadataLayout *layout, uint64_t offset, uint64_t size)
-{
-    uint64_t cluster = offset >> layout->header->cluster_bits;
-
-    g_assert((offset + size - 1) >> layout->header->cluster_bits == cluster);
-    return cluster < layout->file_clusters && refmap_get(layout->metadata.refs, cluster) == 1 &&
-           !layout_overlapped(layout, cluster, 1) && !layout_in_unaligned_table(layout, cluster) &&
-           !layout_read_by_guest(layout, cluster);
-}
-
 bool restore_is_missing(const RepairInput *in, uint64_t word)
 {
     uint64_t offset = word & QCOW2_OFFSET_MASK;
@@ -80,7 +70,7 @@ bool restore_slot_is_free(const Restore *r, uint64_t slot)
 {
     uint8_t word[8];
 
-    return restore_writable(r->layout, slot, 8) && !is_taken(r, slot) &&
+    return layout_word_writable(r->layout, slot) && !is_taken(r, slot) &&
            !block_source_read(r->in->image->source, word, sizeof(word), slot) &&
            restore_is_missing(r->in, load_be64(word));
 }

@@ -46,9 +46,6 @@ void restore_accept(Restore *r, const Qcow2Evidence *e, const char *what, const 
 /* Says that the @what at @offset is not. */
 void restore_say_refused(const Restore *r, const char *what, uint64_t offset, const Refusal *refusal);
 
-/* Returns true if the words of the file at @offset, @size bytes in one cluster, are those of one structure only. */
-bool restore_writable(const MetadataLayout *layout, uint64_t offset, uint64_t size);
-
 /* Returns true if the L1 entry @word refers to no table that a guest could be shown. */
 bool restore_is_missing(const RepairInput *in, uint64_t word);
 
