@@ -55,6 +55,7 @@ typedef struct Edit {
 
     void *opaque; /* for @change */
     uint64_t key; /* likewise */
+    int mode;     /* likewise */
 
     EditPhase phase; /* set by the list */
     unsigned step;   /* likewise: from 0 on, the order in which they are made */

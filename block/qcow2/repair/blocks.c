@@ -91,10 +91,10 @@ bool blocks_must_rebuild(const TargetCounts *t)
 
 /* ---- changing counts ---- */
 
-static bool change_counts(const Edit *edit, uint8_t *bytes, BlocksChange change)
+static bool change_counts(const Edit *edit, uint8_t *bytes)
 {
     const TargetCounts *t = edit->opaque;
-    const RefMap *only = change == BLOCKS_RAISE_RESERVED ? t->reserved->clusters : NULL;
+    const RefMap *only = edit->mode == BLOCKS_RAISE_RESERVED ? t->reserved->clusters : NULL;
     unsigned bits = qcow2_refblock_bits(t->in->header);
     uint64_t begin = edit->key << bits, n;
     CountRun run;
@@ -105,7 +105,7 @@ static bool change_counts(const Edit *edit, uint8_t *bytes, BlocksChange change)
 
         for (uint64_t i = run.first; i < run.first + run.n; i += n) {
             n = only ? 1 : run.n;
-            if ((change == BLOCKS_SETTLE || count > run.stored) && (!only || refmap_get(only, i))) {
+            if ((edit->mode == BLOCKS_SETTLE || count > run.stored) && (!only || refmap_get(only, i))) {
                 qcow2_pack_refcounts(bytes, t->in->header->refcount_order, i - begin, n, count);
             }
         }
@@ -113,25 +113,9 @@ static bool change_counts(const Edit *edit, uint8_t *bytes, BlocksChange change)
     return true;
 }
 
-static bool raise_reserved(const Edit *edit, uint8_t *bytes)
-{
-    return change_counts(edit, bytes, BLOCKS_RAISE_RESERVED);
-}
-
-static bool raise_counts(const Edit *edit, uint8_t *bytes)
-{
-    return change_counts(edit, bytes, BLOCKS_RAISE);
-}
-
-static bool settle_counts(const Edit *edit, uint8_t *bytes)
-{
-    return change_counts(edit, bytes, BLOCKS_SETTLE);
-}
-
 void blocks_add_edit(const TargetCounts *t, Edits *edits, uint64_t index, BlocksChange change,
                      ImageCheckFindingKind why)
 {
-    static bool (*const changes[])(const Edit *, uint8_t *) = {raise_reserved, raise_counts, settle_counts};
     bool lower = change == BLOCKS_SETTLE;
     Edit edit = {
         .size = t->in->header->cluster_size,
@@ -140,9 +124,10 @@ void blocks_add_edit(const TargetCounts *t, Edits *edits, uint64_t index, Blocks
         .what = lower ? "lower reference counts" : "raise reference counts",
         .has_evidence = change == BLOCKS_RAISE_RESERVED && t->has_evidence,
         .evidence = t->evidence,
-        .change = changes[change],
+        .change = change_counts,
         .opaque = (void *)t,
         .key = index,
+        .mode = change,
     };
 
     if (blocks_writable(t, index, &edit.offset)) {
