@@ -101,36 +101,19 @@ static void fill_last_cluster(const RepairInput *in, GByteArray *table)
     memset(table->data + used, 0, size - used);
 }
 
-/* Writes the bytes of @new from the number of snapshots to before @end. */
-static void add_header_edit(Edits *edits, const Qcow2DiskHeader *new, size_t end, const char *what, const Edit *like)
+/* The header refers to @n entries at @offset; number and offset are neighbours, and change in one write. */
+static void add_switch(Edits *edits, uint32_t n, uint64_t offset, const char *what, const Edit *like)
 {
+    Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n), .snapshots_offset = GUINT64_TO_BE(offset)};
     Edit edit = *like;
 
     edit.offset = offsetof(Qcow2DiskHeader, nb_snapshots);
-    edit.size = end - offsetof(Qcow2DiskHeader, nb_snapshots);
+    edit.size = offsetof(Qcow2DiskHeader, incompatible_features) - edit.offset;
     edit.structure = IMAGE_CHECK_STRUCTURE_HEADER;
     edit.count = 1;
     edit.what = what;
-    edit.bytes = g_memdup2((const uint8_t *)new + edit.offset, edit.size);
+    edit.bytes = g_memdup2((const uint8_t *)&new + edit.offset, edit.size);
     edits_add(edits, EDIT_PHASE_SWITCH, &edit);
-}
-
-/* The header counts @n entries of the table that there is. */
-static void add_number(const RepairInput *in, Edits *edits, uint32_t n)
-{
-    Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n)};
-    Edit like = {.why = repair_first_reported(in, QCOW2_SNAPSHOT_TABLE_FAULTS)};
-
-    add_header_edit(edits, &new, offsetof(Qcow2DiskHeader, snapshots_offset), "count the snapshots that there are",
-                    &like);
-}
-
-/* The header refers to @n entries at @offset; number and offset are neighbours, and change in one write. */
-static void add_switch(Edits *edits, uint32_t n, uint64_t offset, const Edit *like)
-{
-    Qcow2DiskHeader new = {.nb_snapshots = GUINT32_TO_BE(n), .snapshots_offset = GUINT64_TO_BE(offset)};
-
-    add_header_edit(edits, &new, offsetof(Qcow2DiskHeader, incompatible_features), "refer to the new tables", like);
 }
 
 bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits, GByteArray *table, uint32_t n,
@@ -140,23 +123,21 @@ bool snapshots_place_table(const RepairInput *in, Allocator *alloc, Edits *edits
 
     if (table->len) {
         fill_last_cluster(in, table);
-    }
-    edit.size = table->len;
-    edit.structure = IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE;
-    edit.what = "a new table";
-    if (table->len && !allocator_reserve(alloc, table->len >> in->header->cluster_bits, 1, &edit.offset, errp)) {
-        return false;
-    }
-    if (table->len && !edit.offset) {
-        repair_say(in, "No place for a new snapshot table\n");
-        return true;
-    }
-    if (table->len) {
+        if (!allocator_reserve(alloc, table->len >> in->header->cluster_bits, 1, &edit.offset, errp)) {
+            return false;
+        }
+        if (!edit.offset) {
+            repair_say(in, "No place for a new snapshot table\n");
+            return true;
+        }
+        edit.size = table->len;
+        edit.structure = IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE;
+        edit.what = "a new table";
         edit.bytes = g_memdup2(table->data, table->len);
         edits_add(edits, EDIT_PHASE_FREE_SPACE, &edit);
         allocator_add_counts(alloc, edits, edit.why);
     }
-    add_switch(edits, n, edit.offset, like);
+    add_switch(edits, n, edit.offset, "refer to the new tables", like);
     return true;
 }
 
@@ -215,18 +196,12 @@ bool snapshots_append_others(const RepairInput *in, GByteArray *table, guint wit
     return true;
 }
 
-static bool add_new_table(const RepairInput *in, Allocator *alloc, Edits *edits, GError **errp)
-{
-    g_autoptr(GByteArray) table = g_byte_array_new();
-    Edit like = {.why = repair_first_reported(in, QCOW2_SNAPSHOT_TABLE_FAULTS)};
-
-    return snapshots_append_others(in, table, G_MAXUINT, errp) &&
-           snapshots_place_table(in, alloc, edits, table, in->check->snapshots.items->len, &like, errp);
-}
-
 bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
                       GError **errp)
 {
+    Edit like = {.why = repair_first_reported(in, QCOW2_SNAPSHOT_TABLE_FAULTS)};
+    guint n = in->check->snapshots.items->len;
+    g_autoptr(GByteArray) table = NULL;
     bool stay;
 
     if (!in->options->all) {
@@ -248,12 +223,14 @@ bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Alloc
     if (!allocator_header_writable(alloc)) {
         return true;
     }
-    if (!in->check->snapshots.items->len) {
+    if (!n) {
         report_no_table(in, false);
     }
     if (stay) {
-        add_number(in, edits, in->check->snapshots.items->len);
+        add_switch(edits, n, in->header->snapshots_offset, "count the snapshots that there are", &like);
         return true;
     }
-    return add_new_table(in, alloc, edits, errp);
+    table = g_byte_array_new();
+    return snapshots_append_others(in, table, G_MAXUINT, errp) &&
+           snapshots_place_table(in, alloc, edits, table, n, &like, errp);
 }
