@@ -37,28 +37,25 @@ static gboolean same_finding(gconstpointer a, gconstpointer b)
 static bool add_fixed(ImageCheckFindingList *before, ImageCheckFindingList *after, GError **errp)
 {
     g_autoptr(GHashTable) left = g_hash_table_new(hash_finding, same_finding);
-    size_t n = after->len;
-    g_autoptr(GArray) fixed = g_array_new(FALSE, FALSE, sizeof(size_t));
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < after->len; i++) {
         g_hash_table_add(left, &after->items[i]);
     }
     for (size_t i = 0; i < before->len; i++) {
-        if (before->items[i].severity != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, &before->items[i])) {
-            g_array_append_val(fixed, i);
-        }
+        ImageCheckFinding *f = &before->items[i];
+
+        f->fixed = f->severity != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, f);
     }
     g_hash_table_remove_all(left); /* the items may move now */
-    for (guint k = 0; k < fixed->len; k++) {
-        ImageCheckFinding *from = &before->items[g_array_index(fixed, size_t, k)];
-        ImageCheckFinding *to = qapi_append_ImageCheckFinding(after);
+    for (size_t i = 0; i < before->len; i++) {
+        ImageCheckFinding *to = before->items[i].fixed ? qapi_append_ImageCheckFinding(after) : NULL;
 
-        if (!to) {
+        if (to) {
+            *to = before->items[i];
+            before->items[i] = (ImageCheckFinding){0}; /* what it had is the other's */
+        } else if (before->items[i].fixed) {
             return repair_no_memory(errp);
         }
-        *to = *from;
-        *from = (ImageCheckFinding){0}; /* what it had is the other's */
-        to->fixed = true;
     }
     return true;
 }
@@ -74,13 +71,13 @@ static int64_t saturating_sub(uint64_t before, uint64_t after)
 static bool check_again(BlockSource *source, RepairPlan *p, const Qcow2CheckOptions *options, Qcow2RepairResult *result,
                         GError **errp)
 {
-    const Qcow2Report before = repair_plan_found(p)->check.report;
+    const Qcow2Report before = p->found->check.report;
     g_autoptr(Qcow2Image) image = NULL;
     ImageCheckFindingList findings = {0};
     ImageCheck *check;
     bool ok;
 
-    if (!qcow2_check_take_findings(&repair_plan_found(p)->check, &findings, errp)) {
+    if (!qcow2_check_take_findings(&p->found->check, &findings, errp)) {
         return false;
     }
     repair_plan_forget_stages(p); /* not both at once */
@@ -114,7 +111,7 @@ static bool read_beyond_limits(const RepairInput *in)
  */
 static bool finish_unchanged(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *result, GError **errp)
 {
-    Stage *found = repair_plan_found(p);
+    Stage *found = p->found;
     Qcow2CheckOptions options = *found->in.options->check;
     int failure = found->check.report.failure;
     uint64_t check_errors = found->check.report.check_errors;

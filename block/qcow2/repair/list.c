@@ -143,7 +143,7 @@ static void list_space(Lister *l, const RepairPlan *plan)
 {
     Edit edit = {
         .structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .why = repair_reason(&repair_plan_found(plan)->in, plan->edits, QCOW2_FINDING_LEAK),
+        .why = repair_reason(&plan->found->in, plan->edits, QCOW2_FINDING_LEAK),
         .what = "give back the space of free clusters",
     };
     unsigned bits = l->header->cluster_bits;
@@ -208,7 +208,7 @@ bool repair_list(const Edits *edits, const RepairPlan *plan, BlockSource *source
 {
     g_autoptr(BlockSource) view = block_source_new_edited(source, edits);
     Lister l = {
-        .header = plan ? repair_plan_found(plan)->in.header : NULL,
+        .header = plan ? plan->found->in.header : NULL,
         .view = view,
         .list = list,
         .words_left = MAX_WORDS,

@@ -35,18 +35,6 @@ static RepairPass *const passes[] = {repair_entries,        repair_bitmaps,   re
     (QCOW2_FINDING_BIT(QCOW2_FINDING_L1_COPIED_WRONG) | QCOW2_FINDING_BIT(QCOW2_FINDING_L2_COPIED_WRONG) |             \
      QCOW2_FINDING_BIT(QCOW2_FINDING_DIRTY) | QCOW2_FINDING_BIT(QCOW2_FINDING_CORRUPT_BIT))
 
-Stage *repair_plan_found(const RepairPlan *p)
-{
-    assert(p->stages->len > 0);
-    return g_ptr_array_index(p->stages, 0);
-}
-
-Stage *repair_plan_left(const RepairPlan *p)
-{
-    assert(p->stages->len > 0);
-    return g_ptr_array_index(p->stages, p->stages->len - 1);
-}
-
 void repair_plan_free(RepairPlan *p)
 {
     edits_free(p->edits);
@@ -59,6 +47,7 @@ void repair_plan_free(RepairPlan *p)
 void repair_plan_forget_stages(RepairPlan *p)
 {
     g_ptr_array_set_size(p->stages, 0);
+    p->found = p->left = NULL;
 }
 
 /* ---- giving up ---- */
@@ -74,7 +63,7 @@ static void give_up(RepairPlan *p)
 static void give_up_for_header(RepairPlan *p, const char *what)
 {
     give_up(p);
-    repair_say(&repair_plan_found(p)->in,
+    repair_say(&p->found->in,
                "Nothing is repaired, as %s said to be where the header is, and would be changed with it. 'qemu-img "
                "convert' can copy what can be read to a new image.\n",
                what);
@@ -83,8 +72,8 @@ static void give_up_for_header(RepairPlan *p, const char *what)
 /* Where something could not be read, nothing is known of what it refers to: no plan without it is safe. */
 static void give_up_for_unread(RepairPlan *p)
 {
-    const RepairInput *found = &repair_plan_found(p)->in;
-    int error = -repair_plan_left(p)->in.image->source->read_error;
+    const RepairInput *found = &p->found->in;
+    int error = -p->left->in.image->source->read_error;
 
     give_up(p);
     qcow2_report_failure(found->report, error);
@@ -169,21 +158,28 @@ static void add_autoclear(RepairPlan *p, const Stage *s)
     }
 }
 
-/* Counts the image with the edits so far. */
-static bool add_stage(RepairPlan *p, GError **errp)
+/* Adds @stage, which is NULL where memory is short. */
+static bool add_stage(RepairPlan *p, Stage *stage)
 {
-    Stage *s = stage_new_after(repair_plan_left(p), repair_plan_found(p)->in.image->source, p->edits, errp);
-
-    if (s) {
-        g_ptr_array_add(p->stages, s);
+    if (stage) {
+        g_ptr_array_add(p->stages, stage);
+        p->found = p->found ? p->found : stage;
+        p->left = stage;
     }
-    return s && (!p->first || stage_set_targets(s, &p->first->targets, &p->reserved, errp));
+    return stage;
+}
+
+/* Counts the image with the edits so far. */
+static bool count_again(RepairPlan *p, GError **errp)
+{
+    return add_stage(p, stage_new_after(p->left, p->found->in.image->source, p->edits, errp)) &&
+           (!p->first || stage_set_targets(p->left, &p->first->targets, &p->reserved, errp));
 }
 
 /* Runs @pass; *changed where it has added edits, which the image is then counted with. */
 static bool run_pass(RepairPlan *p, RepairPass *pass, bool *changed, GError **errp)
 {
-    Stage *s = repair_plan_left(p);
+    Stage *s = p->left;
     size_t n_before = edits_n(p->edits);
 
     if (!pass(&s->in, &s->layout, &s->alloc, p->edits, errp)) {
@@ -194,14 +190,14 @@ static bool run_pass(RepairPlan *p, RepairPass *pass, bool *changed, GError **er
         add_autoclear(p, s);
         edits_end_pass(p->edits);
     }
-    return !*changed || add_stage(p, errp);
+    return !*changed || count_again(p, errp);
 }
 
 /* Runs the first @n passes, until they have nothing to do any more. */
 static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 {
     assert(p->first || (n == 1 && passes[0] == repair_entries)); /* the others need to know the counts to be */
-    for (size_t i = 0; i < n && p->stages->len < MAX_STAGES && !repair_plan_left(p)->unread;) {
+    for (size_t i = 0; i < n && p->stages->len < MAX_STAGES && !p->left->unread;) {
         bool changed;
 
         if (!run_pass(p, passes[i], &changed, errp)) {
@@ -216,8 +212,8 @@ static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 
 bool repair_plan_next_freed(const RepairPlan *p, uint64_t at, Qcow2ClusterRange *freed)
 {
-    const Qcow2StoredCounts *before = repair_plan_found(p)->check.stored, *after = repair_plan_left(p)->check.stored;
-    uint64_t end = repair_plan_found(p)->layout.file_clusters, was, is, n_was, n_is;
+    const Qcow2StoredCounts *before = p->found->check.stored, *after = p->left->check.stored;
+    uint64_t end = p->found->layout.file_clusters, was, is, n_was, n_is;
 
     for (*freed = (Qcow2ClusterRange){0}; at < end; at += MIN(n_was, n_is)) {
         bool knew = qcow2_stored_counts_stretch(before, at, &was, &n_was);
@@ -237,7 +233,7 @@ bool repair_plan_next_freed(const RepairPlan *p, uint64_t at, Qcow2ClusterRange 
 
 void repair_plan_give_back_space(const RepairPlan *p, BlockSource *source)
 {
-    unsigned bits = repair_plan_found(p)->in.header->cluster_bits;
+    unsigned bits = p->found->in.header->cluster_bits;
     Qcow2ClusterRange freed;
 
     for (uint64_t at = 0; repair_plan_next_freed(p, at, &freed); at = freed.first + freed.n) {
@@ -252,7 +248,7 @@ void repair_plan_give_back_space(const RepairPlan *p, BlockSource *source)
  */
 static bool frees_space(const RepairPlan *p)
 {
-    const RepairInput *left = &repair_plan_left(p)->in;
+    const RepairInput *left = &p->left->in;
     Qcow2ClusterRange freed;
 
     return p->n_changes && !left->options->undo && (left->options->free_lost || !repair_may_cause_false_leaks(left)) &&
@@ -262,7 +258,7 @@ static bool frees_space(const RepairPlan *p)
 /* Clears "dirty" and "corrupt" in the header, when all is right. */
 static void add_header_flags(RepairPlan *p)
 {
-    const Stage *s = repair_plan_left(p);
+    const Stage *s = p->left;
     const Qcow2Report *left = &s->check.report;
     bool right = !left->corruptions && !left->check_errors && !left->failure && !flags_wrong(&s->check);
     uint64_t flags = (repair_wants(&s->in, QCOW2_FINDING_DIRTY) ? QCOW2_INCOMPAT_DIRTY : 0) |
@@ -284,13 +280,19 @@ static void add_header_flags(RepairPlan *p)
 
 /* ---- all of it ---- */
 
-/* Reports the counts, when entries have been set right: what these refer to is leaked then. Decides what they become.
+/*
+ * Reports the counts, when entries have been set right: what these refer to is leaked then. Decides what they become,
+ * or gives up where not all was read: the counts are those that were found then.
  */
 static bool begin_counts(RepairPlan *p, GError **errp)
 {
-    Stage *s = repair_plan_left(p);
+    Stage *s = p->left;
 
-    qcow2_check_report_counts(&s->check, s->in.report);
+    qcow2_check_report_counts(s->unread ? &p->found->check : &s->check, s->in.report);
+    if (s->unread) {
+        give_up_for_unread(p);
+        return true;
+    }
     if (!stage_set_targets(s, NULL, &p->reserved, errp)) {
         return false;
     }
@@ -303,7 +305,7 @@ static bool begin_counts(RepairPlan *p, GError **errp)
 /* Ends the planning: what is planned is made, or nothing is. */
 static void settle(RepairPlan *p)
 {
-    const Stage *s = repair_plan_left(p);
+    const Stage *s = p->left;
 
     assert(p->first);
     p->n_changes = edits_n(p->edits);
@@ -327,26 +329,18 @@ static void settle(RepairPlan *p)
 
 static bool make_plan(RepairPlan *p, GError **errp)
 {
-    Stage *s;
+    const Stage *s;
 
-    if (!run_passes(p, 1, errp)) {
+    if (!run_passes(p, 1, errp) || !begin_counts(p, errp)) {
         return false;
     }
-    s = repair_plan_left(p);
-    if (s->unread) {
-        qcow2_check_report_counts(&repair_plan_found(p)->check, s->in.report);
-        give_up_for_unread(p);
-        return true;
-    }
-    if (!begin_counts(p, errp)) {
-        return false;
-    }
-    if (gives_up_at_once(p, s)) {
+    s = p->left;
+    if (p->given_up || gives_up_at_once(p, s)) {
         return true;
     }
     /* a clean image keeps every byte, whatever else could be said of it */
     if ((anything_wrong(&s->in) || flags_wrong(&s->check)) && !run_passes(p, G_N_ELEMENTS(passes), errp)) {
-        repair_report_kept(&repair_plan_left(p)->in, &repair_plan_left(p)->targets);
+        repair_report_kept(&p->left->in, &p->left->targets);
         return false;
     }
     settle(p);
@@ -358,12 +352,7 @@ static bool plan_request(RepairPlan *p, GError **errp)
 {
     bool changed;
 
-    if (repair_plan_left(p)->unread) {
-        qcow2_check_report_counts(&repair_plan_found(p)->check, repair_plan_left(p)->in.report);
-        give_up_for_unread(p);
-        return true;
-    }
-    if (!begin_counts(p, errp) || !run_pass(p, repair_request, &changed, errp)) {
+    if (!begin_counts(p, errp) || (!p->given_up && !run_pass(p, repair_request, &changed, errp))) {
         return false;
     }
     p->n_changes = edits_n(p->edits);
@@ -378,15 +367,12 @@ static void free_stage(gpointer stage)
 RepairPlan *repair_plan_new(Qcow2Image *image, const Qcow2RepairOptions *options, GError **errp)
 {
     g_autoptr(RepairPlan) p = g_new0(RepairPlan, 1);
-    Stage *s;
 
     p->edits = edits_new();
     p->stages = g_ptr_array_new_with_free_func(free_stage);
     p->said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    s = stage_new_first(image, options, p->said, errp);
-    if (!s) {
-        return NULL;
-    }
-    g_ptr_array_add(p->stages, s);
-    return (options->request ? plan_request(p, errp) : make_plan(p, errp)) ? g_steal_pointer(&p) : NULL;
+    return add_stage(p, stage_new_first(image, options, p->said, errp)) &&
+                   (options->request ? plan_request(p, errp) : make_plan(p, errp))
+               ? g_steal_pointer(&p)
+               : NULL;
 }

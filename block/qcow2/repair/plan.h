@@ -13,6 +13,8 @@ typedef struct RepairPlan {
     size_t n_changes;    /* how many of them change more than flags in the header */
     bool frees_space;    /* what is free then is given back to the file system */
     GPtrArray *stages;   /* Stage: the image as it is, and as each pass that changes it leaves it */
+    Stage *found;        /* the first of them */
+    Stage *left;         /* and the last: as all edits but those of header flags leave the image */
     GHashTable *said;    /* messages */
     Reserved reserved;   /* places for what is new */
     Stage *first;        /* the stage whose counts were reported to the user, NULL = none yet; of @stages */
@@ -24,10 +26,6 @@ typedef struct RepairPlan {
 RepairPlan *repair_plan_new(Qcow2Image *image, const Qcow2RepairOptions *options, GError **errp);
 void repair_plan_free(RepairPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RepairPlan, repair_plan_free)
-
-/* The stage of the image as it is, and that of the image as all edits but those of header flags leave it. */
-Stage *repair_plan_found(const RepairPlan *plan);
-Stage *repair_plan_left(const RepairPlan *plan);
 
 /* Frees the stages, whose counts may be large, when no edit is to be made any more. */
 void repair_plan_forget_stages(RepairPlan *plan);
