@@ -50,8 +50,11 @@ static inline bool repair_found_any(const RepairInput *in, uint64_t kinds)
     return false;
 }
 
-/* The first of @kinds, a set of QCOW2_FINDING_BIT(), that was reported; the last of them where none was. */
-static inline ImageCheckFindingKind repair_first_reported(const RepairInput *in, uint64_t kinds)
+/*
+ * Why an edit is made that repairs faults of @kinds, a set of QCOW2_FINDING_BIT(): the first of them that was reported.
+ * Where none was, it goes with the first of @edits; where there is none, it is the last of them.
+ */
+static inline ImageCheckFindingKind repair_why(const RepairInput *in, const Edits *edits, uint64_t kinds)
 {
     ImageCheckFindingKind last = QCOW2_FINDING__MAX;
 
@@ -59,20 +62,11 @@ static inline ImageCheckFindingKind repair_first_reported(const RepairInput *in,
         if (kinds & QCOW2_FINDING_BIT(kind)) {
             last = kind;
             if (in->report->count_by_kind[kind]) {
-                break;
+                return kind;
             }
         }
     }
-    return last;
-}
-
-/* Why an edit is made that repairs @kind, or goes with others: @kind if that was reported, else as the first edit. */
-static inline ImageCheckFindingKind repair_reason(const RepairInput *in, const Edits *edits, ImageCheckFindingKind kind)
-{
-    if ((kind != QCOW2_FINDING__MAX && in->report->count_by_kind[kind]) || !edits_n(edits)) {
-        return kind;
-    }
-    return edits_at(edits, 0)->why;
+    return edits_n(edits) ? edits_at(edits, 0)->why : last;
 }
 
 /* Sets @errp: memory is short. Returns false. */

@@ -143,7 +143,7 @@ static void list_space(Lister *l, const RepairPlan *plan)
 {
     Edit edit = {
         .structure = IMAGE_CHECK_STRUCTURE_NONE,
-        .why = repair_reason(&plan->found->in, plan->edits, QCOW2_FINDING_LEAK),
+        .why = repair_why(&plan->found->in, plan->edits, QCOW2_FINDING_BIT(QCOW2_FINDING_LEAK)),
         .what = "give back the space of free clusters",
     };
     unsigned bits = l->header->cluster_bits;

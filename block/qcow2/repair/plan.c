@@ -147,7 +147,7 @@ static void add_autoclear(RepairPlan *p, const Stage *s)
     Edit edit = {
         .offset = offsetof(Qcow2DiskHeader, autoclear_features),
         .structure = IMAGE_CHECK_STRUCTURE_HEADER,
-        .why = repair_reason(&s->in, p->edits, QCOW2_FINDING__MAX),
+        .why = repair_why(&s->in, p->edits, 0),
         .count = 1,
         .what = "switch off features that this program does not know",
     };

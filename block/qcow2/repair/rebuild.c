@@ -28,8 +28,8 @@ bool rebuild_wanted(const RepairInput *in)
 
 /* ---- entries that nothing needs ---- */
 
-/* Clears them, where @edits is not NULL. Returns true if there are any. */
-static bool clear_harmful(const TargetCounts *t, Edits *edits)
+/* Clears them, if the table is @writable. Returns true if there are any. */
+static bool clear_harmful(const TargetCounts *t, bool writable, Edits *edits)
 {
     bool any = false;
 
@@ -37,14 +37,14 @@ static bool clear_harmful(const TargetCounts *t, Edits *edits)
         Edit edit = {
             .offset = t->in->header->refcount_table_offset + i * 8,
             .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-            .why = repair_first_reported(t->in, BLOCKS_FAULTS),
+            .why = repair_why(t->in, edits, BLOCKS_FAULTS),
             .count = 1,
             .what = "clear an entry that nothing needs",
         };
         bool harmful = blocks_entry_harmful(t, i);
 
         any |= harmful;
-        if (harmful && edits) {
+        if (harmful && writable) {
             edits_add_word(edits, EDIT_PHASE_SWITCH, &edit, 0);
             repair_say(t->in, "Repairing refcount table entry %zu: cleared, as nothing needs it\n", i);
         }
@@ -140,7 +140,7 @@ static bool fill_new_block(const Edit *edit, uint8_t *bytes)
 
 static void add_edits(const Rebuild *r, const RepairInput *in, Edits *edits)
 {
-    Edit edit = {.why = repair_first_reported(in, BLOCKS_FAULTS)};
+    Edit edit = {.why = repair_why(in, edits, BLOCKS_FAULTS)};
     Qcow2DiskHeader new = {.refcount_table_offset = GUINT64_TO_BE(r->table),
                            .refcount_table_clusters = GUINT32_TO_BE(r->n_clusters)};
 
@@ -199,7 +199,7 @@ bool repair_blocks(const RepairInput *in, const MetadataLayout *layout, Allocato
 
     blocks_table_sound(alloc->targets, &writable);
     if (may_change_blocks(in, BLOCKS_UNUSABLE)) {
-        harmful = clear_harmful(alloc->targets, writable ? edits : NULL);
+        harmful = clear_harmful(alloc->targets, writable, edits);
     }
     if ((harmful && writable) || !(rebuild_wanted(in) || (in->options->all && alloc->reserved->any)) ||
         !(harmful || blocks_must_rebuild(alloc->targets)) || !allocator_header_writable(alloc)) {

@@ -68,7 +68,7 @@ bool repair_refcounts(const RepairInput *in, const MetadataLayout *layout, Alloc
 
         if (run.known && count != run.stored && last[raise] != block) {
             blocks_add_edit(alloc->targets, edits, block, raise ? BLOCKS_RAISE : BLOCKS_SETTLE,
-                            repair_reason(in, edits, fault));
+                            repair_why(in, edits, QCOW2_FINDING_BIT(fault)));
             last[raise] = block;
         }
     }

@@ -230,7 +230,7 @@ static void add_edit(const Search *s, const Missing *m, ImageCheckEvidence evide
     Edit edit = {
         .offset = h->refcount_table_offset + m->index * 8,
         .structure = IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
-        .why = repair_first_reported(s->in, REASONS),
+        .why = repair_why(s->in, edits, REASONS),
         .count = 1,
         .what = "refer to the lost refcount block",
         .has_evidence = true,

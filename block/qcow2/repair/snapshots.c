@@ -199,7 +199,7 @@ bool snapshots_append_others(const RepairInput *in, GByteArray *table, guint wit
 bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
                       GError **errp)
 {
-    Edit like = {.why = repair_first_reported(in, QCOW2_SNAPSHOT_TABLE_FAULTS)};
+    Edit like = {.why = repair_why(in, edits, QCOW2_SNAPSHOT_TABLE_FAULTS)};
     guint n = in->check->snapshots.items->len;
     g_autoptr(GByteArray) table = NULL;
     bool stay;
