@@ -94,20 +94,11 @@ static bool check_again(BlockSource *source, RepairPlan *p, const Qcow2CheckOpti
     return true;
 }
 
-/* Returns true if a snapshot table was read, to be repaired, that a check gives up at. */
-static bool read_beyond_limits(const RepairInput *in)
-{
-    return in->options->all && repair_found_any(in, QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOTS_TOO_MANY) |
-                                                        QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_EXTRA_TOO_LARGE) |
-                                                        QCOW2_FINDING_BIT(QCOW2_FINDING_SNAPSHOT_TABLE_TOO_BIG));
-}
-
 /*
- * Nothing was written, or nothing but flags in the header: what was found in planning is the result. What a dry run
- * says of the image as it is, what stays where planning read on and a check gives up, and what takes more than the
- * counts, are made by a check of their own, whose messages have been printed already: in planning a fault that goes
- * away with another is not counted, as with the stock tool, and leaks that are kept count as references. Where nothing
- * is wrong the judgement takes no more.
+ * Nothing was written, or nothing but flags in the header. Where nothing is wrong, what was found in planning is the
+ * result, unless more is asked for. Else, and for what a dry run says of the image as it is, there is a check of its
+ * own, whose messages have been printed already: in planning a fault that goes away with another is not counted, as
+ * with the stock tool, and leaks that are kept count as references.
  */
 static bool finish_unchanged(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *result, GError **errp)
 {
@@ -116,9 +107,8 @@ static bool finish_unchanged(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult
     int failure = found->check.report.failure;
     uint64_t check_errors = found->check.report.check_errors;
     bool wrong = found->check.report.corruptions || found->check.report.leaks || check_errors || failure;
-    bool other_verdict = found->in.options->dry_run || p->given_up || read_beyond_limits(&found->in);
 
-    if (!other_verdict && !(options.judgement && wrong) && !options.findings && !options.roles && !options.layout &&
+    if (!wrong && !found->in.options->dry_run && !options.findings && !options.roles && !options.layout &&
         !options.space) {
         return qcow2_check_make_result(&found->check, found->unreadable, &result->check, errp);
     }
