@@ -99,8 +99,7 @@ static void report_unread(const Qcow2RefcountEntries *table, const Qcow2HeaderFi
     }
 }
 
-/* True, and *kind what is wrong, where @entry can name no block. Entries that are 0 do not come here. */
-static bool entry_bad(const Qcow2Counting *c, uint64_t entry, ImageCheckFindingKind *kind)
+bool qcow2_refcount_entry_bad(const Qcow2Counting *c, uint64_t entry, ImageCheckFindingKind *kind)
 {
     uint64_t offset = entry & QCOW2_REFTABLE_OFFSET_MASK;
 
@@ -133,7 +132,7 @@ bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Countin
         if (!table->entries[i]) {
             continue; /* as most are of a small image */
         }
-        if (entry_bad(c, table->entries[i], &kind)) {
+        if (qcow2_refcount_entry_bad(c, table->entries[i], &kind)) {
             report_entry(kind, c->header, i, offset, report);
         } else if (!count_block(c, i, offset, report)) {
             return no_memory(errp);

@@ -14,4 +14,7 @@
 bool qcow2_count_refcount_blocks(const Qcow2RefcountEntries *table, Qcow2Counting *counting, Qcow2Report *report,
                                  GError **errp);
 
+/* Returns true, and *kind is what is wrong, if @entry of a refcount table can name no block; one of 0 names none. */
+bool qcow2_refcount_entry_bad(const Qcow2Counting *counting, uint64_t entry, ImageCheckFindingKind *kind);
+
 #endif

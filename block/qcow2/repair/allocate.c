@@ -59,7 +59,9 @@ static uint64_t whole_clusters(const Allocator *a)
 /* Returns true if @cluster has been in use since the repair began. */
 static bool was_taken(const Allocator *a, uint64_t cluster)
 {
-    return refmap_get(a->reserved->clusters, cluster) || refmap_get(a->reserved->before, cluster);
+    const TargetCounts *first = a->targets->in->first;
+
+    return refmap_get(a->reserved->clusters, cluster) || (first && refmap_get(first->counts, cluster));
 }
 
 /*

@@ -5,17 +5,18 @@
  */
 #include "block/qcow2/repair/blocks.h"
 
+#include "block/qcow2/check/refblocks.h"
 #include "block/qcow2/format/format.h"
 
 bool blocks_location(const TargetCounts *t, size_t i, uint64_t *offset)
 {
     uint64_t entry = t->in->image->refcount_table.entries[i];
     const Qcow2Counting *counting = &t->in->check->counting;
+    ImageCheckFindingKind kind;
 
     *offset = entry & QCOW2_REFTABLE_OFFSET_MASK;
-    return !(entry & QCOW2_REFTABLE_RESERVED) && *offset % t->in->header->cluster_size == 0 &&
-           !qcow2_region_beyond_end(counting, *offset, t->in->header->cluster_size) &&
-           *offset >> t->in->header->cluster_bits < refmap_clusters(counting->refs);
+    return !qcow2_refcount_entry_bad(counting, entry, &kind) &&
+           !qcow2_region_beyond_end(counting, *offset, t->in->header->cluster_size);
 }
 
 /* Sets *offset to that of block @i; false where there is none, or none can be there. */

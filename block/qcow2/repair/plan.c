@@ -297,7 +297,6 @@ static bool begin_counts(RepairPlan *p, GError **errp)
         return false;
     }
     p->first = s;
-    p->reserved.before = s->targets.counts;
     p->reserved.clusters = refmap_new(s->layout.file_clusters);
     return true;
 }

@@ -13,8 +13,7 @@
 
 /* Clusters that passes have reserved, of the whole repair. */
 typedef struct Reserved {
-    RefMap *clusters;     /* not 0 for those that were reserved */
-    const RefMap *before; /* the counts of the image when the repair began */
+    RefMap *clusters; /* not 0 for those that were reserved */
     bool any;
     bool rebuilt; /* there are new refcount blocks among them */
 } Reserved;
