@@ -227,6 +227,21 @@ def lose_with_metadata(lab, order):
                  right=["inferred"] if later else ["all"])
 
 
+def lose_extended_tables(lab):
+    """All extended L2 tables: only the header, or that of the copy, says that they were extended."""
+    lab.kind, lab.snapshots = "metadata, extended", {}
+    lab.run(lab.stock, "create", "-f", "qcow2", "-o", "cluster_size=16k,extended_l2=on", "a.qcow2", str(SIZE * 4))
+    lab.write("write -P 1 0 9M", "write -P 2 20M 3M", "write -P 3 40M 2k")
+    if os.path.exists(lab.path("m.qcow2")):
+        os.remove(lab.path("m.qcow2"))
+    lab.run(lab.ours, "metadump", "-q", "a.qcow2", "m.qcow2")
+    lab.take()
+    lab.case("L2 tables", *lab.l2_tables(), metadata=True, right=["all"])
+    lab.case("L1 and L2 tables", lab.l1_table(), *lab.l2_tables(), metadata=True, right=["all"])
+    lab.case("header and L2 tables", lab.header(), *lab.l2_tables(), metadata=True, right=["all"])
+    lab.case("all tables", lab.header(), lab.l1_table(), *lab.l2_tables(), metadata=True, right=["all"])
+
+
 def lose_order(lab):
     """Metadata preallocated: each table goes on where the last ended. Then the order is the only one."""
     lab.kind, lab.snapshots = "written in order", {}
@@ -275,6 +290,7 @@ def main():
         if args.only in (None, "metadata"):
             lose_with_metadata(lab, [0, 1, 2, 3, 4, 5])
             lose_with_metadata(lab, [4, 1, 3, 0])
+            lose_extended_tables(lab)
         if args.only in (None, "order"):
             lose_order(lab)
     if args.only in (None, "random"):

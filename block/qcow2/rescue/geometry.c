@@ -188,9 +188,20 @@ static unsigned list_sizes(const Qcow2Votes *votes, const Qcow2Remains *const *h
     return n;
 }
 
-/* Finds the tables of clusters of this size. */
+/* The first of @hints that has clusters of this size; NULL: none. */
+static const Qcow2HeaderFields *hint_for(const Qcow2Remains *const *hints, size_t n_hints, unsigned bits)
+{
+    for (size_t i = 0; i < n_hints; i++) {
+        if (hints[i]->is_qcow2 && hints[i]->header.cluster_bits == bits) {
+            return &hints[i]->header;
+        }
+    }
+    return NULL;
+}
+
+/* Finds the tables of clusters of this size; @hint: see qcow2_tables_are_extended(). */
 static bool try_size(BlockSource *source, const BlockReadOptions *options, const Qcow2Scan *scan, unsigned bits,
-                     Qcow2Geometry *g, GError **errp)
+                     const Qcow2HeaderFields *hint, Qcow2Geometry *g, GError **errp)
 {
     bool extended;
 
@@ -198,7 +209,7 @@ static bool try_size(BlockSource *source, const BlockReadOptions *options, const
     g->header = (Qcow2HeaderFields){0};
     qcow2_set_geometry(&g->header, bits, false, USUAL_ORDER);
     g->tables = qcow2_find_tables(source, options, &g->header, scan, errp);
-    extended = g->tables && bits >= 14 && qcow2_tables_are_extended(g->tables);
+    extended = g->tables && bits >= 14 && qcow2_tables_are_extended(g->tables, hint);
     if (extended) {
         g_clear_pointer(&g->tables, g_array_unref);
         qcow2_set_geometry(&g->header, bits, true, USUAL_ORDER);
@@ -232,7 +243,7 @@ bool qcow2_find_geometry(BlockSource *source, const BlockReadOptions *options, c
         return false;
     }
     for (unsigned i = 0; i < n && !g->confirmed; i++) {
-        if (!try_size(source, options, scan, bits[i], g, errp)) {
+        if (!try_size(source, options, scan, bits[i], hint_for(hints, n_hints, bits[i]), g, errp)) {
             return false;
         }
         g->confirmed = confirm(source, g, hints, n_hints);
@@ -244,7 +255,7 @@ bool qcow2_find_geometry(BlockSource *source, const BlockReadOptions *options, c
     if (g->confirmed || g->header.cluster_bits == likeliest) {
         return true;
     }
-    if (!try_size(source, options, scan, likeliest, g, errp)) {
+    if (!try_size(source, options, scan, likeliest, hint_for(hints, n_hints, likeliest), g, errp)) {
         return false;
     }
     confirm(source, g, hints, n_hints); /* for the width of counts; it fails again */

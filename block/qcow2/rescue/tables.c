@@ -201,8 +201,8 @@ GArray *qcow2_find_tables(BlockSource *source, const BlockReadOptions *options, 
     return f.tables;
 }
 
-/* Refcount tables look like plain tables, and there is one. */
-bool qcow2_tables_are_extended(const GArray *tables)
+/* Refcount tables look like plain tables, but have no flags. So does an L1 table whose L2 tables are lost. */
+bool qcow2_tables_are_extended(const GArray *tables, const Qcow2HeaderFields *hint)
 {
     uint64_t extended = 0, plain = 0;
 
@@ -210,7 +210,7 @@ bool qcow2_tables_are_extended(const GArray *tables)
         const Qcow2FoundTable *t = &g_array_index(tables, Qcow2FoundTable, i);
 
         extended += t->is_extended && !t->is_l1;
-        plain += t->may_be_plain && !t->is_l1 && t->copied;
+        plain += t->may_be_plain && !t->is_l1 && t->copied && !(hint && hint->l1_table_offset == t->offset);
     }
-    return extended > plain;
+    return extended > plain || (extended == plain && hint && qcow2_has_extended_l2(hint));
 }

@@ -33,8 +33,11 @@ typedef struct Qcow2FoundTable {
 GArray *qcow2_find_tables(BlockSource *source, const BlockReadOptions *options, const Qcow2HeaderFields *header,
                           const Qcow2Scan *scan, GError **errp);
 
-/* Returns true if more L2 tables have extended entries than plain ones. */
-bool qcow2_tables_are_extended(const GArray *tables);
+/*
+ * Returns true if more L2 tables have extended entries than plain ones. If there are as many, as when all are lost, the
+ * features of @hint decide, a header of the image or of an earlier copy; NULL: there is none.
+ */
+bool qcow2_tables_are_extended(const GArray *tables, const Qcow2HeaderFields *hint);
 
 /* The table at @offset, or NULL. */
 const Qcow2FoundTable *qcow2_table_at(const GArray *tables, uint64_t offset);
