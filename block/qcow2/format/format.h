@@ -95,6 +95,8 @@ typedef struct Qcow2DiskExtension {
 #define QCOW2_EXT_BITMAPS        0x23852875u
 #define QCOW2_EXT_CRYPT_HEADER   0x0537be77u
 #define QCOW2_EXT_DATA_FILE      0x44415441u
+/* What check --drop makes of an extension. Readers pass over types that they do not know. "drop" in ASCII. */
+#define QCOW2_EXT_DROPPED 0x64726f70u
 
 typedef struct Qcow2DiskFeatureName {
     uint8_t kind; /* 0 incompatible, 1 compatible, 2 autoclear */

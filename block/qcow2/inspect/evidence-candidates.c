@@ -473,7 +473,7 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
     s.batch.clusters = g_new(uint64_t, CLUSTERS_EACH);
     s.batch.verdicts = g_new(uint8_t, CLUSTERS_EACH);
     s.batch.in_use = g_new(bool, CLUSTERS_EACH);
-    s.stale = qcow2_stale_bitmap_tables(check->image);
+    s.stale = qcow2_stale_bitmap_tables(check);
     smallest_init(&s.some, sizeof(Qcow2Candidate), QCOW2_MAX_CANDIDATES, compare_candidates);
     ok = examine_all(&s);
     candidates->items = g_array_ref(smallest_end(&s.some));

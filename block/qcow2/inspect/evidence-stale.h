@@ -1,5 +1,6 @@
 /*
- * Bitmaps that a program which does not know them has made stale: they leak, and are of no use to anybody.
+ * Bitmaps that a program which does not know them has made stale, or that check --drop has given up: they leak, and are
+ * of no use to anybody.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,9 +8,12 @@
 #define BLOCK_QCOW2_INSPECT_EVIDENCE_STALE_H
 
 #include "block/clusters/ranges.h"
-#include "block/qcow2/load/image.h"
+#include "block/qcow2/check/check.h"
 
-/* Qcow2ClusterRange, sorted and disjoint: where the tables of stale bitmaps are. Empty where @image has none. */
-GArray *qcow2_stale_bitmap_tables(const Qcow2Image *image);
+/*
+ * Returns Qcow2ClusterRange, sorted and disjoint: leaked clusters in which tables of such bitmaps are. Only what an
+ * extension of the header leads to, over a directory that leaks too, and what has the form of such a table.
+ */
+GArray *qcow2_stale_bitmap_tables(const Qcow2Check *check);
 
 #endif

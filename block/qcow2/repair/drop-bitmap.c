@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/repair/drop.h"
 #include "block/qcow2/repair/passes.h"
 #include "util/number.h"
 #include "util/text.h"
@@ -127,7 +126,7 @@ static void drop_last(Restore *r)
                    r->in->header->autoclear_features & ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
     edit.offset = record;
     edits_add_word(r->edits, EDIT_PHASE_LOWER, &edit,
-                   (uint64_t)DROPPED_EXTENSION << 32 | sizeof(Qcow2DiskBitmapsExtension));
+                   (uint64_t)QCOW2_EXT_DROPPED << 32 | sizeof(Qcow2DiskBitmapsExtension));
 }
 
 bool request_drop_bitmap(Restore *r)

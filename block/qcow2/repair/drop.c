@@ -50,7 +50,7 @@ static bool drop_extension(uint8_t *head, uint32_t type)
             break;
         }
         if (found == type) {
-            store_be32(head + at, DROPPED_EXTENSION);
+            store_be32(head + at, QCOW2_EXT_DROPPED);
             any = true;
         }
         at += 8 + DIV_ROUND_UP((uint64_t)load_be32(head + at + 4), 8) * 8;

@@ -16,9 +16,6 @@
 #include "block/io/edits.h"
 #include "block/repair-request.h"
 
-/* A type of extension that nobody knows, and that is passed over: those behind it may not move. "drop" in ASCII. */
-#define DROPPED_EXTENSION 0x64726f70u
-
 /* The edits for @request, which is one for the header. NULL and @errp set where there is nothing to drop. */
 Edits *drop_from_header(BlockSource *source, const Qcow2Request *request, GError **errp);
 
