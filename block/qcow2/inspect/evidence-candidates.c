@@ -112,6 +112,7 @@ typedef struct Named {
     uint64_t surplus;
     uint64_t wrong; /* damaged entries, and those that name a cluster a second time or the table itself */
     bool flags_wrong;
+    bool copied;
 } Named;
 
 static bool inside(const Search *s, uint64_t offset, uint64_t size)
@@ -138,6 +139,7 @@ static void add_run(const Search *s, const Qcow2Run *run, uint64_t table, Named 
     for (uint64_t at = first; qcow2_next_surplus(s->check, at, end, &surplus); at = surplus.first + surplus.n) {
         named->surplus += surplus.n;
         named->flags_wrong |= run->copied != (surplus.stored == 1);
+        named->copied |= run->copied;
     }
 }
 
@@ -188,6 +190,7 @@ static void examine_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Resul
     c->named = (uint32_t)named.all;
     c->surplus = (uint32_t)named.surplus;
     c->flags_wrong = named.flags_wrong;
+    c->copied = named.copied;
     c->scattered = back > contents->n_runs / ORDERED;
     c->may_be_counts = !named.all && s->header->refcount_order == COUNTS_OF_ENTRIES;
     c->may_be_l2 = named.wrong <= qcow2_bearable_damage(named.all) && named.surplus * 2 >= named.all &&

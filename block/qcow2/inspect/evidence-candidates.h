@@ -27,6 +27,7 @@ typedef struct Qcow2Candidate {
     bool snapshot_table; /* else it is the beginning of a snapshot table */
     bool in_use;         /* an L2 table of the image, which has a surplus itself */
     bool flags_wrong;    /* as an L2 table of the disk as it is now it would have other COPIED flags */
+    bool copied;         /* some of its entries have that flag, and lead to clusters with a surplus */
     bool scattered;      /* its clusters do not lie in its order: the guest did not write in order */
     bool may_be_counts;  /* it refers to nothing, and its entries are counts of 0 and 1 just as well */
 } Qcow2Candidate;

@@ -8,14 +8,15 @@
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-likely.h"
 #include "block/qcow2/inspect/evidence-sharing.h"
+#include "block/qcow2/inspect/evidence-surplus.h"
+#include "block/qcow2/inspect/evidence-trees.h"
 #include "util/number.h"
 #include "util/search.h"
 #include "util/smallest.h"
 
-#define MAX_OWNED     (1u << 20) /* entries of lost L1 and snapshot tables that are remembered */
-#define MAX_GAPS      1024       /* rows of missing entries that the order of tables is compared with */
-#define MAX_SHARED    16         /* tables that two L1 entries refer to */
-#define MAX_SNAPSHOTS 256        /* whose entries are compared with that of a table in use */
+#define MAX_OWNED  (1u << 20) /* entries of lost L1 and snapshot tables that are remembered */
+#define MAX_GAPS   1024       /* rows of missing entries that the order of tables is compared with */
+#define MAX_SHARED 16         /* tables that two L1 entries refer to */
 
 /* An entry of a lost L1 table, or of a lost snapshot table. */
 typedef struct Owned {
@@ -40,23 +41,17 @@ struct Qcow2Places {
     uint64_t n_used;  /* and with one */
     GArray *gaps;     /* Qcow2MissingRow */
     bool more_gaps;
-    bool unordered;  /* some tables lie before those of earlier ranges: their order tells nothing */
-    GArray *shared;  /* SharedEntries, sorted by table */
-    Smallest owned;  /* Owned, sorted by table */
-    GArray *sharing; /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
-    GArray *alone;   /* uint64_t: numbers of leaked L2 tables of which only their place in the file tells anything */
-    bool more_alone; /* than can be named */
-    GArray *likely;  /* uint64_t, for each of @alone; see qcow2_likely_places() */
+    bool unordered;   /* some tables lie before those of earlier ranges: their order tells nothing */
+    GArray *shared;   /* SharedEntries, sorted by table */
+    Smallest owned;   /* Owned, sorted by table */
+    GArray *sharing;  /* Qcow2SharedPlace by candidate, sorted; see qcow2_find_sharing() */
+    GArray *by_index; /* those of them that no lost L1 table refers to; see qcow2_sort_sharing() */
+    GArray *alone;    /* uint64_t: numbers of leaked L2 tables of which only their place in the file tells anything */
+    bool more_alone;  /* than can be named */
+    GArray *likely;   /* uint64_t, for each of @alone; see qcow2_likely_places() */
 };
 
 /* ---- entries without a table ---- */
-
-static bool is_missing(const Qcow2Places *p, uint64_t slot)
-{
-    uint64_t offset = slot & QCOW2_OFFSET_MASK;
-
-    return !offset || offset % p->header->cluster_size || offset >= p->check->counting.file_end;
-}
 
 static void end_gap(Qcow2Places *p, Qcow2MissingRow *gap, uint64_t behind)
 {
@@ -100,7 +95,7 @@ static void find_missing(Qcow2Places *p)
                                                               p->needed, &first, &slots))) {
         add_missing(&gap, done, first - done);
         for (uint64_t i = 0; i < n; i++) {
-            if (is_missing(p, slots[i])) {
+            if (qcow2_l1_word_missing(p->check, slots[i])) {
                 add_missing(&gap, first + i, 1);
                 continue;
             }
@@ -196,6 +191,19 @@ static const Owned *owner_of(const Qcow2Places *p, uint64_t cluster)
     const Owned *owned = i < p->owned.items->len ? &g_array_index(p->owned.items, Owned, i) : NULL;
 
     return owned && owned->table == cluster ? owned : NULL;
+}
+
+/* What a lost table refers to has its place, and contests that of no other. */
+static void list_sharing(Qcow2Places *p)
+{
+    for (guint i = 0; i < p->sharing->len; i++) {
+        const Qcow2SharedPlace *s = &g_array_index(p->sharing, Qcow2SharedPlace, i);
+
+        if (!owner_of(p, g_array_index(p->candidates->items, Qcow2Candidate, s->candidate).cluster)) {
+            g_array_append_vals(p->by_index, s, 1);
+        }
+    }
+    qcow2_sort_sharing(p->by_index);
 }
 
 /* ---- the order of tables ---- */
@@ -304,7 +312,8 @@ static bool only_place(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *
 static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
 {
     const Qcow2Candidate *c = &g_array_index(p->candidates->items, Qcow2Candidate, i);
-    bool doubtful = c->flags_wrong || c->may_be_counts;
+    /* that of a snapshot has no COPIED flags, nor have compressed clusters */
+    bool doubtful = c->flags_wrong || c->may_be_counts || (!c->copied && p->check->snapshots.items->len);
 
     place->tree = QCOW2_TREE_ACTIVE;
     if (only_place(p, c, &place->index) && !doubtful) {
@@ -326,52 +335,17 @@ static void find_alone(const Qcow2Places *p, size_t i, Qcow2Place *place)
 
 /* ---- tables in use ---- */
 
-/* Entry @index of the L1 table of @tree; 0 where it ends before. */
-static uint64_t l1_entry(const Qcow2Check *c, const Qcow2Tree *tree, uint64_t index)
-{
-    uint64_t first = index;
-    const uint64_t *slots;
-
-    if (index >= tree->entries ||
-        !qcow2_tables_part(c->regions.l1_tables, tree->offset, tree->entries, &first, &slots)) {
-        return 0;
-    }
-    return first == index ? slots[0] : 0;
-}
-
-static bool lacks_entry(const Qcow2Check *c, const Qcow2Tree *tree, uint64_t index)
-{
-    return index < tree->entries && !l1_entry(c, tree, index);
-}
-
-/* A tree that lacks a table where candidate @c is that of another: the active one, or a snapshot's; NULL: none. */
-static const Qcow2Tree *tree_without(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *index)
-{
-    const Qcow2Regions *regions = &p->check->regions;
-    size_t n;
-    const Qcow2TableRef *tables = qcow2_walk_tables(p->check->walk, &n);
-    size_t i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, c->cluster << p->header->cluster_bits);
-
-    g_assert(i < n);
-    if (!qcow2_regions_find_tree(regions, tables[i].slot, index)) {
-        return NULL;
-    }
-    if (regions->active && lacks_entry(p->check, regions->active, *index)) {
-        return regions->active;
-    }
-    for (guint k = 0; k < regions->trees->len && k < MAX_SNAPSHOTS; k++) {
-        const Qcow2Tree *tree = &g_array_index(regions->trees, Qcow2Tree, k);
-
-        if (lacks_entry(p->check, tree, *index)) {
-            return tree;
-        }
-    }
-    return NULL;
-}
-
 static const char *tree_name(const Qcow2Places *p, int tree)
 {
     return tree == QCOW2_TREE_ACTIVE ? NULL : g_array_index(p->check->snapshots.items, Qcow2Snapshot, tree).name;
+}
+
+/* A tree that lacks a table where candidate @c is that of another; NULL: none. */
+static const Qcow2Tree *tree_without(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t *index)
+{
+    return qcow2_find_l1_index(p->check, c->cluster << p->header->cluster_bits, index)
+               ? qcow2_tree_without(p->check, *index)
+               : NULL;
 }
 
 static bool find_in_use(const Qcow2Places *p, const Qcow2Candidate *c, Qcow2Place *place)
@@ -384,7 +358,13 @@ static bool find_in_use(const Qcow2Places *p, const Qcow2Candidate *c, Qcow2Plac
     }
     place->known = true;
     place->tree = tree->snapshot;
-    place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
+    if (qcow2_count_sharing(p->by_index, place->index, false)) {
+        place->certainty = IMAGE_CHECK_EVIDENCE_GUESSED;
+    } else if (qcow2_trees_missing(p->check, place->index) > qcow2_surplus_of(p->check, c->cluster)) {
+        place->certainty = IMAGE_CHECK_EVIDENCE_INFERRED;
+    } else {
+        place->certainty = IMAGE_CHECK_EVIDENCE_PROVED;
+    }
     place->reason = g_strdup_printf("its count has room for one more reference, and L1 entry %" PRIu64 "%s%s is empty",
                                     place->index, name ? " of snapshot " : "", name ? name : "");
     return true;
@@ -411,16 +391,34 @@ bool qcow2_find_owner(const Qcow2Places *p, size_t i, Qcow2Place *place)
     return true;
 }
 
-static void find_sharing(const Qcow2Places *p, const Qcow2SharedPlace *s, Qcow2Place *place)
+/*
+ * How sure it is that the lost table @c is that of the disk at @index, of whose L1 table it lacks the entry. A snapshot
+ * that lacks it too may have had the table; of several tables, one that the disk alone wrote to has COPIED flags.
+ */
+static ImageCheckEvidence class_of_sharing(const Qcow2Places *p, const Qcow2Candidate *c, uint64_t index)
+{
+    unsigned all = qcow2_count_sharing(p->by_index, index, false);
+
+    if (all == 1) {
+        return qcow2_trees_missing(p->check, index) == 1 && !c->flags_wrong ? IMAGE_CHECK_EVIDENCE_PROVED
+                                                                            : IMAGE_CHECK_EVIDENCE_INFERRED;
+    }
+    return c->copied && qcow2_count_sharing(p->by_index, index, true) == 1 ? IMAGE_CHECK_EVIDENCE_INFERRED
+                                                                           : IMAGE_CHECK_EVIDENCE_GUESSED;
+}
+
+static void find_sharing(const Qcow2Places *p, const Qcow2Candidate *c, const Qcow2SharedPlace *s, Qcow2Place *place)
 {
     const Qcow2Tree *active = p->check->regions.active;
-    bool empty = active && s->index < p->needed && is_missing(p, l1_entry(p->check, active, s->index));
+    bool empty = active && s->index < p->needed && qcow2_tree_misses(p->check, active, s->index);
     const char *name = tree_name(p, s->tree);
 
-    place->known = empty;
     place->tree = QCOW2_TREE_ACTIVE;
     place->index = s->index;
-    place->certainty = empty ? IMAGE_CHECK_EVIDENCE_PROVED : IMAGE_CHECK_EVIDENCE_INFERRED;
+    place->certainty = empty ? class_of_sharing(p, c, s->index) : IMAGE_CHECK_EVIDENCE_INFERRED;
+    /* if another one is likelier, the entry is not for this one */
+    place->known = empty && (place->certainty < IMAGE_CHECK_EVIDENCE_GUESSED ||
+                             qcow2_count_sharing(p->by_index, s->index, true) != 1);
     place->reason = g_strdup_printf("it shares clusters with the table of L1 entry %" PRIu64 " of %s%s", s->index,
                                     name ? "snapshot " : "the disk", name ? name : "");
 }
@@ -437,7 +435,7 @@ bool qcow2_find_place(const Qcow2Places *p, size_t i, Qcow2Place *place)
         return find_in_use(p, c, place);
     }
     if (sharing) {
-        find_sharing(p, sharing, place);
+        find_sharing(p, c, sharing, place);
         return true;
     }
     find_alone(p, i, place);
@@ -466,6 +464,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
     p->shared = g_array_new(FALSE, FALSE, sizeof(SharedEntries));
     smallest_init(&p->owned, sizeof(Owned), MAX_OWNED, compare_owned);
     p->alone = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    p->by_index = g_array_new(FALSE, FALSE, sizeof(Qcow2SharedPlace));
     find_shared(p);
     find_missing(p);
     p->sharing = qcow2_find_sharing(check, candidates, errp);
@@ -476,6 +475,7 @@ Qcow2Places *qcow2_places_new(Qcow2Check *check, const Qcow2Candidates *candidat
         return NULL;
     }
     smallest_end(&p->owned);
+    list_sharing(p);
     count_fitting(p);
     p->likely = qcow2_likely_places(h, p->gaps, candidates->items, p->alone);
     return g_steal_pointer(&p);
@@ -488,6 +488,7 @@ void qcow2_places_free(Qcow2Places *p)
         g_array_unref(p->shared);
         smallest_clear(&p->owned);
         g_array_unref(p->alone);
+        g_array_unref(p->by_index);
         g_clear_pointer(&p->likely, g_array_unref);
         g_clear_pointer(&p->sharing, g_array_unref);
         g_free(p);

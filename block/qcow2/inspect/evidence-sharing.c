@@ -96,7 +96,10 @@ static void drop_alike(GArray *samples)
 
 static void add_match(Sharing *s, uint64_t candidate, uint64_t slot)
 {
-    Qcow2SharedPlace match = {.candidate = candidate};
+    Qcow2SharedPlace match = {
+        .candidate = candidate,
+        .copied = g_array_index(s->candidates->items, Qcow2Candidate, candidate).copied,
+    };
     const Qcow2Tree *tree = qcow2_regions_find_tree(&s->check->regions, slot, &match.index);
 
     if (tree) {
@@ -193,4 +196,31 @@ GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates,
         g_clear_pointer(&matches, g_array_unref);
     }
     return matches;
+}
+
+static int compare_indexes(const void *a, const void *b)
+{
+    const Qcow2SharedPlace *x = a, *y = b;
+
+    return x->index != y->index ? (x->index > y->index) - (x->index < y->index) : y->copied - x->copied;
+}
+
+void qcow2_sort_sharing(GArray *sharing)
+{
+    g_array_sort(sharing, compare_indexes);
+}
+
+unsigned qcow2_count_sharing(const GArray *sharing, uint64_t index, bool copied)
+{
+    unsigned n = 0;
+
+    for (size_t i = ARRAY_FIRST_NOT_BELOW(sharing, Qcow2SharedPlace, index, index); i < sharing->len && n < 2; i++) {
+        const Qcow2SharedPlace *s = &g_array_index(sharing, Qcow2SharedPlace, i);
+
+        if (s->index != index || (copied && !s->copied)) {
+            break;
+        }
+        n++;
+    }
+    return n;
 }

@@ -15,6 +15,7 @@ typedef struct Qcow2SharedPlace {
     uint64_t candidate; /* its number */
     uint64_t index;     /* of the L1 entry of the table that shares clusters with it */
     int tree;           /* whose L1 table that is: QCOW2_TREE_ACTIVE or the index of a snapshot */
+    bool copied;        /* the candidate has COPIED flags: a guest wrote to it */
 } Qcow2SharedPlace;
 
 /*
@@ -22,5 +23,11 @@ typedef struct Qcow2SharedPlace {
  * NULL and @errp set when memory is short.
  */
 GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates, GError **errp);
+
+/* Sorts @sharing (Qcow2SharedPlace) for: */
+void qcow2_sort_sharing(GArray *sharing);
+
+/* How many of @sharing have @index: 0, 1, or 2 for several; if @copied, only of those that have COPIED flags. */
+unsigned qcow2_count_sharing(const GArray *sharing, uint64_t index, bool copied);
 
 #endif

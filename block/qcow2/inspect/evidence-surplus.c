@@ -71,3 +71,10 @@ uint64_t qcow2_count_surplus(const Qcow2Check *c, uint64_t first, uint64_t n)
     }
     return count;
 }
+
+uint64_t qcow2_surplus_of(const Qcow2Check *c, uint64_t cluster)
+{
+    Qcow2Surplus s;
+
+    return qcow2_next_surplus(c, cluster, cluster + 1, &s) ? s.stored - s.references : 0;
+}

@@ -25,4 +25,7 @@ bool qcow2_next_surplus(const Qcow2Check *check, uint64_t at, uint64_t end, Qcow
 /* How many of the @n clusters from @first on have a surplus. */
 uint64_t qcow2_count_surplus(const Qcow2Check *check, uint64_t first, uint64_t n);
 
+/* How many references to @cluster its stored count has room for. */
+uint64_t qcow2_surplus_of(const Qcow2Check *check, uint64_t cluster);
+
 #endif

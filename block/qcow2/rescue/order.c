@@ -11,7 +11,8 @@
 #include "block/qcow2/rescue/visit.h"
 #include "util/number.h"
 
-#define NEAR 4u /* clusters: a refcount block, or another piece of metadata, may come between a table and the next */
+#define MANY_SNAPSHOTS 256u /* that are not looked at one by one */
+#define NEAR           4u /* clusters: a refcount block, or another piece of metadata, may come between a table and the next */
 
 typedef struct Ordering {
     const Qcow2Found *found;
@@ -106,6 +107,22 @@ static void doubt_doubles(Ordering *o)
 
 /* ---- by snapshots ---- */
 
+/* How many snapshots, all if there are many, have no table at L1 index @i: what was lost there may be theirs. */
+static uint64_t snapshots_without(const Ordering *o, uint64_t i)
+{
+    uint64_t n = 0;
+
+    if (o->trees->snapshots->len > MANY_SNAPSHOTS) {
+        return o->trees->snapshots->len;
+    }
+    for (guint s = 0; s < o->trees->snapshots->len; s++) {
+        const Qcow2SnapshotL1 *l1 = &g_array_index(o->trees->snapshots, Qcow2SnapshotL1, s);
+
+        n += i < l1->n && !(l1->entries[i] & QCOW2_OFFSET_MASK);
+    }
+    return n;
+}
+
 /*
  * A table of a snapshot with one reference more than the snapshots have is the disk's too. Where counts are unknown,
  * the disk may have one of its own.
@@ -118,10 +135,13 @@ static void place_shared_tables(Ordering *o, bool only_certain)
         for (uint32_t i = 0; i < l1->n; i++) {
             uint64_t table = l1->entries[i] & QCOW2_OFFSET_MASK, count = qcow2_found_count(o->found, table);
             const Qcow2FoundTable *t = qcow2_table_at(o->found->geometry.tables, table);
-            bool spare = count < UINT64_MAX && count > qcow2_trees_snapshot_refs(o->trees, table);
+            uint64_t users = qcow2_trees_snapshot_refs(o->trees, table);
+            bool spare = count < UINT64_MAX && count > users;
 
             if (t && t->is_l2 && is_free(o, i) && (spare || (!only_certain && count == UINT64_MAX))) {
-                place(o, i, table, spare ? IMAGE_RESCUE_CLASS_PROVED : IMAGE_RESCUE_CLASS_INFERRED);
+                place(o, i, table,
+                      spare && count - users > snapshots_without(o, i) ? IMAGE_RESCUE_CLASS_PROVED
+                                                                       : IMAGE_RESCUE_CLASS_INFERRED);
             }
         }
     }
@@ -140,7 +160,7 @@ static ImageRescueClass class_of(const Ordering *o, const Qcow2Match *m, bool by
     if (by_metadata) {
         return most && (m->same_table || m->shared > 1) ? IMAGE_RESCUE_CLASS_PROVED : IMAGE_RESCUE_CLASS_INFERRED;
     }
-    return IMAGE_RESCUE_CLASS_PROVED;
+    return snapshots_without(o, m->index) ? IMAGE_RESCUE_CLASS_INFERRED : IMAGE_RESCUE_CLASS_PROVED;
 }
 
 /* Of the tables that match one place, the one that shares most gets it. */
