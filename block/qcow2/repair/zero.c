@@ -98,6 +98,10 @@ bool request_zero(Restore *r)
     if (at > disk || end > disk - at) {
         return request_refuse(r->errp, "The disk ends at 0x%" PRIx64, h->size);
     }
+    if (qcow2_has_data_file(h) && (h->autoclear_features & QCOW2_AUTOCLEAR_DATA_FILE_RAW)) {
+        return request_refuse(r->errp, "The external data file is raw: it is the guest's disk, and an entry of zeros "
+                                       "would not read as it does");
+    }
     if (!can_be_zeros(r)) {
         return request_refuse(r->errp, "In version 2 of the format, an entry cannot hide what is in a backing file");
     }
