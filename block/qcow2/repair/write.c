@@ -98,7 +98,8 @@ bool edits_fill_free_space(const Edits *edits, BlockSource *source, GError **err
     if (source->length > length) {
         block_source_truncate(source, length); /* if that fails, there are bytes that nobody looks at */
     }
-    g_propagate_prefixed_error(errp, g_error_copy(error), "%s, and nothing was changed: ", not_written_anew(error));
+    g_propagate_prefixed_error(errp, g_error_copy(error),
+                               "%s, and nothing else was changed: ", not_written_anew(error));
     return false;
 }
 

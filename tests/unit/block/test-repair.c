@@ -479,8 +479,8 @@ static void repair_without_append(Repair *r, const uint8_t *bytes)
 /* Where what must be written anew cannot be, that there is no room is said only where it is so. */
 static void test_not_written_anew(void)
 {
-    static const char no_room[] = "No room for what must be written anew, and nothing was changed: ";
-    static const char not_written[] = "What must be written anew could not be written, and nothing was changed: ";
+    static const char no_room[] = "No room for what must be written anew, and nothing else was changed: ";
+    static const char not_written[] = "What must be written anew could not be written, and nothing else was changed: ";
     static const struct {
         int append;
         int flush;
