@@ -6,6 +6,7 @@
 #include "block/qcow2/rescue/order.h"
 
 #include "block/qcow2/rescue/disk-size.h"
+#include "block/qcow2/rescue/free-places.h"
 #include "block/qcow2/rescue/lost.h"
 #include "block/qcow2/rescue/matches.h"
 #include "block/qcow2/rescue/visit.h"
@@ -303,26 +304,32 @@ static bool goes_on(const Ordering *o, const Qcow2FoundTable *a, const Qcow2Foun
            b->first_host - b->offset <= NEAR * h->cluster_size;
 }
 
-/* The first place from @from on that is free, or else the first of all; UINT64_MAX if there is none. */
-static uint64_t next_free(const Ordering *o, uint64_t from)
+static GArray *list_free(const Ordering *o)
 {
-    for (uint64_t i = from; is_possible(o, i); i++) {
-        if (is_free(o, i)) {
-            return i;
+    GArray *places = qcow2_free_places_new();
+
+    for (guint i = 0; i < o->trees->slots->len; i++) {
+        if (!is_free(o, i)) {
+            qcow2_take_place(places, i);
         }
     }
-    for (uint64_t i = 0; i < from && is_possible(o, i); i++) {
-        if (is_free(o, i)) {
-            return i;
-        }
-    }
-    return UINT64_MAX;
+    return places;
+}
+
+/* The first place from @from on that is free, or else the first of all; UINT64_MAX if there is none. */
+static uint64_t next_free(const Ordering *o, GArray *places, uint64_t from)
+{
+    uint64_t i = qcow2_free_place(places, from);
+
+    i = is_possible(o, i) ? i : qcow2_free_place(places, 0);
+    return is_possible(o, i) ? i : UINT64_MAX;
 }
 
 /* All lost tables get a place, in the order of the file, while there are free ones. */
 static void place_in_order(Ordering *o)
 {
     g_autoptr(GArray) all = list_in_file(o);
+    g_autoptr(GArray) places = list_free(o);
     uint64_t last = UINT64_MAX; /* the slot of the table before */
     const Qcow2FoundTable *before = NULL;
     bool sure = false; /* the place of the table before is at least inferred */
@@ -334,13 +341,14 @@ static void place_in_order(Ordering *o)
         bool linked = before && goes_on(o, before, f->table);
 
         if (f->slot == UINT64_MAX) {
-            f->slot = full ? UINT64_MAX : next_free(o, last + 1);
+            f->slot = full ? UINT64_MAX : next_free(o, places, last + 1);
             if (f->slot == UINT64_MAX) {
                 g_ptr_array_add(o->lost, (gpointer)f->table);
                 full = true;
                 before = NULL;
                 continue;
             }
+            qcow2_take_place(places, f->slot);
             sure = sure && linked && f->slot == last + 1;
             place(o, f->slot, f->table->offset, sure ? IMAGE_RESCUE_CLASS_INFERRED : IMAGE_RESCUE_CLASS_GUESSED);
         } else {

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "block/qcow2/rescue/free-places.h"
 #include "small-image.h"
 
 static Qcow2Rescue plan(const void *bytes, size_t size, bool *ok)
@@ -94,6 +95,42 @@ static void test_pointers(void)
     }
 }
 
+/* ---- free places ---- */
+
+#define PLACES 1000u
+#define MANY   (1u << 20) /* looked for one by one from the first, it would take hours */
+
+static void test_free_places(void)
+{
+    g_autoptr(GArray) places = qcow2_free_places_new();
+    bool taken[PLACES + 1] = {false};
+
+    for (unsigned k = 0; k < PLACES; k++) {
+        uint64_t from = k * UINT64_C(619) % PLACES, expected = from;
+
+        while (taken[expected]) {
+            expected++;
+        }
+        g_assert_cmpuint(qcow2_free_place(places, from), ==, expected);
+        if (expected < PLACES && k % 3) {
+            qcow2_take_place(places, expected);
+            taken[expected] = true;
+        }
+    }
+}
+
+static void test_many_places(void)
+{
+    g_autoptr(GArray) places = qcow2_free_places_new();
+
+    for (uint64_t i = 0; i < MANY; i++) {
+        uint64_t place = qcow2_free_place(places, 0);
+
+        g_assert_cmpuint(place, ==, i);
+        qcow2_take_place(places, place);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -101,5 +138,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rescue/nothing", test_nothing);
     g_test_add_func("/rescue/damage", test_damage);
     g_test_add_func("/rescue/pointers", test_pointers);
+    g_test_add_func("/rescue/free-places", test_free_places);
+    g_test_add_func("/rescue/many-places", test_many_places);
     return g_test_run();
 }
