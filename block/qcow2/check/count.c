@@ -9,14 +9,14 @@
 
 #include "block/limits.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/load/refcount-blocks.h"
+#include "block/qcow2/load/image.h"
 #include "util/number.h"
 
 void qcow2_counting_init(Qcow2Counting *c, const Qcow2HeaderFields *h, uint64_t length)
 {
     *c = (Qcow2Counting){
         .header = h,
-        .file_end = DIV_ROUND_UP(length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE,
+        .file_end = qcow2_file_end(length),
         .max = qcow2_refcount_max(h),
         .beyond = UINT64_MAX,
     };

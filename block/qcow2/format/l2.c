@@ -260,3 +260,16 @@ void qcow2_l2_decode(const Qcow2HeaderFields *h, const uint8_t *table, Qcow2L2Re
         i += n;
     }
 }
+
+void qcow2_l2_visit_ranges(const Qcow2HeaderFields *h, const Qcow2L2Result *result, Qcow2VisitRange *visit,
+                           void *opaque)
+{
+    for (uint32_t i = 0; i < result->n_runs; i++) {
+        visit(opaque, result->runs[i].offset, (uint64_t)result->runs[i].n << h->cluster_bits);
+    }
+    for (guint i = 0; i < result->extents->len; i++) {
+        const Qcow2Extent *e = &g_array_index(result->extents, Qcow2Extent, i);
+
+        visit(opaque, e->offset, e->length);
+    }
+}

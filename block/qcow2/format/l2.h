@@ -59,6 +59,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2L2Result, qcow2_l2_result_free)
 /* Decodes the table of one cluster at @table; @result is emptied first. */
 void qcow2_l2_decode(const Qcow2HeaderFields *header, const uint8_t *table, Qcow2L2Result *result);
 
+/* Calls @visit for each range of bytes in the file that the decoded table refers to; none is empty. */
+typedef void Qcow2VisitRange(void *opaque, uint64_t offset, uint64_t size);
+void qcow2_l2_visit_ranges(const Qcow2HeaderFields *header, const Qcow2L2Result *result, Qcow2VisitRange *visit,
+                           void *opaque);
+
 /* The extent of the compressed cluster of @entry, number @index of its table; the COPIED flag is ignored. */
 Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *header, uint64_t entry, uint32_t index);
 

@@ -20,7 +20,7 @@ typedef struct UnreadableWorker {
 struct Qcow2UnreadableFinder {
     const Qcow2HeaderFields *header;
     const Qcow2Image *image;
-    uint64_t file_end;  /* rounded up to a sector, as lengths are everywhere */
+    uint64_t file_end;  /* see qcow2_file_end() */
     bool looks_at_each; /* entries may be wrong that the decoder has nothing against */
     Qcow2TableVisitor visitor;
     UnreadableWorker workers[BLOCK_MAX_WORKERS];
@@ -189,7 +189,7 @@ Qcow2UnreadableFinder *qcow2_unreadable_new(const Qcow2Image *image)
 
     f->header = &image->header;
     f->image = image;
-    f->file_end = DIV_ROUND_UP(image->source->length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE;
+    f->file_end = qcow2_file_end(image->source->length);
     f->looks_at_each = f->header->version < 3 || qcow2_has_data_file(f->header);
     f->visitor = (Qcow2TableVisitor){.visit = look_at_table, .states = f->states};
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {

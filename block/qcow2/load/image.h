@@ -21,6 +21,13 @@ struct Qcow2Image {
     int header_error;            /* why, a positive errno value */
 };
 
+/* The end of a file of @length bytes, as lengths are everywhere: whole sectors (docs/interop/check-behaviour.rst 2.7).
+ */
+static inline uint64_t qcow2_file_end(uint64_t length)
+{
+    return (length + QCOW2_SECTOR_SIZE - 1) / QCOW2_SECTOR_SIZE * QCOW2_SECTOR_SIZE;
+}
+
 /* Returns true if a part of the header cluster or of the refcount table could not be read. */
 static inline bool qcow2_image_partly_unread(const Qcow2Image *image)
 {

@@ -115,12 +115,13 @@ static void keep(Search *s, uint64_t cluster)
     }
 }
 
-static void add_named(Search *s, uint64_t offset, uint64_t size)
+static void add_named(void *opaque, uint64_t offset, uint64_t size)
 {
+    Search *s = opaque;
     unsigned bits = s->in->header->cluster_bits;
     uint64_t first = offset >> bits, end = MIN((offset + size - 1) >> bits, s->layout->file_clusters - 1) + 1;
 
-    s->no_memory |= size && first < end && !refmap_add(s->named, first, end - first, 1);
+    s->no_memory |= first < end && !refmap_add(s->named, first, end - first, 1);
 }
 
 /* Notes what the cluster that was read refers to, if it may be an L2 table. */
@@ -128,17 +129,9 @@ static void note_table(Search *s, uint64_t cluster)
 {
     const Qcow2HeaderFields *h = s->in->header;
 
-    if (!qcow2_may_be_l2(s->bytes, h->cluster_size, h, s->in->image->source->length)) {
-        return;
-    }
-    qcow2_l2_decode(h, s->bytes, s->contents);
-    for (uint32_t i = 0; i < s->contents->n_runs; i++) {
-        add_named(s, s->contents->runs[i].offset, (uint64_t)s->contents->runs[i].n << h->cluster_bits);
-    }
-    for (guint i = 0; i < s->contents->extents->len; i++) {
-        const Qcow2Extent *e = &g_array_index(s->contents->extents, Qcow2Extent, i);
-
-        add_named(s, e->offset, e->length);
+    if (qcow2_may_be_l2(s->bytes, h->cluster_size, h, s->in->image->source->length)) {
+        qcow2_l2_decode(h, s->bytes, s->contents);
+        qcow2_l2_visit_ranges(h, s->contents, add_named, s);
     }
 }
 

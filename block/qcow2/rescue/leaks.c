@@ -119,23 +119,28 @@ void qcow2_leaks_free(Qcow2Leaks *l)
     }
 }
 
+/* References of the table that is looked at. */
+typedef struct Weighed {
+    Qcow2Leaks *leaks;
+    uint64_t n;
+} Weighed;
+
+static void add_weighed(void *opaque, uint64_t offset, uint64_t size)
+{
+    const Weighed *w = opaque;
+
+    add(w->leaks, offset, size, w->n);
+}
+
 void qcow2_leaks_add_table(Qcow2Leaks *l, uint64_t offset, const uint8_t *bytes)
 {
     const Qcow2HeaderFields *h = qcow2_found_header(l->found);
-    uint64_t n = GPOINTER_TO_UINT(g_hash_table_lookup(l->slots, &offset));
+    Weighed w = {l, GPOINTER_TO_UINT(g_hash_table_lookup(l->slots, &offset))};
 
-    n += qcow2_trees_snapshot_refs(l->trees, offset);
-    if (!n || qcow2_has_data_file(h)) {
-        return;
-    }
-    qcow2_l2_decode(h, bytes, l->contents);
-    for (uint32_t i = 0; i < l->contents->n_runs; i++) {
-        add(l, l->contents->runs[i].offset, (uint64_t)l->contents->runs[i].n << h->cluster_bits, n);
-    }
-    for (guint i = 0; i < l->contents->extents->len; i++) {
-        const Qcow2Extent *e = &g_array_index(l->contents->extents, Qcow2Extent, i);
-
-        add(l, e->offset, e->length, n);
+    w.n += qcow2_trees_snapshot_refs(l->trees, offset);
+    if (w.n && !qcow2_has_data_file(h)) {
+        qcow2_l2_decode(h, bytes, l->contents);
+        qcow2_l2_visit_ranges(h, l->contents, add_weighed, &w);
     }
 }
 
