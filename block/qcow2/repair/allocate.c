@@ -96,8 +96,14 @@ static bool is_free(const Allocator *a, uint64_t cluster, bool reuse, uint64_t *
         target_counts_has_block(a->targets, cluster >> qcow2_refblock_bits(h)) && (!reuse || keep_leaks)) {
         return stored == 0;
     }
+    if (keep_leaks) { /* nor are those before the next block free, of which a sparse file has few */
+        uint64_t block = qcow2_stored_counts_next(a->targets->stored, cluster);
+
+        *next = MAX(*next, MIN(block, a->targets->layout->file_clusters));
+        return false;
+    }
     /* nobody says that it is free, but all that is in use is known */
-    return !keep_leaks && (reuse || !has_data(a, cluster, next));
+    return reuse || !has_data(a, cluster, next);
 }
 
 /* Finds @n clusters in a row from *first on that are free, and end at or before cluster @end. */

@@ -83,9 +83,8 @@ bool blocks_must_rebuild(const TargetCounts *t)
     bool writable, sound = blocks_table_sound(t, &writable);
     uint64_t offset;
 
-    for (uint64_t i = 0; sound && i < target_counts_blocks_end(t); i++) {
-        sound = !target_counts_block_needed(t, i) ||
-                (blocks_writable(t, i, &offset) && refmap_get(t->counts, offset >> t->in->header->cluster_bits));
+    for (uint64_t i = 0; sound && (i = target_counts_next_block(t, i)) < UINT64_MAX; i++) {
+        sound = blocks_writable(t, i, &offset) && refmap_get(t->counts, offset >> t->in->header->cluster_bits);
     }
     return !sound;
 }

@@ -96,8 +96,8 @@ static bool place_blocks(Rebuild *r, GError **errp)
     while (more) {
         more = false;
         g_array_set_size(r->blocks, (guint)target_counts_blocks_end(r->alloc->targets));
-        for (uint64_t i = 0; i < r->blocks->len; i++) {
-            if (*new_block(r, i) || !target_counts_block_needed(r->alloc->targets, i)) {
+        for (uint64_t i = 0; (i = target_counts_next_block(r->alloc->targets, i)) < r->blocks->len; i++) {
+            if (*new_block(r, i)) {
                 continue;
             }
             if (!place(r, 1, new_block(r, i), errp)) {

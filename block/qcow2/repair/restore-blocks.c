@@ -46,10 +46,11 @@ static void find_missing(Search *s)
 {
     const Qcow2RefcountEntries *table = &s->in->image->refcount_table;
 
-    for (uint64_t i = 0; i < table->n && s->missing->len < MAX_MISSING; i++) {
+    for (uint64_t i = 0; (i = target_counts_next_block(s->targets, i)) < table->n && s->missing->len < MAX_MISSING;
+         i++) {
         Missing m = {.index = i};
 
-        if (!table->entries[i] && !qcow2_refcount_entry_unread(table, i) && target_counts_block_needed(s->targets, i)) {
+        if (!table->entries[i] && !qcow2_refcount_entry_unread(table, i)) {
             g_array_append_val(s->missing, m);
         }
     }

@@ -45,12 +45,17 @@ uint64_t target_counts_blocks_end(const TargetCounts *t)
     return DIV_ROUND_UP(refmap_clusters(t->counts), UINT64_C(1) << qcow2_refblock_bits(t->in->header));
 }
 
-bool target_counts_block_needed(const TargetCounts *t, uint64_t index)
+uint64_t target_counts_next_block(const TargetCounts *t, uint64_t index)
 {
     unsigned bits = qcow2_refblock_bits(t->in->header);
     RefMapRun run;
 
-    return refmap_next_run(t->counts, index << bits, (index + 1) << bits, &run);
+    return refmap_next_run(t->counts, index << bits, UINT64_MAX, &run) ? run.first >> bits : UINT64_MAX;
+}
+
+bool target_counts_block_needed(const TargetCounts *t, uint64_t index)
+{
+    return target_counts_next_block(t, index) == index;
 }
 
 void target_counts_fill_block(const TargetCounts *t, uint64_t index, uint8_t *bytes)

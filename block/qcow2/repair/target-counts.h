@@ -72,7 +72,10 @@ static inline bool target_counts_has_block(const TargetCounts *t, uint64_t index
 /* One more than the index of the last refcount block that the target counts need. */
 uint64_t target_counts_blocks_end(const TargetCounts *t);
 
-/* Returns true if a cluster of refcount block @index has a target count that is not 0. */
+/* The first refcount block from @index on that has a cluster whose target count is not 0; UINT64_MAX: none. */
+uint64_t target_counts_next_block(const TargetCounts *t, uint64_t index);
+
+/* Returns true if block @index is one. To find them all, go from one to the next: most may be needed for nothing. */
 bool target_counts_block_needed(const TargetCounts *t, uint64_t index);
 
 /* Writes target counts into @bytes, a block of zeros, number @index. */
