@@ -21,6 +21,8 @@ import tempfile
 
 import random_losses
 from marked import Failure, Tools
+from qcow2 import address
+from qcow2.builder import Builder
 from scratch import fast_folder
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -242,6 +244,24 @@ def lose_extended_tables(lab):
     lab.case("all tables", lab.header(), lab.l1_table(), *lab.l2_tables(), metadata=True, right=["all"])
 
 
+def keep_bitmaps_apart(lab):
+    """What bitmaps have is no data that may be missing anywhere: all of the disk is proved, as it is without them."""
+    for bits, stale in ((12, False), (16, False), (16, True)):
+        image = Builder(SIZE, cluster_bits=bits)
+        image.write(MIB, 20 << bits)
+        for name in ("b0", "b1"):
+            image.bitmap(name, "d", bits)
+        image.save(lab.path("a.qcow2"))
+        if stale:  # their clusters may have been given to somebody else
+            address.poke(lab.path("a.qcow2"), [("header:autoclear_features", 0)])
+        lab.kind, lab.snapshots = f"bitmaps, {bits} bits{', stale' if stale else ''}", {}
+        lab.take()
+        lab.case("nothing", right=["all"])
+        if ("guessed" in lab.rescue("nothing")[0]) != stale or (set(lab.rescue("nothing")[0]) != {"proved"}) != stale:
+            lab.failures += 1
+            print(f"{lab.kind}: not {'guessed' if stale else 'proved'}")
+
+
 def lose_order(lab):
     """Metadata preallocated: each table goes on where the last ended. Then the order is the only one."""
     lab.kind, lab.snapshots = "written in order", {}
@@ -277,7 +297,7 @@ def main():
     parser.add_argument("--ours", required=True)
     parser.add_argument("--stock", default="qemu-img")
     parser.add_argument("--stock-io", default="qemu-io")
-    parser.add_argument("--only", help="one kind of image; metadata, order or random")
+    parser.add_argument("--only", help="one kind of image; metadata, bitmaps, order or random")
     parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
     args.ours = os.path.abspath(args.ours)
@@ -291,6 +311,8 @@ def main():
             lose_with_metadata(lab, [0, 1, 2, 3, 4, 5])
             lose_with_metadata(lab, [4, 1, 3, 0])
             lose_extended_tables(lab)
+        if args.only in (None, "bitmaps"):
+            keep_bitmaps_apart(lab)
         if args.only in (None, "order"):
             lose_order(lab)
     if args.only in (None, "random"):

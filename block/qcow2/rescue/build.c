@@ -197,7 +197,7 @@ static void put_names(Building *b, uint8_t *cluster, Qcow2DiskHeader *d, const Q
     if (!r) {
         g_ptr_array_add(b->notes, g_strdup("the header is lost: if the image had a backing file, or AES encryption, "
                                            "nothing says so any more"));
-    } else if (r->has_bitmaps) {
+    } else if (r->bitmaps.has_bitmaps) {
         g_ptr_array_add(b->notes, g_strdup("persistent bitmaps are given up: the next backup has to be a full one"));
     }
 }

@@ -7,6 +7,7 @@
 
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/bitmap-directory.h"
 #include "block/qcow2/load/count-pairs.h"
 #include "block/qcow2/rescue/visit.h"
 #include "util/number.h"
@@ -74,6 +75,54 @@ static void add_snapshots(Qcow2Leaks *l)
     }
 }
 
+/* The table of a bitmap, and its data. At most @quota entries are read; returns what is left of it. */
+static uint64_t add_bitmap(Qcow2Leaks *l, const Qcow2Bitmap *b, uint64_t quota)
+{
+    const Qcow2HeaderFields *h = qcow2_found_header(l->found);
+    uint64_t entries = MIN(b->table_size, quota);
+    uint8_t part[4096];
+
+    add(l, b->table_offset, UINT64_C(8) * b->table_size, 1);
+    for (uint64_t i = 0; i < entries; i++) {
+        size_t at = (size_t)(i * 8 % sizeof(part));
+        uint64_t entry;
+
+        if (!at && block_source_read(l->found->in->source, part, (size_t)MIN(sizeof(part), (entries - i) * 8),
+                                     b->table_offset + i * 8)) {
+            break;
+        }
+        entry = load_be64(part + at);
+        if (!qcow2_bitmap_table_entry_fault(entry, h) && (entry & QCOW2_OFFSET_MASK)) {
+            add(l, entry & QCOW2_OFFSET_MASK, h->cluster_size, 1);
+        }
+    }
+    return quota - entries;
+}
+
+/* The new image does not have them, but they are no data of the guest. Stale ones may be, by now. */
+static void add_bitmaps(Qcow2Leaks *l)
+{
+    const Qcow2Extensions *e = &l->found->remains.bitmaps;
+    uint64_t quota = l->found->in->source->length / 8; /* entries: tables that overlap do not add up */
+    Qcow2BitmapDirectory directory = {0};
+
+    if (!(l->found->remains.header.autoclear_features & QCOW2_AUTOCLEAR_BITMAPS) || !e->has_bitmaps ||
+        e->nb_bitmaps > QCOW2_MAX_BITMAPS || e->bitmap_directory_size > QCOW2_MAX_BITMAP_DIRECTORY_BYTES ||
+        e->bitmap_directory_offset >= l->found->in->source->length) {
+        return;
+    }
+    add(l, e->bitmap_directory_offset, e->bitmap_directory_size, 1);
+    qcow2_read_bitmap_directory(l->found->in->source, qcow2_found_header(l->found), e, &directory, NULL);
+    for (guint i = 0; i < directory.items->len; i++) {
+        const Qcow2Bitmap *b = &g_array_index(directory.items, Qcow2Bitmap, i);
+
+        if (b->table_valid) {
+            quota = add_bitmap(l, b, quota);
+        }
+    }
+    qcow2_bitmap_directory_clear(&directory);
+}
+
 static void add_slots(Qcow2Leaks *l)
 {
     for (guint i = 0; i < l->trees->slots->len; i++) {
@@ -104,6 +153,7 @@ Qcow2Leaks *qcow2_leaks_new(const Qcow2Found *found, const Qcow2Trees *trees)
     add(l, trees->l1_offset, trees->l1_offset ? UINT64_C(8) * trees->l1_size : 0, 1);
     add(l, found->remains.crypt_offset, found->remains.has_crypt_header ? found->remains.crypt_length : 0, 1);
     add_refcounts(l);
+    add_bitmaps(l);
     add_snapshots(l);
     add_slots(l);
     return g_steal_pointer(&l);

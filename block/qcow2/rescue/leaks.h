@@ -1,8 +1,8 @@
 /*
  * Leaks: clusters whose stored count says that something refers to them, and to which nothing that was found refers.
  *
- * They may be what an entry mapped that is empty today, so an empty entry proves nothing while there are any. What a
- * rescue does not look for, such as bitmaps, leaks too.
+ * They may be what an entry mapped that is empty today, so an empty entry proves nothing while there are any. Bitmaps
+ * are known from the header; without it, they leak too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -81,6 +81,19 @@ static char *text(const uint8_t *from, size_t size)
     return size ? g_strndup((const char *)from, size) : NULL;
 }
 
+static void take_bitmaps(Qcow2Remains *r, const uint8_t *payload, uint32_t size)
+{
+    Qcow2DiskBitmapsExtension d;
+
+    r->bitmaps.has_bitmaps = true;
+    if (size == sizeof(d)) {
+        memcpy(&d, payload, sizeof(d));
+        r->bitmaps.nb_bitmaps = GUINT32_FROM_BE(d.nb_bitmaps);
+        r->bitmaps.bitmap_directory_size = GUINT64_FROM_BE(d.directory_size);
+        r->bitmaps.bitmap_directory_offset = GUINT64_FROM_BE(d.directory_offset);
+    }
+}
+
 static void take_extension(Qcow2Remains *r, uint32_t type, const uint8_t *payload, uint32_t size)
 {
     switch (type) {
@@ -97,7 +110,7 @@ static void take_extension(Qcow2Remains *r, uint32_t type, const uint8_t *payloa
         }
         break;
     case QCOW2_EXT_BITMAPS:
-        r->has_bitmaps = true;
+        take_bitmaps(r, payload, size);
         break;
     default:
         break;
