@@ -15,6 +15,7 @@ Exits with 1 where something is not as it must be. --report prints the bytes of 
 import argparse
 import json
 import os
+import pathlib
 import random
 import sys
 import tempfile
@@ -262,6 +263,63 @@ def keep_bitmaps_apart(lab):
             print(f"{lab.kind}: not {'guessed' if stale else 'proved'}")
 
 
+def rescue_with_data_file(lab):
+    """The data lie elsewhere: no image can be made of the tables, and none is, whatever is lost."""
+    for raw in (False, True):
+        image = Builder(SIZE)
+        image.external_data("data.raw", raw=raw)
+        image.write(0, 20 << 16)
+        image.save(lab.path("a.qcow2"))
+        lab.put("m.qcow2", pathlib.Path(lab.path("a.qcow2")).read_bytes())
+        with open(lab.path("a.qcow2"), "rb") as file:
+            lab.data = file.read()
+        for lost, metadata in (([], False), ([lab.l1_table()], False), (lab.l2_tables(), True), ([lab.header()], True)):
+            damaged = bytearray(lab.data)
+            for offset, size in lost:
+                damaged[offset:offset + size] = bytes(size)
+            lab.put("b.qcow2", damaged)
+            done = lab.run(lab.ours, "rescue", "--overwrite", *(["--metadata", "m.qcow2"] if metadata else []), "b.qcow2",
+                           "none.qcow2", statuses=(1,))
+            if "external data file" not in done.stderr or os.path.exists(lab.path("none.qcow2")):
+                lab.failures += 1
+                print(f"data file, raw {raw}, lost {lost}: {done.stderr}")
+
+
+def rescue_encrypted(lab):
+    """A LUKS header is found by its magic, and the stock tool reads the disk with the same key; with AES nothing but the
+    header says that there is a key."""
+    key = ["--object", "secret,id=s,data=abc"]
+    options = "driver=qcow2,encrypt.key-secret=s,file.filename="
+    lab.run(lab.stock, "create", "-q", *key, "-f", "qcow2", "-o",
+            "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "a.qcow2", str(SIZE))
+    lab.run(lab.stock_io, *key, "-c", "write -P 1 0 1M", "-c", "write -P 2 9M 1M", "--image-opts", f"{options}a.qcow2")
+    lab.run(lab.stock, "convert", *key, "-O", "raw", "--image-opts", f"{options}a.qcow2", "a.raw")
+    lab.data = pathlib.Path(lab.path("a.qcow2")).read_bytes()
+    for lost in ([lab.header()], [lab.header(), lab.l1_table()]):
+        damaged = bytearray(lab.data)
+        for offset, size in lost:
+            damaged[offset:offset + size] = bytes(size)
+        lab.put("b.qcow2", damaged)
+        lab.run(lab.ours, "rescue", "-q", "--overwrite", "b.qcow2", "c.qcow2", statuses=(0, 2))
+        lab.run(lab.stock, "convert", *key, "-O", "raw", "--image-opts", f"{options}c.qcow2", "c.raw")
+        before, after = (pathlib.Path(lab.path(name)).read_bytes() for name in ("a.raw", "c.raw"))
+        if not after or before[:len(after)] != after or any(before[10 * MIB:]) and len(after) < SIZE:
+            lab.failures += 1
+            print(f"LUKS, lost {lost}: other data")
+    image = Builder(SIZE)
+    image.aes()
+    image.write(0, 20 << 16)
+    image.save(lab.path("a.qcow2"))
+    lab.data = pathlib.Path(lab.path("a.qcow2")).read_bytes()
+    for size, method in ((0, 1), (1 << 16, 0)):
+        lab.put("b.qcow2", bytes(size) + lab.data[size:])
+        done = lab.run(lab.ours, "rescue", "--overwrite", "b.qcow2", "c.qcow2", statuses=(0, 2))
+        new = pathlib.Path(lab.path("c.qcow2")).read_bytes()
+        if int.from_bytes(new[32:36], "big") != method or ("AES encryption" in done.stdout + done.stderr) != (method == 0):
+            lab.failures += 1
+            print(f"AES, {size} bytes lost: method {new[32:36].hex()}: {done.stdout}")
+
+
 def lose_order(lab):
     """Metadata preallocated: each table goes on where the last ended. Then the order is the only one."""
     lab.kind, lab.snapshots = "written in order", {}
@@ -297,7 +355,7 @@ def main():
     parser.add_argument("--ours", required=True)
     parser.add_argument("--stock", default="qemu-img")
     parser.add_argument("--stock-io", default="qemu-io")
-    parser.add_argument("--only", help="one kind of image; metadata, bitmaps, order or random")
+    parser.add_argument("--only", help="one kind of image; metadata, bitmaps, elsewhere, order or random")
     parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
     args.ours = os.path.abspath(args.ours)
@@ -313,6 +371,9 @@ def main():
             lose_extended_tables(lab)
         if args.only in (None, "bitmaps"):
             keep_bitmaps_apart(lab)
+        if args.only in (None, "elsewhere"):
+            rescue_with_data_file(lab)
+            rescue_encrypted(lab)
         if args.only in (None, "order"):
             lose_order(lab)
     if args.only in (None, "random"):

@@ -100,6 +100,18 @@ static bool check_metadata(const Qcow2Found *found, GError **errp)
     return true;
 }
 
+/* Tables alone tell nothing of data that lie elsewhere, and their offsets would be taken for those of the source. */
+static bool has_own_data(const Qcow2Found *found, GError **errp)
+{
+    if (found->remains.has_data_file || found->metadata_remains.has_data_file) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOTSUP,
+                            "The guest's data lie in an external data file, of which a rescue makes no image. If that "
+                            "is raw, it is the disk; else see qemu-img check -r all --restore");
+        return false;
+    }
+    return true;
+}
+
 bool qcow2_find(const Qcow2RescueInput *in, Qcow2Found *found, GError **errp)
 {
     const Qcow2Remains *hints[] = {&found->remains, &found->metadata_remains};
@@ -112,7 +124,7 @@ bool qcow2_find(const Qcow2RescueInput *in, Qcow2Found *found, GError **errp)
     if (in->metadata) {
         qcow2_read_remains(in->metadata, &found->metadata_remains);
     }
-    return qcow2_scan(in->source, &in->options, &found->scan, errp) &&
+    return has_own_data(found, errp) && qcow2_scan(in->source, &in->options, &found->scan, errp) &&
            qcow2_find_geometry(in->source, &in->options, &found->scan, hints, n_hints, &found->geometry, errp) &&
            load_counts(found, errp) && check_metadata(found, errp);
 }

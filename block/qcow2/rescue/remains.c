@@ -109,6 +109,9 @@ static void take_extension(Qcow2Remains *r, uint32_t type, const uint8_t *payloa
             r->crypt_length = load_be64(payload + 8);
         }
         break;
+    case QCOW2_EXT_DATA_FILE:
+        r->has_data_file = true;
+        break;
     case QCOW2_EXT_BITMAPS:
         take_bitmaps(r, payload, size);
         break;
@@ -182,6 +185,9 @@ void qcow2_read_remains(BlockSource *source, Qcow2Remains *r)
         memset(bytes + (1u << r->header.cluster_bits), 0, READ_SIZE - (1u << r->header.cluster_bits));
     }
     if (r->is_qcow2) {
+        /* a field of nonsense has other bits, too */
+        r->has_data_file =
+            qcow2_has_data_file(&r->header) && !(r->header.incompatible_features & ~QCOW2_INCOMPAT_KNOWN);
         read_backing_name(r, bytes, read_extensions(r, bytes, r->header.header_length));
     }
 }

@@ -21,6 +21,7 @@ typedef struct Qcow2Remains {
     bool has_crypt_header;
     uint64_t crypt_offset; /* of the LUKS header, and its length in bytes */
     uint64_t crypt_length;
+    bool has_data_file;      /* the guest's data lie in another file */
     Qcow2Extensions bitmaps; /* what it says of bitmaps, whether they are valid or not, and nothing else */
 } Qcow2Remains;
 
