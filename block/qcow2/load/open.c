@@ -136,7 +136,7 @@ static bool read_refcount_table(Qcow2Image *image, GError **errp)
 /* docs/interop/check-behaviour.rst 2.2, tests 21 to 23. */
 static bool check_l1_and_crypt(const Qcow2HeaderFields *h, GError **errp)
 {
-    if (h->l1_table_offset + UINT64_C(8) * h->l1_size > BLOCK_SOURCE_MAX_LENGTH) {
+    if (h->l1_size && h->l1_table_offset + UINT64_C(8) * h->l1_size > BLOCK_SOURCE_MAX_LENGTH) {
         return refuse(errp, EIO, "Could not read L1 table: Input/output error");
     }
     if (h->crypt_method > QCOW2_CRYPT_LUKS) {
