@@ -67,6 +67,13 @@ fuzz-stock:
 	@tests/lib/compare.py --ours $(BUILD)/qemu-img --what check,repair --seconds $(SECONDS) \
 	    --seed "$$(date +%s)" --keep $(BUILD)/fuzz-stock $(FOUND_IMAGES:%=--images %)
 
+# The whole of each proof, hours: docs/devel/proof.rst. PART=I/N does one of N parts, and what is done is not done again.
+PART ?= 1/1
+prove:
+	@scripts/install-deps check
+	@$(MAKE) --no-print-directory all
+	@scripts/prove $(BUILD) --part $(PART)
+
 # Which lines and branches of block/ the tests and the fuzz corpus reach, some minutes.
 coverage:
 	@scripts/install-deps check
@@ -97,4 +104,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-coverage
 
-.PHONY: all demo check lint bench bench-recovery fuzz fuzz-stock coverage dist deb rpm check-packages install clean
+.PHONY: all demo check lint bench bench-recovery fuzz fuzz-stock prove coverage dist deb rpm check-packages install clean
