@@ -196,6 +196,37 @@ bool snapshots_append_others(const RepairInput *in, GByteArray *table, guint wit
     return true;
 }
 
+/* Returns true if the clusters from @cluster on hold a copy of @table. */
+static bool holds_table(const RepairInput *in, const GByteArray *table, uint64_t cluster)
+{
+    g_autofree uint8_t *bytes = g_malloc(table->len);
+
+    return !block_source_read(in->image->source, bytes, table->len, cluster << in->header->cluster_bits) &&
+           memcmp(bytes, table->data, table->len) == 0;
+}
+
+/* Returns true if all that is kept as leaked is the new table of repairs that ended before the header got it. */
+static bool only_new_table_leaked(const RepairInput *in, const TargetCounts *t)
+{
+    g_autoptr(GByteArray) table = g_byte_array_new();
+    uint64_t n, at = 0, found = 0;
+    RefMapRun run;
+
+    if (!snapshots_append_others(in, table, G_MAXUINT, NULL) || !table->len) {
+        return false;
+    }
+    fill_last_cluster(in, table);
+    n = table->len >> in->header->cluster_bits;
+    while (t->kept && found < t->leaks_kept && refmap_next_run(t->kept, at, refmap_clusters(t->kept), &run)) {
+        if (target_counts_computed(t, run.first) || !holds_table(in, table, run.first)) {
+            return false;
+        }
+        at = run.first + n;
+        found += n;
+    }
+    return found > 0 && found == in->check->report.leaks;
+}
+
 bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Allocator *alloc, Edits *edits,
                       GError **errp)
 {
@@ -213,7 +244,8 @@ bool repair_snapshots(const RepairInput *in, const MetadataLayout *layout, Alloc
         }
         return true;
     }
-    if (!in->check->snapshots.there && in->check->report.leaks && !in->options->free_lost) {
+    if (!in->check->snapshots.there && in->check->report.leaks && !in->options->free_lost &&
+        !only_new_table_leaked(in, alloc->targets)) {
         return leave(in, "is cut off, or not where the header says");
     }
     stay = entries_stay(in);
