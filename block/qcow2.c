@@ -37,7 +37,7 @@ bool qcow2_check(Qcow2Image *image, const Qcow2CheckOptions *options, Qcow2Check
         qcow2_change_detector_begin(&changes, image);
     }
     if (!qcow2_check_count(&c, image, options, qcow2_observers_visitors(observers), errp) ||
-        !qcow2_check_report(&c, errp) || !announce(&c, errp)) {
+        !qcow2_check_report(&c, errp) || !qcow2_observers_read_data(observers, &c, errp) || !announce(&c, errp)) {
         return false;
     }
     add_verdict(&c, &changes, result);

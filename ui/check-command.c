@@ -33,6 +33,7 @@
 #include "ui/report/write.h"
 #include "ui/rollback-command.h"
 #include "util/error-report.h"
+#include "util/module.h"
 #include "util/sandbox.h"
 
 /* Findings can be many, and stderr is not buffered of itself. */
@@ -40,11 +41,12 @@
 
 typedef struct CheckCommand {
     CheckOptions options;
-    char **argv;             /* of the program, for the stock tool */
-    ProgressState *progress; /* of this image alone: one slot */
-    const Chain *chain;      /* that the image is in, NULL: it was not asked for */
-    size_t depth;            /* of the image in it */
-    bool shared;             /* another program may write to the image: -U, or an option of the image */
+    char **argv;                     /* of the program, for the stock tool */
+    ProgressState *progress;         /* of this image alone: one slot */
+    const Chain *chain;              /* that the image is in, NULL: it was not asked for */
+    size_t depth;                    /* of the image in it */
+    const DecompressOps *decompress; /* for --verify-compressed; else NULL */
+    bool shared;                     /* another program may write to the image: -U, or an option of the image */
 } CheckCommand;
 
 /* The stock tool gets the arguments untouched, unless there are some which it does not know and need not heed. */
@@ -156,6 +158,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .question = options->explain ? &options->question : NULL,
                              .roles = options->map,
                              .space = options->space && !options->quiet,
+                             .verify_compressed = command->decompress,
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : LIMIT_MESSAGES,
                              .detect_changes = command->shared,
@@ -276,6 +279,20 @@ static const char *guess_format(const ImageTarget *target, BlockSource *source, 
     return block_probe(target->path, bytes);
 }
 
+/* Loads what --verify-compressed needs; false, having reported why, if that is not there. */
+static bool load_decompression(CheckCommand *command)
+{
+    g_autoptr(GError) error = NULL;
+    DecompressGetOps *get_ops = module_function(COMPRESSION_MODULE, DECOMPRESS_FUNCTION, &error);
+
+    if (!get_ops) {
+        error_report("--verify-compressed needs a part that this build or installation lacks: %s", error->message);
+        return false;
+    }
+    command->decompress = get_ops();
+    return true;
+}
+
 static int check_target(CheckCommand *command, const ImageTarget *target)
 {
     CheckCommand ours = *command;
@@ -296,6 +313,9 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
         signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
         signal(SIGXFSZ, SIG_IGN); /* an output file that gets too large is an error of writing it */
         ours.shared = target->file.force_share;
+        if (command->options.verify_compressed && !load_decompression(&ours)) {
+            return EXIT_FAILED;
+        }
         return check_image(&ours, target, source);
     }
     if (g_str_equal(format, "raw")) {

@@ -119,7 +119,7 @@ static bool take_batch(Worker *w, Batch *batch)
         if (!batch->n) {
             batch->request.offset = range.offset;
         }
-        assert(range.size >= 1 && range.size <= 1u << 21);
+        assert(range.size >= 1 && range.size <= 1u << 22);
         end = range.offset + range.size;
         batch->n++;
         s->next++;

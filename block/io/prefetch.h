@@ -30,7 +30,7 @@ static inline unsigned block_read_workers(const BlockReadOptions *options)
 
 typedef struct BlockRange {
     uint64_t offset;
-    uint32_t size; /* bytes, 1 .. 2^21 */
+    uint32_t size; /* bytes, 1 .. 2^22 */
 } BlockRange;
 
 typedef struct BlockPrefetch {

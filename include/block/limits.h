@@ -28,6 +28,7 @@
 #define LIMIT_REGION_CLUSTERS (UINT64_C(1) << 36) /* of one region; only an encryption header claims so many */
 #define LIMIT_UNALIGNED_L2    8                   /* unaligned L2 tables that are read over one byte of the file */
 #define LIMIT_FAILED_READS    1024                /* pages of L1 and bitmap tables that are read one by one */
+#define LIMIT_COMPRESSED      (UINT32_C(1) << 19) /* compressed clusters that are verified in one go */
 
 /* What is shown. */
 #define LIMIT_FREE_ENTRIES    (UINT64_C(4) << 20) /* of tables in the viscera that are not held by the file */

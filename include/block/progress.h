@@ -15,14 +15,15 @@ typedef enum CheckPhase {
     CHECK_PHASE_OPENING,   /* header, snapshot table, bitmap directory */
     CHECK_PHASE_REFCOUNTS, /* refcount blocks */
     CHECK_PHASE_TABLES,    /* L1 and L2 tables */
-    CHECK_PHASE_COMPARING, /* nothing more is read */
+    CHECK_PHASE_COMPARING, /* no more metadata is read */
+    CHECK_PHASE_VERIFYING, /* compressed data */
     CHECK_PHASE__MAX
 } CheckPhase;
 
 typedef struct CheckProgress {
     CheckPhase phase;
-    uint64_t bytes_done;  /* metadata examined so far, bytes */
-    uint64_t bytes_known; /* metadata known to be there so far; grows as tables are found */
+    uint64_t bytes_done;  /* metadata, and data that is verified, examined so far, bytes */
+    uint64_t bytes_known; /* the same known to be there so far; grows as tables are found */
 } CheckProgress;
 
 #endif

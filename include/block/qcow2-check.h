@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "block/cluster-roles.h"
+#include "block/decompress.h"
 #include "block/mappings.h"
 #include "block/progress.h"
 #include "block/qcow2-image.h"
@@ -24,22 +25,23 @@ typedef struct Qcow2Question {
 typedef struct Qcow2CheckOptions {
     const Qcow2Question *question; /* fill ImageCheck.explanation; NULL: do not */
 
-    bool viscera;            /* fill ImageCheck.viscera */
-    bool roles;              /* fill Qcow2CheckResult.roles */
-    bool space;              /* fill ImageCheck.space */
-    bool findings;           /* fill ImageCheck.findings */
-    bool corruptions;        /* fill them with corruptions only, and do not read the image again to explain them */
-    bool judgement;          /* fill ImageCheck.judgement, and what goes with it */
-    bool lost_data;          /* for it look whether leaked clusters are the last copy of something: that reads them */
-    bool layout;             /* fill Qcow2CheckResult.layout */
-    bool backing_checked;    /* so is the image below: no note says that it was not looked at */
-    FILE *messages;          /* one line for each finding, in the stock tool's order and words */
-    uint64_t max_messages;   /* then a line with the number of the others; 0: all */
-    bool detect_changes;     /* another program may write to the image: detect whether it does */
-    unsigned workers;        /* threads that read and count, 1 .. 16 */
-    CheckProgress *progress; /* NULL: no progress is counted */
-    uint64_t repairing;      /* kinds of findings (QCOW2_FINDING_BIT()) whose messages begin with "Repairing" */
-    bool no_advice;          /* the command is "check -r all": messages do not advise it */
+    bool viscera;     /* fill ImageCheck.viscera */
+    bool roles;       /* fill Qcow2CheckResult.roles */
+    bool space;       /* fill ImageCheck.space */
+    bool findings;    /* fill ImageCheck.findings */
+    bool corruptions; /* fill them with corruptions only, and do not read the image again to explain them */
+    bool judgement;   /* fill ImageCheck.judgement, and what goes with it */
+    bool lost_data;   /* for it look whether leaked clusters are the last copy of something: that reads them */
+    const DecompressOps *verify_compressed; /* read compressed clusters, and decompress them; NULL: do not */
+    bool layout;                            /* fill Qcow2CheckResult.layout */
+    bool backing_checked;                   /* so is the image below: no note says that it was not looked at */
+    FILE *messages;                         /* one line for each finding, in the stock tool's order and words */
+    uint64_t max_messages;                  /* then a line with the number of the others; 0: all */
+    bool detect_changes;                    /* another program may write to the image: detect whether it does */
+    unsigned workers;                       /* threads that read and count, 1 .. 16 */
+    CheckProgress *progress;                /* NULL: no progress is counted */
+    uint64_t repairing; /* kinds of findings (QCOW2_FINDING_BIT()) whose messages begin with "Repairing" */
+    bool no_advice;     /* the command is "check -r all": messages do not advise it */
 
     /*
      * NULL, or called when all findings are reported and before the result is made. @right: there are no corruptions,

@@ -57,6 +57,8 @@ static const Option rows[] = {
      .help = "show where the metadata lies; twice: with every table entry"},
     {"space", 0, LOOK, OWN, FLAG(space),
      .help = "show what fills the file, and what deleting snapshots would free"},
+    {"verify-compressed", 0, LOOK, OWN, FLAG(verify_compressed),
+     .help = "read the data of compressed clusters, and tell whether it can be decompressed"},
     {"explain", 0, LOOK, OWN, .argument = "OFFSET", .parse = option_parse_explain,
      .help = "explain what lies at an offset of the file, such as 0x50000 or 64k; guest:OFFSET shows the way there "
              "from an offset of the guest's disk"},

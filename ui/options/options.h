@@ -64,6 +64,7 @@ typedef struct CheckOptions {
     bool explain;                    /* --explain */
     Qcow2Question question;          /* --explain, --snapshot */
     bool verbose;                    /* -v */
+    bool verify_compressed;          /* --verify-compressed */
     const char *map;                 /* --map, or NULL */
     const char *report;              /* --report: a path, or - for stdout; NULL: none */
     bool has_map_curve;              /* --map-curve was given */

@@ -101,6 +101,18 @@ static bool allows_snapshot(const CheckOptions *options)
     return true;
 }
 
+/* A repair neither reads nor mends data. */
+static bool allows_verify(const CheckOptions *options)
+{
+    const char *other = options->repair ? "--repair" : options->request.kind ? careful_option(options) : NULL;
+
+    if (options->verify_compressed && other) {
+        error_report_usage("--verify-compressed and %s are mutually exclusive", other);
+        return false;
+    }
+    return true;
+}
+
 static bool allows_format(const CheckOptions *options)
 {
     if (options->image_opts && options->format) {
@@ -214,6 +226,6 @@ bool check_options_judge(CheckOptions *options)
     return allows_repair_options(options) && allows_request(options) && allows_restore(options) &&
            allows_undo(options) && option_parse_output(options, options->output ? options->output : "human") &&
            option_parse_cache(options, options->cache ? options->cache : "writeback") && allows_snapshot(options) &&
-           allows_format(options) && allows_rollback(options) && allows_report(options) && allows_map(options) &&
-           allows_chain(options);
+           allows_verify(options) && allows_format(options) && allows_rollback(options) && allows_report(options) &&
+           allows_map(options) && allows_chain(options);
 }

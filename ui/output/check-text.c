@@ -48,6 +48,17 @@ static void print_statistics(FILE *out, const ImageCheck *check)
     }
 }
 
+static void print_compressed(FILE *out, const ImageCheck *check)
+{
+    if (check->has_compressed_verified) {
+        fprintf(out, "Compressed clusters: %" PRIu64 " verified", check->compressed_verified);
+        if (check->compressed_damaged) {
+            fprintf(out, ", %" PRIu64 " damaged; -v lists where the guest has them", check->compressed_damaged);
+        }
+        fputc('\n', out);
+    }
+}
+
 static void print_fixed(FILE *out, const ImageCheck *check)
 {
     if (check->corruptions_fixed || check->leaks_fixed) {
@@ -67,6 +78,7 @@ void print_check_text(FILE *out, const ImageCheck *check, char *const *notes)
     print_fixed(out, check);
     print_verdict(out, check);
     print_statistics(out, check);
+    print_compressed(out, check);
     for (; *notes; notes++) {
         fprintf(out, "Note: %s\n", *notes);
     }

@@ -126,6 +126,7 @@ static const struct {
     [QCOW2_FINDING_COMPRESSED_CUT_OFF] = {NOTE,
                                           "The file ends before the end of this compressed data: the guest cannot "
                                           "read it."},
+    [QCOW2_FINDING_COMPRESSED_DAMAGED] = {NOTE, "This compressed data cannot be read: %s."},
     [QCOW2_FINDING_DATA_CUT_OFF] = {NOTE, "The file ends within this cluster: the rest of it reads as zeros."},
     [QCOW2_FINDING_DATA_SHARED] = {NOTE, "Two ranges of one disk are stored in the same cluster: at most one of them "
                                          "reads what was written to it."},

@@ -43,7 +43,7 @@ static void lose(Losses *l, uint64_t offset, uint64_t size)
     }
 }
 
-/* A plain cluster that is cut may have lost zeros. */
+/* A plain cluster that is cut may have lost zeros; what could not be read may be read tomorrow. */
 static void lose_unreadable(Losses *l, const Qcow2JudgementInput *in)
 {
     for (guint i = 0; i < in->unreadable->len; i++) {
@@ -51,7 +51,7 @@ static void lose_unreadable(Losses *l, const Qcow2JudgementInput *in)
         Qcow2Location location;
         const Qcow2Tree *tree = qcow2_unreadable_location(l->check, u, &location);
 
-        if (!tree || u->reason == QCOW2_UNREADABLE_DATA_CUT) {
+        if (!tree || u->reason == QCOW2_UNREADABLE_DATA_CUT || u->reason == QCOW2_UNREADABLE_NOT_READ) {
             continue;
         }
         if (tree->snapshot == QCOW2_TREE_ACTIVE) {

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "block/qcow2/inspect/compressed.h"
 #include "block/qcow2/inspect/diagnostics.h"
 #include "block/qcow2/inspect/explain.h"
 #include "block/qcow2/inspect/lookup.h"
@@ -18,7 +19,7 @@
 #include "block/qcow2/inspect/summary.h"
 #include "block/qcow2/inspect/unreadable.h"
 
-#define OBSERVERS_MOST 7
+#define OBSERVERS_MOST 8
 
 typedef bool FinishObserver(void *self, Qcow2Check *check, Qcow2CheckResult *result, GError **errp);
 
@@ -40,6 +41,7 @@ struct Qcow2Observers {
     unsigned n;
     const Qcow2TableVisitor *visitors[OBSERVERS_MOST + 1]; /* of those that have one; then NULL */
     unsigned n_visitors;
+    Qcow2CompressedVerifier *verifier; /* one of the items; NULL: compressed clusters are not verified */
 };
 
 /* ---- their parts of the result ---- */
@@ -50,6 +52,12 @@ static bool finish_diagnostics(void *self, Qcow2Check *c, Qcow2CheckResult *resu
     Diagnosis *d = self;
 
     return qcow2_add_diagnostics(d->notes, d->unreadable, c, result->changed, result->check, errp);
+}
+
+static bool finish_compressed(void *self, Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
+{
+    qcow2_compressed_finish(self, result->check);
+    return true;
 }
 
 static bool finish_findings(void *self, Qcow2Check *c, Qcow2CheckResult *result, GError **errp)
@@ -136,9 +144,17 @@ static void diagnosis_free(Diagnosis *d)
     g_free(d);
 }
 
+static void add_compressed(Qcow2Observers *o, const Qcow2Image *image, const DecompressOps *ops,
+                           Qcow2UnreadableFinder *found)
+{
+    o->verifier = qcow2_compressed_new(image, ops, found);
+    add(o, finish_compressed, qcow2_compressed_visitor(o->verifier), o->verifier,
+        (GDestroyNotify)qcow2_compressed_free);
+}
+
 static void add_findings(Qcow2Observers *o, const Qcow2Image *image, const Qcow2CheckOptions *options)
 {
-    if (options->findings || options->judgement) {
+    if (options->findings || options->judgement || options->verify_compressed) {
         Diagnosis *d = g_new0(Diagnosis, 1);
 
         d->unreadable = qcow2_unreadable_new(image);
@@ -146,6 +162,9 @@ static void add_findings(Qcow2Observers *o, const Qcow2Image *image, const Qcow2
         if (options->findings) {
             d->notes = qcow2_diagnostics_new(image);
             o->visitors[o->n_visitors++] = qcow2_diagnostics_visitor(d->notes);
+        }
+        if (options->verify_compressed) {
+            add_compressed(o, image, options->verify_compressed, d->unreadable);
         }
     }
     if (options->findings || options->corruptions) {
@@ -213,6 +232,11 @@ void qcow2_observers_free(Qcow2Observers *o)
 const Qcow2TableVisitor *const *qcow2_observers_visitors(const Qcow2Observers *o)
 {
     return o->visitors;
+}
+
+bool qcow2_observers_read_data(Qcow2Observers *o, Qcow2Check *check, GError **errp)
+{
+    return !o->verifier || qcow2_compressed_verify(o->verifier, check, errp);
 }
 
 bool qcow2_observers_finish(Qcow2Observers *o, Qcow2Check *check, Qcow2CheckResult *result, GError **errp)

@@ -25,6 +25,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Observers, qcow2_observers_free)
 const Qcow2TableVisitor *const *qcow2_observers_visitors(const Qcow2Observers *observers);
 
 /*
+ * Reads the data that is to be verified, after qcow2_check_report() and before the verdict: another program may write
+ * to the image meanwhile. False and @errp set when memory is short, or the source is lost.
+ */
+bool qcow2_observers_read_data(Qcow2Observers *observers, Qcow2Check *check, GError **errp);
+
+/*
  * Fills @result, which has the verdict, after qcow2_check_report(). Once. @check may have no counts any more when this
  * returns. False and @errp set when memory is short.
  */

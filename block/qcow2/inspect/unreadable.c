@@ -50,12 +50,17 @@ static bool stores_data(const Look *l, uint32_t index)
     return qcow2_has_extended_l2(l->header) ? (uint32_t)load_be64(at + 8) != 0 : !(load_be64(at) & QCOW2_OFLAG_ZERO);
 }
 
-static bool continues(const Qcow2Unreadable *last, const Look *l, const Qcow2Unreadable *next)
+/* Compressed data lies anywhere. */
+static bool is_compressed(const Qcow2Unreadable *u)
 {
-    bool follows = last->reason == QCOW2_UNREADABLE_COMPRESSED_CUT ||
-                   last->offset + (uint64_t)last->n * last->length == next->offset;
+    return u->reason == QCOW2_UNREADABLE_COMPRESSED_CUT || u->reason >= QCOW2_UNREADABLE_NOT_READ;
+}
 
-    return last->table == l->table->offset && last->reason == next->reason && last->index + last->n == next->index &&
+static bool continues(const Qcow2Unreadable *last, const Qcow2Unreadable *next)
+{
+    bool follows = is_compressed(last) || last->offset + (uint64_t)last->n * last->length == next->offset;
+
+    return last->table == next->table && last->reason == next->reason && last->index + last->n == next->index &&
            follows;
 }
 
@@ -71,7 +76,7 @@ static void add(const Look *l, Qcow2UnreadableReason reason, uint32_t index, uin
                             .index = index,
                             .n = 1};
 
-    if (last && continues(last, l, &item)) {
+    if (last && continues(last, &item)) {
         last->n++;
     } else if (items->len < QCOW2_MAX_UNREADABLE) {
         g_array_append_val(items, item);
@@ -183,6 +188,15 @@ static bool look_at_table(void *state, const Qcow2TableRef *table, const uint8_t
     return true;
 }
 
+void qcow2_unreadable_add_compressed(Qcow2UnreadableFinder *f, unsigned worker, Qcow2UnreadableReason reason,
+                                     const Qcow2TableRef *table, const Qcow2Extent *extent)
+{
+    const Look look = {.worker = &f->workers[worker], .header = f->header, .table = table};
+
+    assert(reason >= QCOW2_UNREADABLE_NOT_READ);
+    add(&look, reason, extent->index, extent->offset, extent->length);
+}
+
 Qcow2UnreadableFinder *qcow2_unreadable_new(const Qcow2Image *image)
 {
     Qcow2UnreadableFinder *f = g_new0(Qcow2UnreadableFinder, 1);
@@ -222,6 +236,24 @@ static int compare_places(const void *a, const void *b)
                               : (x->index > y->index) - (x->index < y->index);
 }
 
+/* What several passes over a table have added may belong together. */
+static void join_neighbours(GArray *items)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < items->len; i++) {
+        const Qcow2Unreadable *item = &g_array_index(items, Qcow2Unreadable, i);
+        Qcow2Unreadable *last = n ? &g_array_index(items, Qcow2Unreadable, n - 1) : NULL;
+
+        if (last && continues(last, item)) {
+            last->n += item->n;
+        } else {
+            g_array_index(items, Qcow2Unreadable, n++) = *item;
+        }
+    }
+    g_array_set_size(items, n);
+}
+
 GArray *qcow2_unreadable_finish(Qcow2UnreadableFinder *f, uint64_t *more)
 {
     GArray *all = g_array_new(FALSE, FALSE, sizeof(Qcow2Unreadable));
@@ -232,6 +264,7 @@ GArray *qcow2_unreadable_finish(Qcow2UnreadableFinder *f, uint64_t *more)
         *more += f->workers[i].more;
     }
     g_array_sort(all, compare_places);
+    join_neighbours(all);
     return all;
 }
 
@@ -244,7 +277,27 @@ static const char *reason_text(Qcow2UnreadableReason reason)
                : "the offset in the external data file is not that of the guest's disk";
 }
 
-static Qcow2Finding finding_of(const Qcow2Unreadable *u)
+/* What is wrong with compressed data that was read. */
+static const char *damage_text(const Qcow2HeaderFields *h, Qcow2UnreadableReason reason)
+{
+    switch (reason) {
+    case QCOW2_UNREADABLE_NOT_READ:
+        return "the file cannot be read there";
+    case QCOW2_UNREADABLE_ZEROS:
+        return "there are zeros in its place";
+    case QCOW2_UNREADABLE_SHORT:
+        return "it is less than a cluster";
+    case QCOW2_UNREADABLE_OTHER_FORMAT:
+        return h->incompatible_features & QCOW2_INCOMPAT_COMPRESSION ? "it is zlib data, and the header says zstd"
+                                                                     : "it is zstd data, and the header says zlib";
+    default:
+        assert(reason == QCOW2_UNREADABLE_INVALID);
+        return h->incompatible_features & QCOW2_INCOMPAT_COMPRESSION ? "it is no valid zstd data"
+                                                                     : "it is no valid zlib data";
+    }
+}
+
+static Qcow2Finding finding_of(const Qcow2HeaderFields *h, const Qcow2Unreadable *u)
 {
     switch (u->reason) {
     case QCOW2_UNREADABLE_ZERO_IN_V2:
@@ -252,9 +305,10 @@ static Qcow2Finding finding_of(const Qcow2Unreadable *u)
         return (Qcow2Finding){QCOW2_FINDING_GUEST_READ_FAILS, .texts = {reason_text(u->reason)}};
     case QCOW2_UNREADABLE_COMPRESSED_CUT:
         return (Qcow2Finding){QCOW2_FINDING_COMPRESSED_CUT_OFF};
-    default:
-        assert(u->reason == QCOW2_UNREADABLE_DATA_CUT);
+    case QCOW2_UNREADABLE_DATA_CUT:
         return (Qcow2Finding){QCOW2_FINDING_DATA_CUT_OFF};
+    default:
+        return (Qcow2Finding){QCOW2_FINDING_COMPRESSED_DAMAGED, .texts = {damage_text(h, u->reason)}};
     }
 }
 
@@ -277,7 +331,7 @@ const Qcow2Tree *qcow2_unreadable_location(const Qcow2Check *c, const Qcow2Unrea
     if (location->guest_size) {
         qcow2_location_set_guest(location, h, location->guest_offset, (uint64_t)u->n << h->cluster_bits);
     }
-    if (u->reason != QCOW2_UNREADABLE_COMPRESSED_CUT || u->n == 1) {
+    if (!is_compressed(u) || u->n == 1) {
         location->cluster_offset = u->offset;
         location->cluster_size = (uint64_t)u->length * u->n;
     }
@@ -291,7 +345,7 @@ void qcow2_unreadable_note(Qcow2Check *c, const GArray *ranges)
         Qcow2Finding finding;
 
         if (u->reason > QCOW2_UNREADABLE_BEYOND_END) {
-            finding = finding_of(u);
+            finding = finding_of(&c->image->header, u);
             if (qcow2_unreadable_location(c, u, &finding.location)) {
                 qcow2_collector_add(c->collector, &finding);
             }

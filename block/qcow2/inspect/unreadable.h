@@ -2,8 +2,9 @@
  * Ranges of the guest's disk that cannot be read as they were written, by their L2 entries: reading fails, or the file
  * ends before their data. The stock tool's check passes over some of them.
  *
- * Found in the first pass over the tables. Memory is bounded: of more than QCOW2_MAX_UNREADABLE ranges in a thread only
- * the number of clusters is kept. Not thread safe; the visitor is called by several threads.
+ * Found in the first pass over the tables; damaged compressed data is added when it was read. Memory is bounded: of
+ * more than QCOW2_MAX_UNREADABLE ranges in a thread only the number of clusters is kept. Not thread safe; the visitor
+ * is called by several threads.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,6 +22,13 @@ typedef enum Qcow2UnreadableReason {
     QCOW2_UNREADABLE_OFF_PLACE,      /* the offset in an external data file is not that of the guest */
     QCOW2_UNREADABLE_COMPRESSED_CUT, /* the file ends within compressed data, or before it */
     QCOW2_UNREADABLE_DATA_CUT,       /* the file ends within a plain cluster; its rest reads as zeros */
+
+    /* Compressed data, where it is verified (qcow2/inspect/compressed.h): */
+    QCOW2_UNREADABLE_NOT_READ,     /* reading it failed */
+    QCOW2_UNREADABLE_ZEROS,        /* there are zeros in its place */
+    QCOW2_UNREADABLE_SHORT,        /* it is less than a cluster */
+    QCOW2_UNREADABLE_OTHER_FORMAT, /* it is valid in the format that the header does not name */
+    QCOW2_UNREADABLE_INVALID,      /* it is damaged */
 } Qcow2UnreadableReason;
 
 /* Entries in a row with one reason. */
@@ -43,6 +51,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2UnreadableFinder, qcow2_unreadable_free)
 
 /* The visitor for qcow2_check_count(). */
 const Qcow2TableVisitor *qcow2_unreadable_visitor(const Qcow2UnreadableFinder *finder);
+
+/* Adds the compressed cluster of @extent in @table. Called by thread @worker, as the visitor is. */
+void qcow2_unreadable_add_compressed(Qcow2UnreadableFinder *finder, unsigned worker, Qcow2UnreadableReason reason,
+                                     const Qcow2TableRef *table, const Qcow2Extent *extent);
 
 /*
  * All ranges: Qcow2Unreadable, sorted by L1 entry and index; the caller frees them. *@more: clusters that are not among

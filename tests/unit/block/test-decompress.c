@@ -93,6 +93,20 @@ static void test_bytes_behind(void)
     g_assert_cmpint(result_of(COMPRESSION_ZSTD, zstd), ==, DECOMPRESS_WHOLE);
 }
 
+/* The end of deflate data may be missing once the cluster is there, but nothing of the cluster. */
+static void test_end_missing(void)
+{
+    g_autoptr(GByteArray) stored = g_byte_array_new();
+
+    /* a block of 65535 bytes, then one with the last byte and one more, which is missing */
+    add_bytes(stored, "\0\xff\xff\0\0", 5);
+    g_byte_array_append(stored, content, SIZE - 1);
+    add_bytes(stored, "\x01\x02\x00\xfd\xff", 5);
+    g_assert_cmpint(result_of(COMPRESSION_ZLIB, stored), ==, DECOMPRESS_INVALID);
+    add_bytes(stored, "x", 1);
+    g_assert_cmpint(result_of(COMPRESSION_ZLIB, stored), ==, DECOMPRESS_WHOLE);
+}
+
 /* As the stock tool: the rest of deflate data is not looked at, a frame has to end where the cluster does. */
 static void test_longer(void)
 {
@@ -228,6 +242,7 @@ int main(int argc, char **argv)
     g_test_add_func("/decompress/whole", test_whole);
     g_test_add_func("/decompress/bytes-behind", test_bytes_behind);
     g_test_add_func("/decompress/longer", test_longer);
+    g_test_add_func("/decompress/end-missing", test_end_missing);
     g_test_add_func("/decompress/shorter", test_shorter);
     g_test_add_func("/decompress/cut", test_cut);
     g_test_add_func("/decompress/other-format", test_other_format);
