@@ -20,12 +20,13 @@
 #include "block/clusters/refmap.h"
 
 /*
- * Return false if most, and more than a few, of the @n entries at @entries (host byte order) that are not 0 have bits
- * of
- * @reserved set, or an offset (the bits of @offset_mask) that is not cluster aligned or is above @length bytes.
+ * Return false if most of the @n entries at @entries (host byte order) that are not 0 have bits of @reserved set, or an
+ * offset (the bits of @offset_mask) that is not cluster aligned or is above @length bytes. Three such entries are
+ * forgiven, as a small table may have no others, unless an offset is above @length by more than two bits, or the table
+ * is @shared: its cluster has another user, and may be that one's.
  */
 bool qcow2_plausible_table(const uint64_t *entries, size_t n, uint64_t reserved, uint64_t offset_mask,
-                           const Qcow2HeaderFields *header, uint64_t length);
+                           const Qcow2HeaderFields *header, uint64_t length, bool shared);
 
 /* Return true if @entry has more bits of @reserved set than a damage of a few bits explains. */
 bool qcow2_implausible_entry(uint64_t entry, uint64_t reserved);
@@ -34,11 +35,11 @@ bool qcow2_implausible_entry(uint64_t entry, uint64_t reserved);
 bool qcow2_implausible_l2_entry(uint64_t entry, const Qcow2HeaderFields *header, uint64_t length);
 
 /* As qcow2_plausible_table(), for the bytes @table of an L2 table. */
-bool qcow2_plausible_l2_table(const uint8_t *table, const Qcow2HeaderFields *header, uint64_t length);
+bool qcow2_plausible_l2_table(const uint8_t *table, const Qcow2HeaderFields *header, uint64_t length, bool shared);
 
 /*
- * As qcow2_plausible_table(), for a refcount block, whose first count is that of cluster @first: most clusters with a
- * stored or computed count have the count of @computed, or a small one.
+ * As qcow2_plausible_table(), for a refcount block, whose first count is that of cluster @first: most counts that are
+ * not 0 are those of @computed, or small. Nothing is forgiven.
  */
 bool qcow2_plausible_refcount_block(const uint8_t *block, const Qcow2HeaderFields *header, uint64_t first,
                                     const RefMap *computed);

@@ -15,7 +15,25 @@
 #include "block/qcow2/metadump/names.h"
 #include "util/number.h"
 
-/* ---- L2 tables: while they are counted ---- */
+/*
+ * Returns true if one of the clusters of @size bytes at @offset has more references than @own, all of them being
+ * counted but those to refcount blocks.
+ */
+static bool is_shared(const Qcow2Copy *copy, uint64_t offset, uint64_t size, uint64_t own)
+{
+    const Qcow2Check *c = copy->check;
+    unsigned bits = c->image->header.cluster_bits;
+    uint64_t end = MIN(DIV_ROUND_UP(offset + size, UINT64_C(1) << bits), refmap_clusters(c->counting.refs));
+
+    for (uint64_t cluster = offset >> bits; cluster < end; cluster++) {
+        if (refmap_get(c->counting.refs, cluster) > own) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- L2 tables: shown once more when all is counted ---- */
 
 /* The table without its implausible entries; NULL if it has none. */
 static uint8_t *without_implausible(const Qcow2Copy *copy, const uint8_t *bytes)
@@ -49,7 +67,9 @@ static bool copy_l2_table(void *state, const Qcow2TableRef *table, const uint8_t
     Qcow2Copy *copy = state;
     const Qcow2HeaderFields *h = &copy->check->image->header;
 
-    if (!qcow2_plausible_l2_table(bytes, h, copy->check->image->source->length)) {
+    bool shared = is_shared(copy, table->offset, h->cluster_size, table->weight);
+
+    if (!qcow2_plausible_l2_table(bytes, h, copy->check->image->source->length, shared)) {
         qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_L2, table->offset, h->cluster_size, QCOW2_COPY_IMPLAUSIBLE);
         return true;
     }
@@ -87,13 +107,16 @@ static const EntryKind refcount_entries = {IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE,
 
 #define ENTRIES_AT_ONCE 512
 
-static bool copy_entries(Qcow2Copy *copy, const EntryKind *kind, uint64_t offset, const uint64_t *entries, uint64_t n)
+/* Copies @n entries that are a part of as many tables as @weight says. */
+static bool copy_entries(Qcow2Copy *copy, const EntryKind *kind, uint64_t offset, const uint64_t *entries, uint64_t n,
+                         uint64_t weight)
 {
     const Qcow2Image *image = copy->check->image;
     uint64_t stored[ENTRIES_AT_ONCE];
     bool has_implausible = false;
 
-    if (!qcow2_plausible_table(entries, n, kind->reserved, kind->offset_mask, &image->header, image->source->length)) {
+    if (!qcow2_plausible_table(entries, n, kind->reserved, kind->offset_mask, &image->header, image->source->length,
+                               is_shared(copy, offset, n * 8, weight))) {
         qcow2_copy_omit(copy, kind->structure, offset, n * 8, QCOW2_COPY_IMPLAUSIBLE);
         return true;
     }
@@ -127,7 +150,7 @@ static bool copy_tables(Qcow2Copy *copy, const EntryKind *kind, const Qcow2Table
 
         if (s->error) {
             qcow2_copy_omit(copy, kind->structure, s->offset, s->n * 8, g_strerror(-s->error));
-        } else if (s->slots && !copy_entries(copy, kind, s->offset, s->slots, s->n)) {
+        } else if (s->slots && !copy_entries(copy, kind, s->offset, s->slots, s->n, s->weight)) {
             return false;
         }
     }
@@ -214,7 +237,7 @@ static bool copy_refcount_table(Qcow2Copy *copy)
     uint64_t offset = copy->check->image->header.refcount_table_offset;
 
     if (!table->error) {
-        return copy_entries(copy, &refcount_entries, offset, table->entries, table->n);
+        return copy_entries(copy, &refcount_entries, offset, table->entries, table->n, 1);
     }
     for (size_t i = 0; i < table->n; i += QCOW2_REFTABLE_PIECE) {
         size_t n = MIN(table->n - i, QCOW2_REFTABLE_PIECE);
@@ -222,7 +245,7 @@ static bool copy_refcount_table(Qcow2Copy *copy)
         if (qcow2_refcount_entry_unread(table, i)) {
             qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE, offset + i * 8, n * 8,
                             g_strerror(table->error));
-        } else if (!copy_entries(copy, &refcount_entries, offset + i * 8, table->entries + i, n)) {
+        } else if (!copy_entries(copy, &refcount_entries, offset + i * 8, table->entries + i, n, 1)) {
             return false;
         }
     }
@@ -291,7 +314,7 @@ bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bo
         states[i] = &copy;
     }
     pthread_mutex_init(&copy.lock, NULL);
-    ok = qcow2_check_count(&check, image, options, (const Qcow2TableVisitor *[]){&visitor, NULL}, errp) &&
+    ok = qcow2_check_count(&check, image, options, NULL, errp) && qcow2_walk_visit(check.walk, &visitor, errp) &&
          copy_all(&copy);
     pthread_mutex_destroy(&copy.lock);
     if (copy.error) {

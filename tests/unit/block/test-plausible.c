@@ -19,7 +19,7 @@ static const Qcow2HeaderFields header = {
 
 static bool l1_plausible(const uint64_t *entries, size_t n)
 {
-    return qcow2_plausible_table(entries, n, QCOW2_L1_RESERVED, QCOW2_OFFSET_MASK, &header, LENGTH);
+    return qcow2_plausible_table(entries, n, QCOW2_L1_RESERVED, QCOW2_OFFSET_MASK, &header, LENGTH, false);
 }
 
 static void fill(uint8_t *table, unsigned first, unsigned n, uint64_t entry)
@@ -57,7 +57,7 @@ static void test_text(void)
     for (unsigned i = 0; i < sizeof(text); i++) {
         text[i] = "what a guest may have written into a file "[i % 42];
     }
-    g_assert_false(qcow2_plausible_l2_table(text, &header, LENGTH));
+    g_assert_false(qcow2_plausible_l2_table(text, &header, LENGTH, false));
     for (unsigned i = 0; i < ENTRIES; i++) {
         uint64_t word;
 
@@ -79,9 +79,9 @@ static void test_half(void)
             memset(table, 0, sizeof(table));
             fill(table, 0, 100, damaged[d]);
             fill(table, 100, 100, sound[s]);
-            g_assert_true(qcow2_plausible_l2_table(table, &header, LENGTH));
+            g_assert_true(qcow2_plausible_l2_table(table, &header, LENGTH, false));
             fill(table, 100, 1, damaged[d]);
-            g_assert_false(qcow2_plausible_l2_table(table, &header, LENGTH));
+            g_assert_false(qcow2_plausible_l2_table(table, &header, LENGTH, false));
         }
     }
 }
