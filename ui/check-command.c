@@ -249,6 +249,8 @@ static int check_image(const CheckCommand *command, const ImageTarget *target, B
         chain_describe(command->chain, command->depth, result.check);
     }
     status = check_result_exit_status(options, &result);
+    result.check->has_exit_status = true;
+    result.check->exit_status = status;
     check_files_start(&files, &result, source->length, options->workers > 1);
     if (!options->quiet) {
         check_result_print(options, &result);

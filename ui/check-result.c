@@ -57,8 +57,9 @@ bool check_result_shows_judgement(const CheckOptions *options)
     return options->strict || (!options->quiet && !as_stock);
 }
 
-static void hide_judgement(ImageCheck *check)
+static void hide_own_members(ImageCheck *check)
 {
+    check->has_virtual_size = check->has_cluster_size = check->has_exit_status = false;
     check->has_judgement = check->has_guest_bytes_lost = check->has_guest_ranges_lost = check->has_guest_lost = false;
     check->has_bytes_kept_as_lost = check->has_file_length = check->has_file_length_least = false;
 }
@@ -69,7 +70,7 @@ static void print_json(const CheckOptions *options, const ImageCheck *check)
     ImageCheck shown = *check; /* others may read @check just now */
 
     if (!check_result_shows_judgement(options)) {
-        hide_judgement(&shown);
+        hide_own_members(&shown);
     }
     shown.has_findings = check->has_findings && options->findings;
     shown.viscera = options->no_dump_meta ? NULL : check->viscera;

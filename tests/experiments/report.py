@@ -14,7 +14,7 @@ STOCK_ORDER = ("image-end-offset", "compressed-clusters", "total-clusters", "cor
 OUR_ORDER = ("filename", "format", "check-errors", "image-end-offset", "corruptions", "leaks", "corruptions-fixed",
              "leaks-fixed", "total-clusters", "allocated-clusters", "fragmented-clusters", "compressed-clusters",
              "judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "bytes-kept-as-lost", "file-length",
-             "file-length-least", "viscera")
+             "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera")
 # Members that the stock tool does not have.
 OWN = OUR_ORDER[OUR_ORDER.index("judgement"):]
 # Lines that it does not have, of any image.

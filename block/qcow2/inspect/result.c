@@ -45,6 +45,9 @@ ImageCheck *qcow2_check_verdict(const Qcow2Check *c)
     check->allocated_clusters = statistics.allocated;
     check->fragmented_clusters = statistics.fragmented;
     check->compressed_clusters = statistics.compressed;
+    check->has_virtual_size = check->has_cluster_size = true;
+    check->virtual_size = h->size;
+    check->cluster_size = h->cluster_size;
     return check;
 }
 

@@ -24,7 +24,7 @@ MEMBERS = ["filename", "format", "check-errors", "image-end-offset", "corruption
            "leaks-fixed", "total-clusters", "allocated-clusters", "fragmented-clusters", "compressed-clusters"]
 # Members that the stock tool does not have.
 OWN_MEMBERS = ["judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "bytes-kept-as-lost", "file-length",
-               "file-length-least", "viscera"]
+               "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera"]
 IMAGE = "t.qcow2"
 MOST_L1_ENTRIES = 4 << 20
 
