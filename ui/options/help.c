@@ -7,30 +7,11 @@
 
 #include <glib.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "ui/output/wrap.h"
 
 #define COLUMNS     79u
 #define HELP_COLUMN 26u /* where the text of an option begins */
-
-/* Breaks lines at spaces; the first begins at @column, the others are indented by @indent. */
-static void print_wrapped(const char *text, size_t column, size_t indent)
-{
-    while (*text) {
-        size_t length = strcspn(text, " ");
-
-        if (column > indent && column + 1 + length > COLUMNS) {
-            printf("\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent) {
-            putchar(' ');
-            column++;
-        }
-        fwrite(text, 1, length, stdout);
-        column += length;
-        text += length + strspn(text + length, " ");
-    }
-    putchar('\n');
-}
 
 static void print_option(const Option *option)
 {
@@ -46,7 +27,7 @@ static void print_option(const Option *option)
         column = 0;
     }
     printf("%*s", (int)HELP_COLUMN - column, "");
-    print_wrapped(option->help, HELP_COLUMN, HELP_COLUMN);
+    print_wrapped(stdout, option->help, HELP_COLUMN, HELP_COLUMN, COLUMNS);
 }
 
 void options_print_help(const OptionTable *table)
@@ -54,7 +35,7 @@ void options_print_help(const OptionTable *table)
     const char *heading = NULL;
 
     printf("usage: qemu-img %s\n\n", table->synopsis);
-    print_wrapped(table->about, 0, 0);
+    print_wrapped(stdout, table->about, 0, 0, COLUMNS);
     if (table->stock_synopsis) {
         printf("\nThe options of the stock qemu-img, on the line that programs look for:\n  %s\n",
                table->stock_synopsis);

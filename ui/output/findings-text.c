@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ui/output/wrap.h"
 #include "util/size.h"
 #include "util/text.h"
 
@@ -171,29 +172,6 @@ static GString *finding_text(const ImageCheckFinding *f)
     return text;
 }
 
-/* Breaks lines at spaces; a word that is longer than a line has one for itself. */
-static void print_wrapped(FILE *out, const char *text)
-{
-    size_t column = 0;
-
-    while (*text) {
-        size_t length = strcspn(text, " ");
-        size_t width = g_utf8_strlen(text, length);
-
-        if (column > INDENT && column + 1 + width > COLUMNS) {
-            fprintf(out, "\n%*s", INDENT, "");
-            column = INDENT;
-        } else if (column > 0) {
-            fputc(' ', out);
-            column++;
-        }
-        fwrite(text, 1, length, out);
-        column += width;
-        text += length + strspn(text + length, " ");
-    }
-    fputc('\n', out);
-}
-
 /* How many of each kind there are, in the order of the list. */
 static void print_totals(FILE *out, const ImageCheckFindingList *findings)
 {
@@ -219,7 +197,7 @@ static void print_totals(FILE *out, const ImageCheckFindingList *findings)
             counts[kind] = 0;
         }
     }
-    print_wrapped(out, text->str);
+    print_wrapped(out, text->str, 0, INDENT, COLUMNS);
 }
 
 void print_findings_text(FILE *out, const ImageCheckFindingList *findings)
@@ -233,6 +211,6 @@ void print_findings_text(FILE *out, const ImageCheckFindingList *findings)
     for (size_t i = 0; i < findings->len; i++) {
         g_autoptr(GString) text = finding_text(&findings->items[i]);
 
-        print_wrapped(out, text->str);
+        print_wrapped(out, text->str, 0, INDENT, COLUMNS);
     }
 }

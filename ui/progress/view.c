@@ -7,20 +7,18 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
+#include "ui/output/terminal.h"
 #include "ui/progress/bar.h"
 
-#define INTERVAL       (PROGRESS_INTERVAL_MS * G_TIME_SPAN_MILLISECOND)
-#define WIDEST_BAR     200u /* columns */
-#define USUAL_TERMINAL 80u  /* columns */
-#define CLEAR_LINE     "\r\033[K"
-#define PATIENCE_MS    1000 /* with a reader of lines who has not taken the last but one */
+#define INTERVAL    (PROGRESS_INTERVAL_MS * G_TIME_SPAN_MILLISECOND)
+#define WIDEST_BAR  200u /* columns */
+#define CLEAR_LINE  "\r\033[K"
+#define PATIENCE_MS 1000 /* with a reader of lines who has not taken the last but one */
 
 struct ProgressView {
     const ProgressState *state;
@@ -50,23 +48,11 @@ static bool write_all(int fd, const char *text, size_t size)
     return true;
 }
 
-static unsigned terminal_columns(void)
-{
-    const char *wish = g_getenv("COLUMNS");
-    unsigned long columns = wish ? strtoul(wish, NULL, 10) : 0;
-    struct winsize size;
-
-    if (columns == 0) {
-        columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : USUAL_TERMINAL;
-    }
-    return (unsigned)MIN(columns, WIDEST_BAR);
-}
-
 /* ---- all with the lock held ---- */
 
 static void draw_bar(ProgressView *view, const ImageCheckProgress *progress)
 {
-    g_autofree char *bar = progress_bar(progress, terminal_columns());
+    g_autofree char *bar = progress_bar(progress, MIN(terminal_columns(STDERR_FILENO), WIDEST_BAR));
     g_autofree char *line = g_strconcat(CLEAR_LINE, bar, NULL); /* one write: SIGUSR1 may answer in between */
 
     view->visible = write_all(STDERR_FILENO, line, strlen(line));
