@@ -149,7 +149,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
 {
     const CheckOptions *options = &command->options;
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
-    bool findings = options->json ? options->findings : options->verbose;
+    bool findings = options->json ? options->findings : options->verbose || check_result_has_answer(options);
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
                              .findings = (findings && !options->quiet) || options->explain,
                              .corruptions = options->map,

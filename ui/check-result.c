@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "ui/output/answer-text.h"
 #include "ui/output/check-text.h"
 #include "ui/output/edits-text.h"
 #include "ui/output/explanation-text.h"
@@ -16,6 +17,7 @@
 #include "ui/output/json.h"
 #include "ui/output/judgement-text.h"
 #include "ui/output/space-text.h"
+#include "ui/output/terminal.h"
 #include "ui/output/viscera-text.h"
 #include "util/error-report.h"
 
@@ -77,8 +79,16 @@ static void print_json(const CheckOptions *options, const ImageCheck *check)
     print_check_json(stdout, &shown, options->all_fields, !options->many);
 }
 
+bool check_result_has_answer(const CheckOptions *options)
+{
+    return !options->json && !options->quiet && isatty(STDOUT_FILENO);
+}
+
 void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result)
 {
+    static char *const no_notes[] = {NULL};
+    bool answer = check_result_has_answer(options);
+
     if (options->json) {
         print_json(options, result->check);
         return;
@@ -86,7 +96,7 @@ void check_result_print(const CheckOptions *options, const Qcow2CheckResult *res
     if (result->check->has_edits) {
         print_edits_text(stdout, &result->check->edits);
     }
-    print_check_text(stdout, result->check, result->notes);
+    print_check_text(stdout, result->check, answer ? no_notes : result->notes);
     if (options->verbose) {
         print_findings_text(stdout, &result->check->findings);
     }
@@ -99,7 +109,12 @@ void check_result_print(const CheckOptions *options, const Qcow2CheckResult *res
     if (options->dump_meta > 0 && result->check->viscera) {
         print_viscera_text(stdout, result->check->viscera, options->dump_meta > 1);
     }
-    print_judgement_text(stdout, result->check, isatty(STDOUT_FILENO));
+    if (answer) {
+        print_answer_text(stdout, options, result, terminal_columns(STDOUT_FILENO),
+                          terminal_has_colours(STDOUT_FILENO));
+    } else {
+        print_judgement_text(stdout, result->check);
+    }
 }
 
 bool check_result_finish_stdout(void)

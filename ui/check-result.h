@@ -32,6 +32,9 @@ int check_result_exit_status(const CheckOptions *options, const Qcow2CheckResult
  */
 bool check_result_shows_judgement(const CheckOptions *options);
 
+/* Returns true if the output ends with the answer, for a person at a terminal: the result is to have findings. */
+bool check_result_has_answer(const CheckOptions *options);
+
 /* Prints @result on stdout as @options ask for. Leaves errors to stdout's error flag. */
 void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result);
 

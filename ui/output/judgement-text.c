@@ -16,6 +16,11 @@ static const char *const meanings[IMAGE_CHECK_JUDGEMENT__MAX] = {
     [IMAGE_CHECK_JUDGEMENT_UNKNOWN] = "a part of the image could not be examined",
 };
 
+const char *judgement_meaning(ImageCheckJudgement judgement)
+{
+    return meanings[judgement];
+}
+
 static void print_lost(FILE *out, const ImageCheck *check)
 {
     g_autofree char *lost = size_format(check->guest_bytes_lost);
@@ -34,13 +39,13 @@ static void print_lost(FILE *out, const ImageCheck *check)
     }
 }
 
-void print_judgement_text(FILE *out, const ImageCheck *check, bool terminal)
+void print_judgement_text(FILE *out, const ImageCheck *check)
 {
     g_autofree char *kept = size_format(check->bytes_kept_as_lost);
 
     bool unsearched = check->leaks && !check->has_bytes_kept_as_lost;
 
-    if (!check->has_judgement || (check->judgement == IMAGE_CHECK_JUDGEMENT_SOUND && !terminal)) {
+    if (!check->has_judgement || check->judgement == IMAGE_CHECK_JUDGEMENT_SOUND) {
         return;
     }
     fprintf(out, "Judgement: %s: ", ImageCheckJudgement_str(check->judgement));

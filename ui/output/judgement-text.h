@@ -12,9 +12,12 @@
 #include "qapi/qapi-types.h"
 
 /*
- * Prints the judgement of @check to @out, if there is one. That an image is sound is printed for a @terminal only:
- * elsewhere the stock tool's line says so, and programs compare it.
+ * Prints the judgement of @check to @out, if there is one. That an image is sound is not printed: the stock tool's line
+ * says so, and programs compare it.
  */
-void print_judgement_text(FILE *out, const ImageCheck *check, bool terminal);
+void print_judgement_text(FILE *out, const ImageCheck *check);
+
+/* What @judgement means, in a clause; NULL for data that is lost. */
+const char *judgement_meaning(ImageCheckJudgement judgement);
 
 #endif

@@ -1,0 +1,217 @@
+/*
+ * The first line of the answer.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/output/answer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "ui/output/judgement-text.h"
+#include "ui/output/wrap.h"
+#include "util/size.h"
+
+#define KINDS_NAMED 3u
+#define NEXT_LINES  6u /* indentation of the lines behind the first */
+
+/* Where something is said to be that the file does not reach. */
+#define CUT_OFF                                                                                                        \
+    (KIND_BIT(REGION_BEYOND_END) | KIND_BIT(TABLE_CUT_OFF) | KIND_BIT(COMPRESSED_CUT_OFF) |                            \
+     KIND_BIT(REFCOUNT_BLOCK_OUTSIDE))
+typedef enum Colour {
+    RED = 31,
+    GREEN = 32,
+    AMBER = 33,
+} Colour;
+
+bool answer_has(const Answer *a, uint64_t kinds)
+{
+    return a->kinds & kinds;
+}
+
+char *answer_count(uint64_t n, const char *one, const char *several)
+{
+    return g_strdup_printf("%" PRIu64 " %s", n, n == 1 ? one : several);
+}
+
+bool answer_is_cut(const Answer *a)
+{
+    const ImageCheck *c = a->check;
+
+    return answer_has(a, CUT_OFF) && c->has_file_length_least && c->file_length_least >= c->file_length;
+}
+
+/* The words before the second colon. */
+static const char *headword(const Answer *a, Colour *colour)
+{
+    const ImageCheck *c = a->check;
+
+    *colour = RED;
+    if (answer_is_cut(a)) {
+        return "truncated";
+    }
+    if (c->judgement == IMAGE_CHECK_JUDGEMENT_DATA_LOST && !c->corruptions) {
+        return "data lost";
+    }
+    if (c->judgement == IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK && !c->corruptions) {
+        return "data at risk";
+    }
+    if (c->judgement == IMAGE_CHECK_JUDGEMENT_UNKNOWN) {
+        return "unknown";
+    }
+    if (c->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING) {
+        *colour = AMBER;
+    }
+    if (c->corruptions) {
+        return "corrupt";
+    }
+    if (c->leaks) {
+        return "leaks";
+    }
+    if (c->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING) {
+        return "bookkeeping";
+    }
+    *colour = GREEN;
+    return "clean";
+}
+
+static void say_cut(const Answer *a, GString *text)
+{
+    g_autofree char *length = size_format(a->check->file_length);
+    g_autofree char *least = size_format(a->check->file_length_least + a->check->cluster_size);
+
+    g_string_append_printf(text, "the file ends at %s, and its counts reach to %s", length, least);
+}
+
+/* The tables of the damaged entries: "one L2 table", or "3 L1 and L2 tables". */
+static char *tables_of(const Causes *causes)
+{
+    const char *kind = causes->structure == IMAGE_CHECK_STRUCTURE_L2   ? "L2"
+                       : causes->structure == IMAGE_CHECK_STRUCTURE_L1 ? "L1"
+                                                                       : "L1 and L2";
+
+    if (causes->n_tables == 1 || causes->structure == IMAGE_CHECK_STRUCTURE_L1) {
+        return g_strdup_printf("%s %s table", causes->n_words == 1 ? "an" : "one", kind);
+    }
+    return g_strdup_printf("%" PRIu64 " %s tables", causes->n_tables, kind);
+}
+
+static void say_causes(const Answer *a, GString *text)
+{
+    const Causes *causes = &a->causes;
+    uint64_t all = (uint64_t)a->check->corruptions;
+    g_autofree char *entries = answer_count(causes->n_words, "damaged entry", "damaged entries");
+    g_autofree char *tables = tables_of(causes);
+    g_autofree char *errors = answer_count(causes->errors, "error", "errors");
+    g_autofree char *leaks = answer_count(causes->leaks, "leak", "leaks");
+
+    g_string_append_printf(text, "%s of %s %s the cause of ", entries, tables, causes->n_words == 1 ? "is" : "are");
+    if (causes->errors < all) {
+        g_string_append_printf(text, "%" PRIu64 " of %" PRIu64 " errors", causes->errors, all);
+    } else {
+        g_string_append(text, errors);
+    }
+    if (causes->leaks) {
+        g_string_append_printf(text, " and %s", leaks);
+    }
+}
+
+/* Without a known cause, in the names of the kinds. */
+static void say_kinds(const Answer *a, GString *text)
+{
+    g_autofree char *errors = answer_count((uint64_t)a->check->corruptions, "error", "errors");
+    const char *separator = ": ";
+    unsigned named = 0, more = 0;
+
+    g_string_append(text, errors);
+    for (unsigned kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
+        if (!a->count_by_kind[kind]) {
+            continue;
+        }
+        if (named == KINDS_NAMED) {
+            more++;
+            continue;
+        }
+        g_string_append_printf(text, "%s%" PRIu64 " %s", separator, a->count_by_kind[kind],
+                               ImageCheckFindingKind_str(kind));
+        separator = ", ";
+        named++;
+    }
+    if (more) {
+        g_string_append_printf(text, " and %u more kinds", more);
+    }
+}
+
+static void say_lost(const Answer *a, GString *text)
+{
+    g_autofree char *lost = size_format(a->check->guest_bytes_lost);
+
+    if (!a->check->guest_bytes_lost) {
+        g_string_append(text, "tables of the guest's disk or of a snapshot have lost their place");
+    } else if (answer_has(a, KIND_BIT(LEAKED_L2)) && !a->check->corruptions) {
+        g_string_append_printf(text, "%s of the guest's disk have lost their table", lost);
+    } else {
+        g_string_append_printf(text, "%s of the guest's disk cannot be what was written", lost);
+    }
+}
+
+static void say_leaks(const Answer *a, GString *text)
+{
+    g_autofree char *clusters = answer_count((uint64_t)a->check->leaks, "leaked cluster", "leaked clusters");
+    g_autofree char *size = size_format((uint64_t)a->check->leaks * a->check->cluster_size);
+
+    g_string_append_printf(text, "%s (%s) waste space; no data is lost", clusters, size);
+}
+
+/* What errors cost. */
+static void say_price(const Answer *a, GString *text)
+{
+    g_autofree char *lost = size_format(a->check->guest_bytes_lost);
+
+    if (a->check->guest_bytes_lost) {
+        g_string_append_printf(text, "; at least %s are lost", lost);
+    } else if (a->check->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING) {
+        g_string_append(text, "; no data is lost");
+    }
+}
+
+static void say_matter(const Answer *a, GString *text)
+{
+    const ImageCheck *c = a->check;
+    bool lost = c->judgement == IMAGE_CHECK_JUDGEMENT_DATA_LOST;
+
+    if (answer_is_cut(a)) {
+        say_cut(a, text);
+    } else if (lost && !c->corruptions) {
+        say_lost(a, text);
+    } else if (c->judgement == IMAGE_CHECK_JUDGEMENT_UNKNOWN) {
+        g_string_append(text, "a part of the image could not be examined");
+    } else if (c->corruptions) {
+        (a->causes.n_words ? say_causes : say_kinds)(a, text);
+        say_price(a, text);
+    } else if (c->judgement == IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK) {
+        g_string_append(text, "clusters are used for two things, which their counts allow and no repair undoes");
+    } else if (c->leaks) {
+        say_leaks(a, text);
+    } else {
+        g_string_append(text, c->corruptions_fixed || c->leaks_fixed ? "nothing is wrong any more"
+                                                                     : judgement_meaning(c->judgement));
+    }
+}
+
+void answer_print_headline(FILE *out, const Answer *a, unsigned columns, bool colours)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    Colour colour;
+    const char *word = headword(a, &colour);
+    size_t column = (size_t)g_utf8_strlen(a->name, -1) + strlen(word) + 4;
+
+    say_matter(a, text);
+    if (colours) {
+        fprintf(out, "%s: \033[1;%dm%s\033[0m: ", a->name, (int)colour, word);
+    } else {
+        fprintf(out, "%s: %s: ", a->name, word);
+    }
+    print_wrapped(out, text->str, column, NEXT_LINES, columns);
+}

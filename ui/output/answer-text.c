@@ -1,0 +1,366 @@
+/*
+ * The answer: see ui/output/answer-text.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "ui/output/answer-text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "ui/output/answer.h"
+#include "ui/output/shell-word.h"
+#include "util/size.h"
+#include "util/text.h"
+
+#define NAMES_SHOWN  4u
+#define PLACES_SHOWN 4u
+#define LEAST_WIDTH  40u
+
+/* With these a write may land on what something else uses. */
+#define DANGEROUS                                                                                                      \
+    (KIND_BIT(REFCOUNT_TOO_LOW) | KIND_BIT(REFCOUNT_OVERFLOW) | KIND_BIT(REFCOUNT_BLOCK_SHARED) |                      \
+     KIND_BIT(REFCOUNT_BLOCK_OUTSIDE) | KIND_BIT(REFCOUNT_BLOCK_UNALIGNED) | KIND_BIT(METADATA_SHARED) |               \
+     KIND_BIT(DATA_SHARED))
+/* Something that a repair with --restore puts back. */
+#define RESTORABLE                                                                                                     \
+    (KIND_BIT(LEAKED_L2) | KIND_BIT(L2_REFERENCE_LOST) | KIND_BIT(LEAKED_L1) | KIND_BIT(EMPTIED_L2) |                  \
+     KIND_BIT(LEAKED_REFCOUNT_BLOCK))
+
+/* ---- names, numbers and places ---- */
+
+/* "disk.qcow2" has the undo file "disk.undo". */
+static char *propose_undo_file(const CheckOptions *options)
+{
+    const char *name = options->filename, *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
+    size_t length = dot && (!slash || dot > slash + 1) && dot > name ? (size_t)(dot - name) : strlen(name);
+
+    if (options->undo_file) {
+        return g_strdup(options->undo_file);
+    }
+    if (options->image_opts || g_str_has_prefix(name, "json:") || strstr(name, "://")) {
+        return g_strdup("image.undo");
+    }
+    return g_strdup_printf("%.*s.undo", (int)length, name);
+}
+
+static char *command_word(const CheckOptions *options)
+{
+    g_autofree char *word = shell_word(options->filename);
+
+    return options->image_opts           ? g_strdup_printf("--image-opts %s", word)
+           : g_str_has_prefix(word, "-") ? g_strdup_printf("./%s", word)
+                                         : g_steal_pointer(&word);
+}
+
+/* "0x40000-0x4ffff (64.0 KiB)" */
+static void append_range(GString *text, const Qcow2Allocation *range)
+{
+    g_autofree char *size = size_format(range->size);
+
+    g_string_append_printf(text, "0x%" PRIx64 "-0x%" PRIx64 " (%s)", range->offset, range->offset + (range->size - 1),
+                           size);
+}
+
+/* ---- the rows ---- */
+
+static void add_missing(Answer *a)
+{
+    const ImageCheck *c = a->check;
+    g_autofree char *missing = size_format(c->file_length_least + c->cluster_size - c->file_length);
+    g_autoptr(GString) text = g_string_new(NULL);
+    uint64_t tables = 0, blocks = a->count_by_kind[QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE];
+    const char *separator = ", among them ";
+
+    for (size_t i = 0; i < c->findings.len; i++) {
+        const ImageCheckFinding *f = &c->findings.items[i];
+
+        tables += f->kind == QCOW2_FINDING_REGION_BEYOND_END && f->structure == IMAGE_CHECK_STRUCTURE_L1 ? f->count : 0;
+    }
+    if (tables) {
+        g_string_append_printf(text, "%s%" PRIu64 " L2 table%s", separator, tables, tables == 1 ? "" : "s");
+        separator = " and ";
+    }
+    if (blocks) {
+        g_string_append_printf(text, "%s%" PRIu64 " refcount block%s", separator, blocks, blocks == 1 ? "" : "s");
+    }
+    rows_add(&a->rows, NULL, "at least %s are missing%s", missing, text->str);
+    rows_add(&a->rows, NULL, "a repair cannot bring them back. Was a copy broken off, or the file system full?");
+}
+
+/* What the guest has lost; @ranges are of @bytes in all. */
+static void add_guest(Answer *a)
+{
+    const ImageCheck *c = a->check;
+    g_autofree char *lost = size_format(c->guest_bytes_lost);
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!c->guest_bytes_lost || !c->guest_lost.len) {
+        return;
+    }
+    if (c->guest_ranges_lost > 1) {
+        g_string_append_printf(text, "%s in %" PRIu64 " ranges%s ", lost, c->guest_ranges_lost,
+                               c->guest_ranges_lost > PLACES_SHOWN ? ", the first:" : ":");
+    }
+    for (size_t i = 0; i < c->guest_lost.len && i < PLACES_SHOWN; i++) {
+        g_string_append(text, i ? ", " : "");
+        append_range(text, &c->guest_lost.items[i]);
+    }
+    rows_add(&a->rows, "guest", "%s cannot be what was written", text->str);
+}
+
+static void append_names(GString *text, const GPtrArray *names)
+{
+    for (guint i = 0; i < names->len && i < NAMES_SHOWN; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *shown = text_escape(name, strlen(name));
+
+        g_string_append_printf(text, "%s%s", i ? ", " : "", shown);
+    }
+    g_string_append(text, names->len > NAMES_SHOWN ? " and more" : "");
+}
+
+/* The entries that are damaged, and what they are for. */
+static void add_causes(Answer *a)
+{
+    const Causes *causes = &a->causes;
+    g_autoptr(GString) entries = g_string_new(NULL);
+    g_autoptr(GString) guest = g_string_new(NULL);
+    g_autoptr(GString) snapshots = g_string_new(NULL);
+    g_autoptr(GString) intact = g_string_new(NULL);
+
+    for (guint i = 0; i < causes->words->len && i < PLACES_SHOWN; i++) {
+        const CauseWords *words = &g_array_index(causes->words, CauseWords, i);
+
+        g_string_append_printf(entries, "%s0x%" PRIx64, i ? ", " : "", words->first);
+        if (words->n > 1) {
+            g_string_append_printf(entries, " and the %" PRIu64 " behind it", words->n - 1);
+        }
+    }
+    g_string_append(entries, causes->words->len > PLACES_SHOWN ? " and more" : "");
+    if (causes->structure == IMAGE_CHECK_STRUCTURE_L2 && causes->n_tables == 1) {
+        rows_add(&a->rows, NULL, "L2 table 0x%" PRIx64 ", entr%s at %s",
+                 g_array_index(causes->words, CauseWords, 0).table, causes->n_words == 1 ? "y" : "ies", entries->str);
+    } else {
+        rows_add(&a->rows, NULL, "entr%s at %s", causes->n_words == 1 ? "y" : "ies", entries->str);
+    }
+    for (guint i = 0; i < causes->guest->len && i < PLACES_SHOWN; i++) {
+        g_string_append(guest, i ? ", " : "");
+        append_range(guest, &g_array_index(causes->guest, Qcow2Allocation, i));
+    }
+    if (causes->guest->len) {
+        rows_add(&a->rows, "guest", "%s%s, disk as it is now", guest->str,
+                 causes->guest->len > PLACES_SHOWN ? " and more" : "");
+    }
+    append_names(snapshots, causes->snapshots);
+    append_names(intact, causes->intact);
+    if (causes->snapshots->len) {
+        rows_add(&a->rows, "snapshots", "%s ha%s such entries, too", snapshots->str,
+                 causes->snapshots->len == 1 ? "s" : "ve");
+    }
+    if (causes->intact->len) {
+        rows_add(&a->rows, "snapshots", "%s still ha%s what was there", intact->str,
+                 causes->intact->len == 1 ? "s" : "ve");
+    }
+}
+
+static void add_danger(Answer *a)
+{
+    static const char *const names[IMAGE_CHECK_STRUCTURE__MAX] = {
+        [IMAGE_CHECK_STRUCTURE_HEADER] = "the header",
+        [IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE] = "the refcount table",
+        [IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK] = "refcount blocks",
+        [IMAGE_CHECK_STRUCTURE_L1] = "an L1 table",
+        [IMAGE_CHECK_STRUCTURE_L2] = "L2 tables",
+        [IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE] = "the snapshot table",
+        [IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY] = "the bitmap directory",
+        [IMAGE_CHECK_STRUCTURE_BITMAP_TABLE] = "bitmap tables",
+        [IMAGE_CHECK_STRUCTURE_BITMAP_DATA] = "bitmaps",
+        [IMAGE_CHECK_STRUCTURE_CRYPT_HEADER] = "the encryption header",
+    };
+    g_autoptr(GString) targets = g_string_new(NULL);
+
+    for (unsigned i = 0; i < IMAGE_CHECK_STRUCTURE__MAX; i++) {
+        if ((a->causes.leads_to >> i & 1) && names[i]) {
+            g_string_append_printf(targets, "%s%s", targets->len ? ", " : "", names[i]);
+        }
+    }
+    if (targets->len) {
+        rows_add(&a->rows, "danger", "%s to %s: do not write to this image",
+                 a->causes.n_words == 1 ? "it leads" : "entries lead", targets->str);
+    } else if (answer_has(a, DANGEROUS) && a->check->judgement != IMAGE_CHECK_JUDGEMENT_BOOKKEEPING) {
+        rows_add(&a->rows, "danger", "clusters are in use twice, or count as free: do not write to this image");
+    } else if (a->check->judgement == IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK) {
+        rows_add(&a->rows, "danger", "a write may damage data: do not write to this image before a repair");
+    }
+}
+
+/* ---- what may come back ---- */
+
+/* With -v the findings are listed above. */
+static void add_evidence(Answer *a, bool *any, ImageCheckEvidence *best)
+{
+    unsigned shown = a->options->verbose ? PLACES_SHOWN : 0, more = 0;
+
+    for (size_t i = 0; i < a->check->findings.len; i++) {
+        const ImageCheckFinding *f = &a->check->findings.items[i];
+        g_autofree char *message = text_escape(f->message, strlen(f->message));
+
+        if (!f->has_evidence || !(RESTORABLE >> f->kind & 1)) {
+            continue;
+        }
+        *best = *any ? MIN(*best, f->evidence) : f->evidence;
+        *any = true;
+        if (shown == PLACES_SHOWN) {
+            more++;
+            continue;
+        }
+        shown++;
+        if (f->cluster) {
+            rows_add(&a->rows, NULL, "0x%" PRIx64 ": %s", f->cluster->offset, message);
+        } else {
+            rows_add(&a->rows, NULL, "%s", message);
+        }
+    }
+    if (more && !a->options->verbose) {
+        rows_add(&a->rows, NULL, "%u more of this kind: -v lists them", more);
+    }
+}
+
+static void add_way_back(Answer *a, ImageCheckEvidence best)
+{
+    if (best == IMAGE_CHECK_EVIDENCE_GUESSED) {
+        rows_add(&a->rows, "bring it back",
+                 "several places are possible: with --restore, --min-evidence=guessed takes the likeliest; "
+                 "--attach=OFFSET=PLACE takes one of your choice");
+    } else {
+        rows_add_command(&a->rows, "bring it back", "qemu-img check -r all --restore%s --undo-file=%s %s",
+                         best == IMAGE_CHECK_EVIDENCE_PROVED ? "" : " --min-evidence=inferred", a->undo_word, a->word);
+    }
+}
+
+static void add_kept(Answer *a)
+{
+    g_autofree char *size = size_format(a->check->bytes_kept_as_lost);
+    uint64_t clusters = a->check->bytes_kept_as_lost / a->check->cluster_size;
+
+    if (clusters) {
+        rows_add(&a->rows, "do not",
+                 "free the leaks, by the stock tool's -r or --free-lost: they may be the only copy");
+        rows_add(&a->rows, "kept", "%" PRIu64 " leaked cluster%s (%s) stay in a repair", clusters,
+                 clusters == 1 ? "" : "s", size);
+    }
+}
+
+/* ---- a repair ---- */
+
+/* No server of HTTP takes a write. */
+static bool can_be_repaired(const Answer *a)
+{
+    const char *name = a->options->filename;
+
+    return !g_str_has_prefix(name, "http:") && !g_str_has_prefix(name, "https:") && !a->options->backing_chain;
+}
+
+static void add_repair(Answer *a)
+{
+    const ImageCheck *c = a->check;
+
+    if (!can_be_repaired(a) || a->options->repair || a->options->request.kind) {
+        return;
+    }
+    if (answer_is_cut(a)) {
+        return;
+    }
+    if (c->corruptions) {
+        rows_add_command(&a->rows, "look first", "qemu-img check -r all -n %s", a->word);
+        rows_add_command(&a->rows, "repair", "qemu-img check -r all --undo-file=%s %s", a->undo_word, a->word);
+    } else if (c->leaks && !c->bytes_kept_as_lost) {
+        rows_add_command(&a->rows, "repair", "qemu-img check -r leaks %s", a->word);
+    }
+    if (a->causes.n_words) {
+        rows_add(&a->rows, "stays", "what the damaged entr%s led to is not known: no repair brings it back",
+                 a->causes.n_words == 1 ? "y" : "ies");
+    }
+}
+
+static void add_repaired(Answer *a)
+{
+    const ImageCheck *c = a->check;
+    g_autofree char *errors = answer_count((uint64_t)c->corruptions_fixed, "error", "errors");
+    g_autofree char *leaks = answer_count((uint64_t)c->leaks_fixed, "leaked cluster", "leaked clusters");
+
+    if (c->corruptions_fixed || c->leaks_fixed) {
+        rows_add(&a->rows, "repaired", "%s%s%s", c->corruptions_fixed ? errors : "",
+                 c->corruptions_fixed && c->leaks_fixed ? " and " : "", c->leaks_fixed ? leaks : "");
+    }
+    if (a->options->undo_file && !a->options->dry_run &&
+        (c->corruptions_fixed || c->leaks_fixed || a->options->request.kind)) {
+        rows_add_command(&a->rows, "undo", "qemu-img check --rollback=%s %s", a->undo_word, a->word);
+    }
+}
+
+static void add_rows(Answer *a, char *const *notes)
+{
+    bool evidence = false;
+    ImageCheckEvidence best = IMAGE_CHECK_EVIDENCE_GUESSED;
+
+    if (answer_is_cut(a)) {
+        add_missing(a);
+    }
+    if (a->causes.n_words && !answer_is_cut(a)) {
+        add_causes(a);
+    }
+    if (!a->causes.n_words || answer_is_cut(a)) {
+        add_guest(a);
+    }
+    add_evidence(a, &evidence, &best);
+    add_danger(a);
+    if (evidence && can_be_repaired(a)) {
+        add_way_back(a, best);
+    }
+    add_kept(a);
+    add_repair(a);
+    add_repaired(a);
+    for (; *notes; notes++) {
+        rows_add(&a->rows, "note", "%s", *notes);
+    }
+}
+
+/* ---- */
+
+static void count_kinds(Answer *a)
+{
+    for (size_t i = 0; i < a->check->findings.len; i++) {
+        const ImageCheckFinding *f = &a->check->findings.items[i];
+
+        if (!f->fixed) {
+            a->kinds |= UINT64_C(1) << f->kind;
+            a->count_by_kind[f->kind] += f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION ? (uint64_t)f->count : 0;
+        }
+    }
+}
+
+void print_answer_text(FILE *out, const CheckOptions *options, const Qcow2CheckResult *result, unsigned columns,
+                       bool colours)
+{
+    Answer a = {.options = options, .check = result->check};
+    g_autofree char *name = text_escape(options->filename, strlen(options->filename));
+    g_autofree char *undo_file = propose_undo_file(options);
+    g_autofree char *undo_word = shell_word(undo_file);
+    g_autofree char *word = command_word(options);
+
+    columns = MAX(columns, LEAST_WIDTH);
+    a.name = name;
+    a.word = word;
+    a.undo_word = undo_word;
+    causes_init(&a.causes, a.check);
+    rows_init(&a.rows, columns);
+    count_kinds(&a);
+    add_rows(&a, result->notes);
+    fputc('\n', out);
+    answer_print_headline(out, &a, columns, colours);
+    rows_print(&a.rows, out);
+    rows_clear(&a.rows);
+    causes_clear(&a.causes);
+}

@@ -1,0 +1,43 @@
+/*
+ * The answer, while it is made: see ui/output/answer-text.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef UI_OUTPUT_ANSWER_H
+#define UI_OUTPUT_ANSWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ui/options/options.h"
+#include "ui/output/causes.h"
+#include "ui/output/rows.h"
+
+#define KIND_BIT(kind) (UINT64_C(1) << QCOW2_FINDING_##kind)
+
+typedef struct Answer {
+    const CheckOptions *options;
+    const ImageCheck *check;
+    Causes causes;
+    uint64_t kinds;                             /* of findings that are not repaired, a bit each */
+    uint64_t count_by_kind[QCOW2_FINDING__MAX]; /* of those that are corruptions */
+    char *name;                                 /* of the image, escaped */
+    char *word;                                 /* the same for a command */
+    char *undo_word;                            /* an undo file, for a command */
+    Rows rows;
+} Answer;
+
+/* Returns true if there are findings of one of @kinds. */
+bool answer_has(const Answer *a, uint64_t kinds);
+
+/* Returns true if the file is shorter than its counts say, and something is missing. */
+bool answer_is_cut(const Answer *a);
+
+/* Returns "1 error" or "2 errors"; the caller frees it. */
+char *answer_count(uint64_t n, const char *one, const char *several);
+
+/* Prints the first line: the name of the image, what is the matter, and whether anything is lost. */
+void answer_print_headline(FILE *out, const Answer *a, unsigned columns, bool colours);
+
+#endif
