@@ -58,6 +58,7 @@ static void layout_free(Qcow2Layout *layout)
 void qcow2_check_result_clear(Qcow2CheckResult *result)
 {
     g_clear_pointer(&result->check, qapi_free_ImageCheck);
+    g_clear_pointer(&result->outcome, qapi_free_ImageCheck);
     g_clear_error(&result->not_repaired);
     g_clear_error(&result->no_answer);
     g_clear_pointer(&result->roles, cluster_roles_free);

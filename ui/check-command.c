@@ -163,6 +163,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .max_messages = options->all_messages ? 0 : LIMIT_MESSAGES,
                              .detect_changes = command->shared,
                              .backing_checked = command->chain,
+                             .outcome = options->dry_run && check_result_has_answer(options),
                              .no_advice = options->repair && options->repair_all,
                              .workers = options->workers,
                              .progress = command->progress->slot};
@@ -195,7 +196,8 @@ static bool check_in_view(const CheckCommand *command, BlockSource *source, cons
 {
     const CheckOptions *options = &command->options;
     g_autoptr(ProgressView) view = progress_view_new(command->progress, options->progress, options->progress_fd, true);
-    FILE *messages = message_stream_new(view, !options->all_messages && !options->quiet && isatty(STDERR_FILENO));
+    FILE *messages =
+        message_stream_new(view, !options->all_messages && !options->quiet && isatty(STDERR_FILENO), options->dry_run);
     bool checked = open_and_check(command, source, files, messages, result, errp);
 
     if (checked && result->changed) {

@@ -93,7 +93,7 @@ void check_result_print(const CheckOptions *options, const Qcow2CheckResult *res
         print_json(options, result->check);
         return;
     }
-    if (result->check->has_edits) {
+    if (result->check->has_edits && (options->verbose || !answer)) {
         print_edits_text(stdout, &result->check->edits);
     }
     print_check_text(stdout, result->check, answer ? no_notes : result->notes);

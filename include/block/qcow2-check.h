@@ -41,6 +41,7 @@ typedef struct Qcow2CheckOptions {
     unsigned workers;                       /* threads that read and count, 1 .. 16 */
     CheckProgress *progress;                /* NULL: no progress is counted */
     uint64_t repairing; /* kinds of findings (QCOW2_FINDING_BIT()) whose messages begin with "Repairing" */
+    bool outcome;       /* of a repair that is planned only: fill Qcow2CheckResult.outcome */
     bool no_advice;     /* the command is "check -r all": messages do not advise it */
 
     /*
@@ -61,6 +62,7 @@ typedef struct Qcow2CheckResult {
     GError *not_repaired; /* why nothing was repaired, the rest being of the image as found; NULL otherwise */
     GError *no_answer;    /* why there is no answer to the question; NULL otherwise */
     ImageCheck *check;    /* all counts set, 0 included; filename and format are left to the caller */
+    ImageCheck *outcome;  /* what a check would find after the repair that was planned; NULL unless asked for */
     int failure;          /* 0, or the errno value of the first failure to examine something */
     bool changed;         /* another program wrote to the image: the result may be transient */
     ClusterRoles *roles;  /* NULL unless asked for */

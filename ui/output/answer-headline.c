@@ -19,12 +19,6 @@
 #define CUT_OFF                                                                                                        \
     (KIND_BIT(REGION_BEYOND_END) | KIND_BIT(TABLE_CUT_OFF) | KIND_BIT(COMPRESSED_CUT_OFF) |                            \
      KIND_BIT(REFCOUNT_BLOCK_OUTSIDE))
-typedef enum Colour {
-    RED = 31,
-    GREEN = 32,
-    AMBER = 33,
-} Colour;
-
 bool answer_has(const Answer *a, uint64_t kinds)
 {
     return a->kinds & kinds;
@@ -42,12 +36,11 @@ bool answer_is_cut(const Answer *a)
     return answer_has(a, CUT_OFF) && c->has_file_length_least && c->file_length_least >= c->file_length;
 }
 
-/* The words before the second colon. */
-static const char *headword(const Answer *a, Colour *colour)
+const char *answer_headword(const Answer *a, AnswerColour *colour)
 {
     const ImageCheck *c = a->check;
 
-    *colour = RED;
+    *colour = ANSWER_RED;
     if (answer_is_cut(a)) {
         return "truncated";
     }
@@ -61,7 +54,7 @@ static const char *headword(const Answer *a, Colour *colour)
         return "unknown";
     }
     if (c->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING) {
-        *colour = AMBER;
+        *colour = ANSWER_AMBER;
     }
     if (c->corruptions) {
         return "corrupt";
@@ -72,7 +65,7 @@ static const char *headword(const Answer *a, Colour *colour)
     if (c->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING) {
         return "bookkeeping";
     }
-    *colour = GREEN;
+    *colour = ANSWER_GREEN;
     return "clean";
 }
 
@@ -200,18 +193,65 @@ static void say_matter(const Answer *a, GString *text)
     }
 }
 
-void answer_print_headline(FILE *out, const Answer *a, unsigned columns, bool colours)
+static void print_line(FILE *out, const Answer *a, const char *word, AnswerColour colour, const char *text,
+                       unsigned columns, bool colours)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-    Colour colour;
-    const char *word = headword(a, &colour);
     size_t column = (size_t)g_utf8_strlen(a->name, -1) + strlen(word) + 4;
 
-    say_matter(a, text);
     if (colours) {
         fprintf(out, "%s: \033[1;%dm%s\033[0m: ", a->name, (int)colour, word);
     } else {
         fprintf(out, "%s: %s: ", a->name, word);
     }
-    print_wrapped(out, text->str, column, NEXT_LINES, columns);
+    print_wrapped(out, text, column, NEXT_LINES, columns);
+}
+
+void answer_print_headline(FILE *out, const Answer *a, unsigned columns, bool colours)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    AnswerColour colour;
+    const char *word = answer_headword(a, &colour);
+
+    say_matter(a, text);
+    print_line(out, a, word, colour, text->str, columns, colours);
+}
+
+/* ---- of a repair that is planned ---- */
+
+/* "4 of 6 errors", "6 errors", or nothing. */
+static void say_repaired(GString *text, int64_t before, int64_t after, const char *one, const char *several)
+{
+    int64_t repaired = before > after ? before - after : 0;
+
+    if (!repaired) {
+        return;
+    }
+    g_string_append_printf(text, "%s%" PRId64, text->len ? " and " : "", repaired);
+    if (repaired < before) {
+        g_string_append_printf(text, " of %" PRId64, before);
+    }
+    g_string_append_printf(text, " %s", before == 1 ? one : several);
+}
+
+void answer_print_plan(FILE *out, const Answer *a, const Answer *outcome, unsigned columns, bool colours)
+{
+    const ImageCheckEditList *edits = &a->check->edits;
+    const char *option = a->options->request.kind ? "it" : a->options->repair_all ? "-r all" : "-r leaks";
+    g_autoptr(GString) deeds = g_string_new(NULL);
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *places = answer_count(edits->len, "place", "places");
+    AnswerColour colour;
+
+    answer_headword(outcome, &colour);
+    say_repaired(deeds, a->check->corruptions, outcome->check->corruptions, "error", "errors");
+    say_repaired(deeds, a->check->leaks, outcome->check->leaks, "leak", "leaks");
+    if (edits->len) {
+        g_autofree char *steps = answer_count((uint64_t)edits->items[edits->len - 1].step, "step", "steps");
+
+        g_string_append_printf(text, "%s would %s%s in %s, %s. Nothing was written.", option,
+                               deeds->len ? "repair " : "change the image", deeds->str, steps, places);
+    } else {
+        g_string_append_printf(text, "%s would change nothing", option);
+    }
+    print_line(out, a, "dry run", colour, text->str, columns, colours);
 }

@@ -300,7 +300,14 @@ static void add_repaired(Answer *a)
     }
 }
 
-static void add_rows(Answer *a, char *const *notes)
+static void add_notes(Answer *a, char *const *notes)
+{
+    for (; *notes; notes++) {
+        rows_add(&a->rows, "note", "%s", *notes);
+    }
+}
+
+static void add_rows(Answer *a)
 {
     bool evidence = false;
     ImageCheckEvidence best = IMAGE_CHECK_EVIDENCE_GUESSED;
@@ -322,9 +329,78 @@ static void add_rows(Answer *a, char *const *notes)
     add_kept(a);
     add_repair(a);
     add_repaired(a);
-    for (; *notes; notes++) {
-        rows_add(&a->rows, "note", "%s", *notes);
+}
+
+/* ---- a repair that is planned ---- */
+
+/* The options of the repair, as they were given. */
+static void append_repair_options(GString *text, const CheckOptions *options)
+{
+    const char *separator = " --only=";
+
+    g_string_append(text, options->repair_all ? "-r all" : "-r leaks");
+    g_string_append(text, options->restore ? " --restore" : "");
+    if (options->has_min_evidence) {
+        g_string_append_printf(text, " --min-evidence=%s", ImageCheckEvidence_str(options->min_evidence));
     }
+    g_string_append(text, options->free_lost ? " --free-lost" : "");
+    for (unsigned kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
+        if (options->only >> kind & 1) {
+            g_string_append_printf(text, "%s%s", separator, ImageCheckFindingKind_str(kind));
+            separator = ",";
+        }
+    }
+}
+
+static void add_stays(Answer *a, const Answer *outcome)
+{
+    const ImageCheck *c = outcome->check;
+    g_autoptr(GString) guest = g_string_new(NULL);
+
+    for (size_t i = 0; i < c->guest_lost.len && i < PLACES_SHOWN; i++) {
+        g_string_append(guest, i ? ", " : "");
+        append_range(guest, &c->guest_lost.items[i]);
+    }
+    if (guest->len) {
+        rows_add(&a->rows, "stays", "guest %s%s cannot be what was written", guest->str,
+                 c->guest_ranges_lost > PLACES_SHOWN ? " and more" : "");
+    }
+    for (unsigned kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
+        if (outcome->count_by_kind[kind]) {
+            rows_add(&a->rows, "stays", "%" PRIu64 " %s", outcome->count_by_kind[kind],
+                     ImageCheckFindingKind_str(kind));
+        }
+    }
+}
+
+static void add_plan(Answer *a, const Answer *outcome)
+{
+    const CheckOptions *options = a->options;
+    const ImageCheck *before = a->check, *after = outcome->check;
+    g_autofree char *back =
+        size_format(before->guest_bytes_lost - MIN(before->guest_bytes_lost, after->guest_bytes_lost));
+    g_autofree char *leaks = answer_count((uint64_t)after->leaks, "leaked cluster", "leaked clusters");
+    g_autofree char *size = size_format((uint64_t)after->leaks * after->cluster_size);
+    g_autoptr(GString) repair = g_string_new(NULL);
+    AnswerColour colour;
+
+    if (options->restore && after->guest_bytes_lost < before->guest_bytes_lost) {
+        rows_add(&a->rows, "back", "%s of the guest's disk", back);
+    }
+    add_stays(a, outcome);
+    if (after->leaks) {
+        rows_add(&a->rows, "kept", "%s (%s)%s", leaks, size,
+                 after->bytes_kept_as_lost ? ", as they may be the last copy of something" : "");
+    }
+    if (before->edits.len) {
+        rows_add(&a->rows, "then", "the image is: %s", answer_headword(outcome, &colour));
+    }
+    if (!before->edits.len || options->request.kind) {
+        return;
+    }
+    append_repair_options(repair, options);
+    rows_add_command(&a->rows, "repair", "qemu-img check %s --undo-file=%s %s", repair->str, a->undo_word, a->word);
+    rows_add_command(&a->rows, "undo", "qemu-img check --rollback=%s %s", a->undo_word, a->word);
 }
 
 /* ---- */
@@ -341,26 +417,51 @@ static void count_kinds(Answer *a)
     }
 }
 
+static void answer_init(Answer *a, const CheckOptions *options, const ImageCheck *check, unsigned columns)
+{
+    g_autofree char *undo_file = propose_undo_file(options);
+
+    *a = (Answer){
+        .options = options,
+        .check = check,
+        .name = text_escape(options->filename, strlen(options->filename)),
+        .word = command_word(options),
+        .undo_word = shell_word(undo_file),
+    };
+    causes_init(&a->causes, check);
+    rows_init(&a->rows, columns);
+    count_kinds(a);
+}
+
+static void answer_clear(Answer *a)
+{
+    rows_clear(&a->rows);
+    causes_clear(&a->causes);
+    g_free(a->undo_word);
+    g_free(a->word);
+    g_free(a->name);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answer, answer_clear)
+
 void print_answer_text(FILE *out, const CheckOptions *options, const Qcow2CheckResult *result, unsigned columns,
                        bool colours)
 {
-    Answer a = {.options = options, .check = result->check};
-    g_autofree char *name = text_escape(options->filename, strlen(options->filename));
-    g_autofree char *undo_file = propose_undo_file(options);
-    g_autofree char *undo_word = shell_word(undo_file);
-    g_autofree char *word = command_word(options);
+    g_auto(Answer) a = {0};
 
     columns = MAX(columns, LEAST_WIDTH);
-    a.name = name;
-    a.word = word;
-    a.undo_word = undo_word;
-    causes_init(&a.causes, a.check);
-    rows_init(&a.rows, columns);
-    count_kinds(&a);
-    add_rows(&a, result->notes);
+    answer_init(&a, options, result->check, columns);
     fputc('\n', out);
-    answer_print_headline(out, &a, columns, colours);
+    if (result->outcome) {
+        g_auto(Answer) outcome = {0};
+
+        answer_init(&outcome, options, result->outcome, columns);
+        answer_print_plan(out, &a, &outcome, columns, colours);
+        add_plan(&a, &outcome);
+    } else {
+        answer_print_headline(out, &a, columns, colours);
+        add_rows(&a);
+    }
+    add_notes(&a, result->notes);
     rows_print(&a.rows, out);
-    rows_clear(&a.rows);
-    causes_clear(&a.causes);
 }

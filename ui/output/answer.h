@@ -16,6 +16,12 @@
 
 #define KIND_BIT(kind) (UINT64_C(1) << QCOW2_FINDING_##kind)
 
+typedef enum AnswerColour {
+    ANSWER_RED = 31,
+    ANSWER_GREEN = 32,
+    ANSWER_AMBER = 33,
+} AnswerColour;
+
 typedef struct Answer {
     const CheckOptions *options;
     const ImageCheck *check;
@@ -36,6 +42,12 @@ bool answer_is_cut(const Answer *a);
 
 /* Returns "1 error" or "2 errors"; the caller frees it. */
 char *answer_count(uint64_t n, const char *one, const char *several);
+
+/* Says in a word what is the matter, such as "corrupt". */
+const char *answer_headword(const Answer *a, AnswerColour *colour);
+
+/* Prints the first line for a repair that was planned only, and leaves @outcome. */
+void answer_print_plan(FILE *out, const Answer *a, const Answer *outcome, unsigned columns, bool colours);
 
 /* Prints the first line: the name of the image, what is the matter, and whether anything is lost. */
 void answer_print_headline(FILE *out, const Answer *a, unsigned columns, bool colours);

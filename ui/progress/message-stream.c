@@ -15,27 +15,68 @@
 typedef struct MessageStream {
     ProgressView *view;
     GString *unfinished; /* the beginning of a line whose end has not come yet */
-    MessageFold *fold;   /* NULL: lines are written as they are */
-    GString *folded;     /* room for lines that come out of it */
+    MessageFold *fold;   /* NULL: lines are not folded */
+    bool conditional;    /* nothing of what is being done is done */
+    GString *line;       /* room for a line that is changed */
+    GString *lines;      /* room for lines that come out */
 } MessageStream;
 
+/* What a message begins with that says what a repair does. */
+static const struct {
+    const char *done, *planned;
+} deeds[] = {
+    {"Repairing ", "Would repair "},
+    {"Rebuilding ", "Would rebuild "},
+    {"Restoring ", "Would restore "},
+};
+
+/* Makes "Would repair" of "Repairing". Returns the line, of *@length bytes. */
+static const char *make_conditional(MessageStream *stream, const char *line, size_t *length)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(deeds); i++) {
+        size_t size = strlen(deeds[i].done);
+
+        if (*length >= size && memcmp(line, deeds[i].done, size) == 0) {
+            g_string_assign(stream->line, deeds[i].planned);
+            g_string_append_len(stream->line, line + size, (gssize)(*length - size));
+            *length = stream->line->len;
+            return stream->line->str;
+        }
+    }
+    return line;
+}
+
+static void add_line(MessageStream *stream, const char *line, size_t length)
+{
+    if (stream->conditional) {
+        line = make_conditional(stream, line, &length);
+    }
+    if (stream->fold) {
+        message_fold_add(stream->fold, line, length, stream->lines);
+    } else {
+        g_string_append_len(stream->lines, line, (gssize)length);
+        g_string_append_c(stream->lines, '\n');
+    }
+}
+
+/* Whole lines. */
 static void print_lines(MessageStream *stream, const char *text, size_t size)
 {
-    if (!stream->fold) {
+    if (!stream->fold && !stream->conditional) {
         progress_view_print(stream->view, text, size);
         return;
     }
-    g_string_truncate(stream->folded, 0);
+    g_string_truncate(stream->lines, 0);
     while (size > 0) {
         const char *end = memchr(text, '\n', size);
         size_t length = end ? (size_t)(end - text) : size;
 
-        message_fold_add(stream->fold, text, length, stream->folded);
+        add_line(stream, text, length);
         length += end != NULL;
         text += length;
         size -= length;
     }
-    progress_view_print(stream->view, stream->folded->str, stream->folded->len);
+    progress_view_print(stream->view, stream->lines->str, stream->lines->len);
 }
 
 static ssize_t write_lines(void *opaque, const char *text, size_t size)
@@ -58,9 +99,9 @@ static ssize_t write_lines(void *opaque, const char *text, size_t size)
 static void print_rest(MessageStream *stream)
 {
     if (stream->fold) {
-        g_string_truncate(stream->folded, 0);
-        message_fold_finish(stream->fold, stream->folded);
-        progress_view_print(stream->view, stream->folded->str, stream->folded->len);
+        g_string_truncate(stream->lines, 0);
+        message_fold_finish(stream->fold, stream->lines);
+        progress_view_print(stream->view, stream->lines->str, stream->lines->len);
     }
     if (stream->unfinished->len) {
         progress_view_print(stream->view, stream->unfinished->str, stream->unfinished->len);
@@ -73,13 +114,14 @@ static int close_stream(void *opaque)
 
     print_rest(stream);
     g_string_free(stream->unfinished, TRUE);
-    g_string_free(stream->folded, TRUE);
+    g_string_free(stream->line, TRUE);
+    g_string_free(stream->lines, TRUE);
     message_fold_free(stream->fold);
     g_free(stream);
     return 0;
 }
 
-FILE *message_stream_new(ProgressView *view, bool fold)
+FILE *message_stream_new(ProgressView *view, bool fold, bool conditional)
 {
     static const cookie_io_functions_t functions = {.write = write_lines, .close = close_stream};
     MessageStream *stream = g_new(MessageStream, 1);
@@ -89,7 +131,9 @@ FILE *message_stream_new(ProgressView *view, bool fold)
         .view = view,
         .unfinished = g_string_new(NULL),
         .fold = fold ? message_fold_new() : NULL,
-        .folded = g_string_new(NULL),
+        .conditional = conditional,
+        .line = g_string_new(NULL),
+        .lines = g_string_new(NULL),
     };
     file = fopencookie(stream, "w", functions);
     if (!file) {

@@ -15,9 +15,9 @@
 
 /*
  * Returns the stream, which the caller closes with fclose(); that also writes a last line without a line end. @view,
- * which may be NULL, has to outlive it. With @fold runs of one kind of message are one line (ui/progress/fold.h). Never
- * fails.
+ * which may be NULL, has to outlive it. With @fold runs of one kind of message are one line (ui/progress/fold.h). With
+ * @conditional "Would repair" stands for "Repairing", for a repair that is planned only. Never fails.
  */
-FILE *message_stream_new(ProgressView *view, bool fold);
+FILE *message_stream_new(ProgressView *view, bool fold, bool conditional);
 
 #endif

@@ -168,15 +168,42 @@ static bool apply(Qcow2Image *image, RepairPlan *p, const Qcow2RepairOptions *op
     return check_again(source, p, options->check, result, errp);
 }
 
+/* Checks the image as the edits would leave it. */
+static bool check_outcome(const Qcow2Image *image, const RepairPlan *p, ImageCheck **outcome, GError **errp)
+{
+    const Qcow2CheckOptions *options = p->found->in.options->check;
+    Qcow2CheckOptions outcome_options = {.findings = options->findings,
+                                         .judgement = options->judgement,
+                                         .lost_data = options->lost_data,
+                                         .backing_checked = true,
+                                         .max_messages = 1,
+                                         .workers = options->workers};
+    BlockSource *view = block_source_new_edited(image->source, p->edits);
+    Qcow2Image *edited = qcow2_open(view, NULL, errp);
+    Qcow2CheckResult result = {0};
+    bool ok = edited && qcow2_check(edited, &outcome_options, &result, errp);
+
+    *outcome = g_steal_pointer(&result.check);
+    qcow2_check_result_clear(&result);
+    g_clear_pointer(&edited, qcow2_close);
+    block_source_close(view);
+    return ok;
+}
+
 /* What would be written goes with the verdict on what is there. */
 static bool list_edits(Qcow2Image *image, RepairPlan *p, Qcow2RepairResult *result, GError **errp)
 {
     ImageCheckEditList edits = {0};
+    ImageCheck *outcome = NULL;
+    bool wanted = p->found->in.options->check->outcome;
 
-    if (!repair_list(p->edits, p, image->source, &edits, errp) || !finish_unchanged(image, p, result, errp)) {
+    if (!repair_list(p->edits, p, image->source, &edits, errp) ||
+        (wanted && !check_outcome(image, p, &outcome, errp)) || !finish_unchanged(image, p, result, errp)) {
         qapi_clear_ImageCheckEditList(&edits);
+        g_clear_pointer(&outcome, qapi_free_ImageCheck);
         return false;
     }
+    result->check.outcome = outcome;
     result->check.check->has_edits = true;
     result->check.check->edits = edits;
     return true;
