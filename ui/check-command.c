@@ -6,6 +6,7 @@
 #include "ui/check-command.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -90,9 +91,23 @@ static int hand_over_unknown(const CheckCommand *command, const char *message)
     return EXIT_FAILED;
 }
 
+/* For people a name stands once in a line; elsewhere the messages are the stock tool's. */
 static int could_not_open(const CheckCommand *command, const GError *error)
 {
-    error_report("Could not open '%s': %s", command->options.filename, error->message);
+    bool person = isatty(STDERR_FILENO);
+
+    if (person && g_str_has_prefix(error->message, "Could not open '")) {
+        error_report("%s", error->message);
+    } else {
+        error_report("Could not open '%s': %s", command->options.filename, error->message);
+    }
+    if (person && error->code == EAGAIN && !command->options.repair) {
+        fputs("It is in use, by a virtual machine perhaps. -U checks it all the same: findings may be transient then, "
+              "and no repair is possible.\n",
+              stderr);
+    } else if (person && error->code == EAGAIN) {
+        fputs("It is in use, by a virtual machine perhaps: shut that down before a repair.\n", stderr);
+    }
     return EXIT_FAILED;
 }
 
@@ -451,8 +466,10 @@ static int run_chain(const CheckCommand *command)
 
 static int run_many(CheckCommand *command)
 {
-    int status = check_many(&command->options, run_one_of_many, command);
+    int status;
 
+    command->options.table = !command->options.json && !command->options.quiet && isatty(STDOUT_FILENO);
+    status = check_many(&command->options, run_one_of_many, command);
     return check_result_finish_stdout() ? status : EXIT_FAILED;
 }
 

@@ -81,7 +81,7 @@ static void print_json(const CheckOptions *options, const ImageCheck *check)
 
 bool check_result_has_answer(const CheckOptions *options)
 {
-    return !options->json && !options->quiet && isatty(STDOUT_FILENO);
+    return !options->json && !options->quiet && (options->table || isatty(STDOUT_FILENO));
 }
 
 void check_result_print(const CheckOptions *options, const Qcow2CheckResult *result)
@@ -112,6 +112,9 @@ void check_result_print(const CheckOptions *options, const Qcow2CheckResult *res
     if (answer) {
         print_answer_text(stdout, options, result, terminal_columns(STDOUT_FILENO),
                           terminal_has_colours(STDOUT_FILENO));
+        if (options->table) {
+            print_answer_row(stdout, options, result);
+        }
     } else {
         print_judgement_text(stdout, result->check);
     }

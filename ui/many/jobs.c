@@ -12,10 +12,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "ui/many/captured-process.h"
 #include "ui/many/file-list.h"
 #include "ui/many/output.h"
+#include "ui/output/terminal.h"
 #include "ui/progress/signal.h"
 #include "ui/progress/view.h"
 #include "util/error-report.h"
@@ -44,6 +46,7 @@ typedef struct Many {
     Image **slots; /* whose the slots of the progress are, NULL: nobody's */
     ProgressState progress;
     ProgressView *view;
+    ManyTable *table; /* NULL: none is printed */
     int worst;
 } Many;
 
@@ -198,7 +201,7 @@ static void print_ended(Many *many)
 
         progress_view_hide(many->view);
         note_worst(many, print_one_of_many(many->options, many->printed, filename, &image->process, image->status,
-                                           image->failure));
+                                           image->failure, many->table));
         captured_process_clear(&image->process);
         g_clear_pointer(&image->failure, g_free);
         many->printed++;
@@ -276,6 +279,7 @@ int check_many(const CheckOptions *options, CheckOne *check, void *context)
     g_autoptr(GPtrArray) filenames = collect_filenames(options, &error);
     g_autofree Image *images = NULL;
     g_autofree Image **slots = NULL;
+    g_autoptr(ManyTable) table = NULL;
     Many many = {.options = options, .check = check, .context = context, .filenames = filenames};
 
     if (error) {
@@ -296,8 +300,16 @@ int check_many(const CheckOptions *options, CheckOne *check, void *context)
     progress_answer_signal(&many.progress);
     many.view = progress_view_new(&many.progress, options->progress, options->progress_fd, false);
     prepare_signals(many.view != NULL);
+    many.table = table = options->table ? many_table_new() : NULL;
     run_all(&many);
     progress_view_free(many.view);
+    if (table) {
+        if (many_shows_results(options)) {
+            fputc('\n', stdout);
+        }
+        many_table_print(table, stdout, terminal_columns(STDOUT_FILENO), terminal_has_colours(STDOUT_FILENO),
+                         many.worst);
+    }
     progress_answer_signal(NULL);
     return many.worst;
 }

@@ -7,10 +7,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "qapi/json-output.h"
 #include "qapi/qapi-visit.h"
 #include "ui/output/escape.h"
+#include "ui/progress/fold.h"
 #include "util/error-report.h"
 #include "util/text.h"
 
@@ -53,16 +55,53 @@ static void print_line(const char *line, size_t length)
     error_print_line(safe ? safe : line, safe ? strlen(safe) : length);
 }
 
-static void print_messages(const char *filename, const char *text, size_t size)
+static void print_line_of(const char *filename, const char *line, size_t length)
+{
+    print_escaped(stderr, filename, 0);
+    fputs(": ", stderr);
+    print_line(line, length);
+}
+
+/* Whole lines, each with the name of the image in front. */
+static void print_lines_of(const char *filename, const char *text, size_t size)
 {
     while (size > 0) {
         size_t length = take_line(text, &size);
 
-        print_escaped(stderr, filename, 0);
-        fputs(": ", stderr);
-        print_line(text, length);
+        print_line_of(filename, text, length);
         text += length + 1;
     }
+}
+
+static void print_messages(const char *filename, const char *text, size_t size, bool folded)
+{
+    g_autoptr(GString) lines = g_string_new(NULL);
+    MessageFold *fold;
+
+    if (!folded) {
+        print_lines_of(filename, text, size);
+        return;
+    }
+    fold = message_fold_new();
+    while (size > 0) {
+        size_t length = take_line(text, &size);
+
+        message_fold_add(fold, text, length, lines);
+        text += length + 1;
+    }
+    message_fold_finish(fold, lines);
+    message_fold_free(fold);
+    print_lines_of(filename, lines->str, lines->len);
+}
+
+static bool shows_folded(const CheckOptions *options)
+{
+    return !options->all_messages && !options->quiet && isatty(STDERR_FILENO);
+}
+
+bool many_shows_results(const CheckOptions *options)
+{
+    return options->verbose || options->dump_meta || options->space || options->explain || options->dry_run;
 }
 
 /* JSON on a single line, as the compact output of our own visitor has it. Strings have no line breaks in them. */
@@ -95,6 +134,22 @@ static char *error_text(const char *text, size_t size)
     return g_strchomp(g_strdup(error + start));
 }
 
+/* Why there is no result stands last. What was to be opened is named beside it. */
+static char *last_line(const char *text, size_t size)
+{
+    g_autofree char *error =
+        error_text(text && size > LONGEST_ERROR ? text + (size - LONGEST_ERROR) : text, MIN(size, LONGEST_ERROR));
+    const char *line = strrchr(error, '\n');
+    g_autofree char *program = g_strconcat(g_get_prgname(), ": ", NULL);
+
+    line = line ? line + 1 : error;
+    line += g_str_has_prefix(line, program) ? strlen(program) : 0;
+    while (g_str_has_prefix(line, "Could not open '") && strstr(line, "': ")) {
+        line = strstr(line, "': ") + strlen("': ");
+    }
+    return g_strdup(line);
+}
+
 static void print_failure_json(const CheckOptions *options, size_t index, const char *filename, int status, char *error)
 {
     g_autoptr(Visitor) visitor = json_output_visitor_new(stdout, false);
@@ -119,7 +174,7 @@ static void print_heading(const char *filename, bool first)
 }
 
 int print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
-                      int status, const char *failure)
+                      int status, const char *failure, ManyTable *table)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GMappedFile) out = written(process->out, &error);
@@ -135,13 +190,21 @@ int print_one_of_many(const CheckOptions *options, size_t index, const char *fil
         failure = unread;
         status = 1;
     }
-    print_messages(filename, messages, message_size);
+    print_messages(filename, messages, message_size, shows_folded(options));
     if (failure) {
-        print_messages(filename, failure, strlen(failure));
+        print_messages(filename, failure, strlen(failure), false);
     }
     fflush(stderr);
     if (options->quiet) {
         return status;
+    }
+    if (table) {
+        g_autofree char *text = failure ? g_strdup(failure) : last_line(messages, message_size);
+
+        many_table_add(table, filename, status, result, &result_size, text);
+        if (!many_shows_results(options)) {
+            return status;
+        }
     }
     if (options->json && has_result) {
         print_json_line(result, result_size);

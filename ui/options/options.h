@@ -24,6 +24,7 @@ typedef struct CheckOptions {
     char *const *filenames;          /* all that were given, NULL at the end */
     const char *files_from;          /* --files-from, or NULL */
     bool many;                       /* several file names, or --files-from: filename is not set */
+    bool table;                      /* a table of the results follows, for a person at a terminal */
     bool backing_chain;              /* --backing-chain */
     bool allow_remote_backing;       /* --allow-remote-backing */
     unsigned workers;                /* -m; 0: not given */

@@ -465,3 +465,29 @@ void print_answer_text(FILE *out, const CheckOptions *options, const Qcow2CheckR
     add_notes(&a, result->notes);
     rows_print(&a.rows, out);
 }
+
+void print_answer_row(FILE *out, const CheckOptions *options, const Qcow2CheckResult *result)
+{
+    g_auto(Answer) a = {0};
+    const ImageCheck *c = result->check;
+    g_autofree char *errors = answer_count((uint64_t)c->corruptions, "error", "errors");
+    g_autofree char *leaks = answer_count((uint64_t)c->leaks, "leak", "leaks");
+    g_autofree char *size = size_format((uint64_t)c->leaks * c->cluster_size);
+    g_autofree char *lost = size_format(c->guest_bytes_lost);
+    g_autoptr(GString) text = g_string_new(NULL);
+    AnswerColour colour;
+
+    answer_init(&a, options, c, LEAST_WIDTH);
+    if (c->corruptions) {
+        g_string_append(text, errors);
+    }
+    if (c->leaks) {
+        g_string_append_printf(text, "%s%s (%s)", text->len ? ", " : "", leaks, size);
+    }
+    if (c->guest_lost.len) {
+        g_string_append_printf(text, "; %s lost, %s0x%" PRIx64, lost, c->guest_ranges_lost > 1 ? "first " : "guest ",
+                               c->guest_lost.items[0].offset);
+        g_string_append_printf(text, "-0x%" PRIx64, c->guest_lost.items[0].offset + c->guest_lost.items[0].size - 1);
+    }
+    fprintf(out, "%c%s\t%s", ANSWER_ROW_MARK, answer_headword(&a, &colour), text->str);
+}

@@ -22,4 +22,10 @@
 void print_answer_text(FILE *out, const CheckOptions *options, const Qcow2CheckResult *result, unsigned columns,
                        bool colours);
 
+#define ANSWER_ROW_MARK     '\0' /* in front of a row: no text has it */
+#define ANSWER_WORD_COLUMNS 12
+
+/* Prints the answer as a row for a table of several images: ANSWER_ROW_MARK, a word, a tab, and the rest. */
+void print_answer_row(FILE *out, const CheckOptions *options, const Qcow2CheckResult *result);
+
 #endif

@@ -5,12 +5,16 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/format/l2.h"
 #include "block/qcow2/inspect/lookup.h"
 #include "qapi/util.h"
 #include "util/number.h"
+#include "util/text.h"
+
+#define SNAPSHOTS_LISTED 20u
 
 typedef struct Lookup {
     const Qcow2Check *check;
@@ -50,6 +54,24 @@ static const Qcow2Tree *find_tree(const Qcow2Check *c, int snapshot)
     return NULL;
 }
 
+/* The names of snapshots that there are, made safe for a terminal. */
+static char *list_snapshots(const Qcow2Check *c)
+{
+    const GArray *snapshots = c->snapshots.items;
+    GString *text = g_string_new(snapshots->len ? "there are:" : "the image has none");
+
+    for (guint i = 0; i < snapshots->len && i < SNAPSHOTS_LISTED; i++) {
+        const char *name = g_array_index(snapshots, Qcow2Snapshot, i).name;
+        g_autofree char *safe = text_escape(name, strlen(name));
+
+        g_string_append_printf(text, "%s %s", i ? "," : "", safe);
+    }
+    if (snapshots->len > SNAPSHOTS_LISTED) {
+        g_string_append_printf(text, ", and %u more", snapshots->len - SNAPSHOTS_LISTED);
+    }
+    return g_string_free(text, FALSE);
+}
+
 /* The tree to go down in, as long as it is long enough for the offset; NULL and @errp set otherwise. */
 static const Qcow2Tree *choose_tree(const Lookup *l, const char *snapshot, GError **errp)
 {
@@ -59,7 +81,9 @@ static const Qcow2Tree *choose_tree(const Lookup *l, const char *snapshot, GErro
     const Qcow2Tree *tree = find_tree(l->check, index);
 
     if (snapshot && index < 0) {
-        g_set_error(errp, BLOCK_ERROR, ENOENT, "There is no snapshot with this name or ID");
+        g_autofree char *names = list_snapshots(l->check);
+
+        g_set_error(errp, BLOCK_ERROR, ENOENT, "There is no snapshot with this name or ID; %s", names);
         return NULL;
     }
     /* behind the end of the disk a snapshot has the state of the machine */
