@@ -468,6 +468,7 @@ static int run_many(CheckCommand *command)
 {
     int status;
 
+    command->options.many = true;
     command->options.table = !command->options.json && !command->options.quiet && isatty(STDOUT_FILENO);
     status = check_many(&command->options, run_one_of_many, command);
     return check_result_finish_stdout() ? status : EXIT_FAILED;
@@ -482,7 +483,7 @@ static int run(CheckCommand *command)
     if (command->options.backing_chain) {
         return run_chain(command);
     }
-    if (command->options.many) {
+    if (command->options.many || command->options.lines) {
         return run_many(command);
     }
     command->options.workers = choose_workers(&command->options, 1);

@@ -235,3 +235,26 @@ bool cluster_roles_next(const ClusterRoles *r, uint64_t *at, ClusterRun *run)
     *at = end;
     return true;
 }
+
+ImageCheckRoleSpace **cluster_role_space(ImageCheckRoles *roles, ClusterRole role)
+{
+    ImageCheckRoleSpace **const members[CLUSTER_ROLE__MAX] = {
+        [CLUSTER_ROLE_FREE] = &roles->free,
+        [CLUSTER_ROLE_HEADER] = &roles->header,
+        [CLUSTER_ROLE_REFCOUNT_TABLE] = &roles->refcount_table,
+        [CLUSTER_ROLE_REFCOUNT_BLOCK] = &roles->refcount_block,
+        [CLUSTER_ROLE_L1] = &roles->l1,
+        [CLUSTER_ROLE_L2] = &roles->l2,
+        [CLUSTER_ROLE_DATA] = &roles->data,
+        [CLUSTER_ROLE_COMPRESSED] = &roles->compressed,
+        [CLUSTER_ROLE_SNAPSHOT_TABLE] = &roles->snapshot_table,
+        [CLUSTER_ROLE_SNAPSHOT_DATA] = &roles->snapshot_data,
+        [CLUSTER_ROLE_BITMAP] = &roles->bitmap,
+        [CLUSTER_ROLE_CRYPT] = &roles->crypt,
+        [CLUSTER_ROLE_LEAKED] = &roles->leaked,
+        [CLUSTER_ROLE_SHARED] = &roles->shared,
+    };
+
+    assert(role < CLUSTER_ROLE__MAX && members[role]);
+    return members[role];
+}

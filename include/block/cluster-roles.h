@@ -54,4 +54,7 @@ uint64_t cluster_roles_cluster_size(const ClusterRoles *roles);
  */
 bool cluster_roles_next(const ClusterRoles *roles, uint64_t *at, ClusterRun *run);
 
+/* Returns the member of @roles that has the name of @role. */
+ImageCheckRoleSpace **cluster_role_space(ImageCheckRoles *roles, ClusterRole role);
+
 #endif

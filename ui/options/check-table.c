@@ -101,8 +101,8 @@ static const Option rows[] = {
     {"no-undo", 0, REPAIR, OWN, FLAG(no_undo),
      .help = "with --restore, --attach, --drop or --zero: save nothing of what will be overwritten"},
 
-    {"output", 0, OUTPUT, STOCK, .for_rollback = true, .argument = "FORMAT", .values = "human json", TEXT(output),
-     .help = "human (default) or json"},
+    {"output", 0, OUTPUT, STOCK, .for_rollback = true, .argument = "FORMAT", .values = "human json jsonl", TEXT(output),
+     .help = "human (default), json, or jsonl: an object a line, whatever becomes of an image"},
     {"strict", 0, OUTPUT, OWN, FLAG(strict),
      .help = "exit status 2 also where only the judgement says that data is lost or at risk, and 1 where it is unknown"},
     {"findings", 0, OUTPUT, OWN, FLAG(findings), .help = "JSON with a list of the findings"},

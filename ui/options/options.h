@@ -58,7 +58,8 @@ typedef struct CheckOptions {
     bool strict;                     /* --strict */
     bool quiet;                      /* -q */
     const char *output;              /* --output, as given; or NULL */
-    bool json;                       /* --output=json */
+    bool json;                       /* --output=json or jsonl */
+    bool lines;                      /* --output=jsonl: an object a line, whatever becomes of an image */
     bool all_fields;                 /* --all-fields */
     bool findings;                   /* --findings */
     bool space;                      /* --space */

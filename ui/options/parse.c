@@ -17,7 +17,8 @@ static void keep_for_stock_tool(CheckOptions *options, const Option *option, con
 
     g_ptr_array_add(words, option->letter ? g_strdup_printf("-%c", option->letter) : option_word(option));
     if (argument) {
-        g_ptr_array_add(words, g_strdup(argument));
+        /* lines are made of what it prints */
+        g_ptr_array_add(words, g_strdup(g_str_equal(argument, "jsonl") ? "json" : argument));
     }
 }
 
@@ -66,7 +67,14 @@ CheckParsed check_options_parse(int argc, char **argv, CheckOptions *options)
     options->many = argc - first > 1 || options->files_from;
     options->filename = options->many ? NULL : argv[first];
     options->no_dump_meta |= environment_forbids_viscera(options);
-    return check_options_judge(options) ? CHECK_PARSED_RUN : CHECK_PARSED_REFUSED;
+    if (!check_options_judge(options)) {
+        return CHECK_PARSED_REFUSED;
+    }
+    if (options->lines) {
+        options->no_dump_meta |= !options->dump_meta;
+        options->all_fields = true;
+    }
+    return CHECK_PARSED_RUN;
 }
 
 void check_options_print_help(void)

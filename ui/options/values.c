@@ -246,7 +246,8 @@ bool option_parse_reader(CheckOptions *options, const char *argument)
 
 bool option_parse_output(CheckOptions *options, const char *argument)
 {
-    options->json = g_str_equal(argument, "json");
+    options->lines = g_str_equal(argument, "jsonl");
+    options->json = options->lines || g_str_equal(argument, "json");
     if (!options->json && !g_str_equal(argument, "human")) {
         error_report("--output must be used with human or json as argument.");
         return false;

@@ -110,15 +110,16 @@ static void print_entry(FILE *out, const char *table, const ImageCheckTableEntry
     g_autofree char *label = g_strdup_printf("%s entry %" PRIu64, table, e->index);
 
     begin_line(out, label);
-    fprintf(out, "at 0x%" PRIx64 ": 0x%016" PRIx64 "\n", e->entry_offset, e->value);
+    fprintf(out, "at 0x%" PRIx64 ": %s\n", e->entry_offset, e->value);
     begin_line(out, "");
     fprintf(out, "offset 0x%" PRIx64 "%s%s%s%s\n", e->offset, e->copied ? ", COPIED" : "",
             e->compressed ? ", compressed" : "", e->zero ? ", reads as zeros" : "",
             e->reserved ? ", reserved bits set" : "");
-    if (e->has_subclusters) {
+    if (e->subclusters) {
+        uint64_t bits = g_ascii_strtoull(e->subclusters, NULL, 16);
+
         begin_line(out, "subclusters");
-        fprintf(out, "stored 0x%08" PRIx32 ", zeros 0x%08" PRIx32 "\n", (uint32_t)e->subclusters,
-                (uint32_t)(e->subclusters >> 32));
+        fprintf(out, "stored 0x%08" PRIx32 ", zeros 0x%08" PRIx32 "\n", (uint32_t)bits, (uint32_t)(bits >> 32));
     }
 }
 

@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <inttypes.h>
 
+#include "block/cluster-roles.h"
 #include "ui/output/escape.h"
 #include "ui/output/role-colours.h"
 #include "util/size.h"
@@ -36,25 +37,22 @@ static void print_row(const Table *t, const char *what, uint64_t size, uint64_t 
 static void print_roles(const Table *t)
 {
     const ImageCheckSpace *space = t->space;
+    ImageCheckRoles roles = space->roles;
     uint64_t left = space->holes;
 
     fprintf(t->out, "\n%-28s %10s %8s%s\n", "what fills the file", "size", "share",
             space->has_holes ? "      holes" : "");
-    for (size_t i = 0; i < space->roles.len; i++) {
-        const ImageCheckRoleSpace *role = &space->roles.items[i];
+    for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
+        const ImageCheckRoleSpace *of_role = *cluster_role_space(&roles, role);
 
-        left -= role->holes;
-        if (role->role != CLUSTER_ROLE_FREE) {
-            print_row(t, role_style(role->role)->name, role->size, role->holes);
+        left -= of_role ? of_role->holes : 0;
+        if (of_role && role != CLUSTER_ROLE_FREE) {
+            print_row(t, role_style(role)->name, of_role->size, of_role->holes);
         }
     }
     /* what nothing is in comes last */
-    for (size_t i = 0; i < space->roles.len; i++) {
-        const ImageCheckRoleSpace *role = &space->roles.items[i];
-
-        if (role->role == CLUSTER_ROLE_FREE) {
-            print_row(t, role_style(role->role)->name, role->size, role->holes);
-        }
+    if (roles.free) {
+        print_row(t, role_style(CLUSTER_ROLE_FREE)->name, roles.free->size, roles.free->holes);
     }
     if (space->beyond_end) {
         print_row(t, "behind the end of the image", space->beyond_end, left);

@@ -20,6 +20,7 @@ typedef struct Lookup {
     const Qcow2Check *check;
     const Qcow2HeaderFields *header;
     ImageCheckGuestExplanation *answer;
+    uint64_t subclusters; /* bitmap of the L2 entry, if it has one */
 } Lookup;
 
 /* ---- which tree ---- */
@@ -113,12 +114,18 @@ static void break_off(Lookup *l, const char *problem)
     l->answer->problem = g_strdup(problem);
 }
 
+/* A number that readers of JSON cannot have as one. */
+static char *word_text(uint64_t word)
+{
+    return g_strdup_printf("0x%016" PRIx64, word);
+}
+
 static ImageCheckTableEntry decode_l1_entry(uint64_t index, uint64_t entry_offset, uint64_t value)
 {
     return (ImageCheckTableEntry){
         .index = index,
         .entry_offset = entry_offset,
-        .value = value,
+        .value = word_text(value),
         .offset = value & QCOW2_OFFSET_MASK,
         .copied = value & QCOW2_OFLAG_COPIED,
         .reserved = value & QCOW2_L1_RESERVED,
@@ -145,7 +152,7 @@ static bool look_at_l1(Lookup *l, const Qcow2Tree *tree)
     return true;
 }
 
-static ImageCheckTableEntry *decode_l2_entry(const Lookup *l, const uint8_t *table, uint64_t index)
+static ImageCheckTableEntry *decode_l2_entry(Lookup *l, const uint8_t *table, uint64_t index)
 {
     ImageCheckTableEntry *e = g_new(ImageCheckTableEntry, 1);
     const uint8_t *at = table + index * qcow2_l2_entry_size(l->header);
@@ -156,15 +163,17 @@ static ImageCheckTableEntry *decode_l2_entry(const Lookup *l, const uint8_t *tab
     *e = (ImageCheckTableEntry){
         .index = index,
         .entry_offset = l->answer->l1.offset + index * qcow2_l2_entry_size(l->header),
-        .value = value,
+        .value = word_text(value),
         .offset = value & QCOW2_OFFSET_MASK,
         .copied = value & QCOW2_OFLAG_COPIED,
         .compressed = compressed,
         .zero = !compressed && !extended && (value & QCOW2_OFLAG_ZERO),
         .reserved = !compressed && (value & (QCOW2_L2_RESERVED | (extended ? QCOW2_OFLAG_ZERO : 0))),
-        .has_subclusters = extended,
-        .subclusters = extended ? load_be64(at + 8) : 0,
     };
+    if (extended) {
+        l->subclusters = load_be64(at + 8);
+        e->subclusters = word_text(l->subclusters);
+    }
     return e;
 }
 
@@ -215,8 +224,8 @@ static ImageCheckGuestState cluster_state(const Lookup *l, bool has_place)
 /* That of subcluster @i. */
 static ImageCheckGuestState subcluster_state(const Lookup *l, unsigned i)
 {
-    bool stored = l->answer->l2->subclusters >> i & 1;
-    bool zero = l->answer->l2->subclusters >> (QCOW2_SUBCLUSTERS + i) & 1;
+    bool stored = l->subclusters >> i & 1;
+    bool zero = l->subclusters >> (QCOW2_SUBCLUSTERS + i) & 1;
 
     if (stored && zero) {
         return IMAGE_CHECK_GUEST_STATE_DAMAGED;
@@ -250,13 +259,13 @@ static void explain_plain(Lookup *l)
 {
     const Qcow2HeaderFields *h = l->header;
     const ImageCheckTableEntry *e = l->answer->l2;
-    uint64_t unit = e->has_subclusters ? h->cluster_size / QCOW2_SUBCLUSTERS : h->cluster_size;
+    uint64_t unit = e->subclusters ? h->cluster_size / QCOW2_SUBCLUSTERS : h->cluster_size;
     uint64_t in_cluster = l->answer->offset & (h->cluster_size - 1);
     /* in an external data file a cluster may be at 0 */
     bool has_place = e->offset || (qcow2_has_data_file(h) && e->copied);
 
     l->answer->state =
-        e->has_subclusters ? subcluster_state(l, (unsigned)(in_cluster / unit)) : cluster_state(l, has_place);
+        e->subclusters ? subcluster_state(l, (unsigned)(in_cluster / unit)) : cluster_state(l, has_place);
     if (has_place) {
         set_host(l, e->offset + in_cluster, unit - in_cluster % unit);
     }

@@ -158,7 +158,7 @@ static void sum_roles(Qcow2Space *s, const ClusterRoles *clusters, RoleSums *sum
     sums->all_holes += holes_in(holes, end, length);
 }
 
-static bool add_roles(Qcow2Space *s, const ClusterRoles *clusters, ImageCheckSpace *space, GError **errp)
+static void add_roles(Qcow2Space *s, const ClusterRoles *clusters, ImageCheckSpace *space)
 {
     RoleSums sums = {0};
     bool has_holes = s->holes.source;
@@ -167,16 +167,13 @@ static bool add_roles(Qcow2Space *s, const ClusterRoles *clusters, ImageCheckSpa
     space->has_holes = has_holes;
     space->holes = sums.all_holes;
     for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
-        ImageCheckRoleSpace *item = sums.size[role] ? qapi_append_ImageCheckRoleSpace(&space->roles) : NULL;
+        if (sums.size[role]) {
+            ImageCheckRoleSpace *item = g_new(ImageCheckRoleSpace, 1);
 
-        if (item) {
-            *item = (ImageCheckRoleSpace){
-                .role = role, .size = sums.size[role], .has_holes = has_holes, .holes = sums.holes[role]};
-        } else if (sums.size[role]) {
-            return qapi_set_out_of_memory(errp);
+            *item = (ImageCheckRoleSpace){.size = sums.size[role], .has_holes = has_holes, .holes = sums.holes[role]};
+            *cluster_role_space(&space->roles, role) = item;
         }
     }
-    return true;
 }
 
 /* ---- snapshots ---- */
@@ -220,5 +217,6 @@ ImageCheckSpace *qcow2_space_finish(Qcow2Space *s, const ClusterRoles *clusters,
     space->cluster_size = s->check->image->header.cluster_size;
     space->file_size = s->check->image->source->length;
     add_runs(s, space);
-    return add_roles(s, clusters, space, errp) && add_snapshots(s, space, errp) ? g_steal_pointer(&space) : NULL;
+    add_roles(s, clusters, space);
+    return add_snapshots(s, space, errp) ? g_steal_pointer(&space) : NULL;
 }
