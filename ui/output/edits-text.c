@@ -9,7 +9,7 @@
 
 static void print_range(FILE *out, uint64_t offset, uint64_t size)
 {
-    fprintf(out, "0x%" PRIx64 "..0x%" PRIx64, offset, offset + size - (size != 0));
+    fprintf(out, "0x%" PRIx64 "-0x%" PRIx64, offset, offset + size - (size != 0));
 }
 
 static void print_what(FILE *out, const ImageCheckEdit *edit)
