@@ -254,7 +254,8 @@ void causes_init(Causes *c, const ImageCheck *check)
     for (size_t i = 0; i < check->findings.len && c->words->len; i++) {
         const ImageCheckFinding *f = &check->findings.items[i];
 
-        c->errors += f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION && is_caused(c, f) ? (uint64_t)f->count : 0;
+        c->errors +=
+            f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION && !f->fixed && is_caused(c, f) ? (uint64_t)f->count : 0;
     }
     if (c->words->len) {
         count_leaks(c, check);
