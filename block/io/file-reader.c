@@ -15,7 +15,7 @@
 #include <liburing.h>
 #endif
 
-#define RING_ENTRIES  64
+#define RING_ENTRIES  256
 #define MAX_TRIES     1000
 #define LOOK_INTERVAL 1000 /* microseconds */
 

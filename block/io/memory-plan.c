@@ -11,14 +11,20 @@
 
 #define SHARE_IN_FLIGHT 64 /* one part in so many of what the process may have */
 #define MAX_IN_FLIGHT   (8u << 20)
+#define MAX_FAR         (64u << 20)
 #define MIN_IN_FLIGHT   (256u << 10)
-#define BATCHES         32 /* so many fit into what is in flight */
 
 MemoryPlan memory_plan_for(uint64_t limit)
 {
-    size_t in_flight = CLAMP(limit / SHARE_IN_FLIGHT, MIN_IN_FLIGHT, MAX_IN_FLIGHT);
+    size_t far = CLAMP(limit / SHARE_IN_FLIGHT, MIN_IN_FLIGHT, MAX_FAR);
+    size_t in_flight = MIN(far, MAX_IN_FLIGHT);
 
-    return (MemoryPlan){.limit = limit, .in_flight = in_flight, .batch = in_flight / BATCHES};
+    return (MemoryPlan){
+        .limit = limit,
+        .in_flight = in_flight,
+        .far_in_flight = far,
+        .batch = in_flight / MEMORY_PLAN_BATCHES,
+    };
 }
 
 static uint64_t lower_by(int resource, uint64_t limit)

@@ -9,20 +9,22 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "block/io/pacer.h"
 #include "block/memory-plan.h"
+#include "util/number.h"
 
 #define WORKER_BYTES (1u << 20) /* so much work is worth a thread */
-#define FIRST_DEPTH  4          /* requests in flight before anything is known of the source */
-#define SLOW_READ    100        /* microseconds: waiting longer than this asks for more in flight */
-#define MAX_DEPTH    64
+#define ALIGNMENT    4096       /* of buffers, so that direct reads can go to them */
 
-/* Neighbouring ranges, read by one request. */
+/* Neighbouring ranges, read by one request with what lies between them. */
 typedef struct Batch {
     BlockRequest request;
     size_t first; /* range */
     size_t n;
-    uint8_t *buffer;
-    size_t capacity;
+    size_t wanted; /* bytes of the ranges */
+    void *memory;
+    size_t capacity; /* bytes from the first aligned one on */
+    int64_t started;
 } Batch;
 
 /* What the workers share. */
@@ -30,6 +32,9 @@ typedef struct Shared {
     const BlockPrefetch *prefetch;
     pthread_mutex_t lock; /* over the members below; not glib's, which thread sanitizers do not see */
     size_t next;          /* range that nobody has taken yet */
+    Pacer pacer;
+    size_t gap;       /* bytes to read through, as the pacer has it */
+    size_t max_batch; /* bytes */
     bool look_for_holes;
     uint64_t hole_end; /* what is below, from where ranges are taken now on, is a hole */
     gint stop;         /* atomic */
@@ -41,11 +46,12 @@ typedef struct Worker {
     Shared *shared;
     void *state;
     BlockReader *reader;
-    Batch batches[MAX_DEPTH];
-    Batch *free[MAX_DEPTH];
-    unsigned n_free;
+    GQueue idle; /* Batch */
     unsigned in_flight;
-    unsigned depth; /* requests to have in flight */
+    size_t bytes_in_flight;
+    size_t bytes_held; /* of all buffers */
+    unsigned depth;    /* requests to have in flight */
+    size_t share;      /* bytes to have in flight */
 } Worker;
 
 static void stop(Worker *w)
@@ -99,6 +105,13 @@ static void pass_absent(Worker *w)
     }
 }
 
+/* Returns true if @range can be read together with what comes before it, up to @end. */
+static bool joins(const Shared *s, const Batch *batch, uint64_t end, const BlockRange *range)
+{
+    return range->offset >= end && range->offset - end <= s->gap &&
+           range->offset + range->size - batch->request.offset <= s->max_batch;
+}
+
 /* Takes the next ranges that lie side by side; false when there are none left. */
 static bool take_batch(Worker *w, Batch *batch)
 {
@@ -109,11 +122,11 @@ static bool take_batch(Worker *w, Batch *batch)
     pthread_mutex_lock(&s->lock);
     pass_absent(w);
     batch->first = s->next;
-    batch->n = 0;
+    batch->n = batch->wanted = 0;
     batch->request.offset = 0;
     while (s->next < s->prefetch->n) {
         range = range_at(s, s->next);
-        if (batch->n && (range.offset != end || end + range.size - batch->request.offset > memory_plan()->batch)) {
+        if (batch->n && !joins(s, batch, end, &range)) {
             break;
         }
         if (!batch->n) {
@@ -121,6 +134,7 @@ static bool take_batch(Worker *w, Batch *batch)
         }
         assert(range.size >= 1 && range.size <= 1u << 22);
         end = range.offset + range.size;
+        batch->wanted += range.size;
         batch->n++;
         s->next++;
     }
@@ -129,15 +143,23 @@ static bool take_batch(Worker *w, Batch *batch)
     return batch->n > 0;
 }
 
-static bool need_buffer(Batch *batch)
+static void drop_buffer(Worker *w, Batch *batch)
+{
+    w->bytes_held -= batch->capacity;
+    batch->capacity = 0;
+    g_clear_pointer(&batch->memory, g_free);
+}
+
+static bool need_buffer(Worker *w, Batch *batch)
 {
     if (batch->capacity < batch->request.size) {
-        g_free(batch->buffer);
-        batch->capacity = batch->request.size;
-        batch->buffer = g_try_malloc(batch->capacity);
+        drop_buffer(w, batch);
+        batch->memory = g_try_malloc(batch->request.size + ALIGNMENT - 1);
+        batch->capacity = batch->memory ? batch->request.size : 0;
+        w->bytes_held += batch->capacity;
     }
-    batch->request.buffer = batch->buffer;
-    return batch->buffer != NULL;
+    batch->request.buffer = (void *)(DIV_ROUND_UP((uintptr_t)batch->memory, ALIGNMENT) * ALIGNMENT);
+    return batch->memory != NULL;
 }
 
 static bool all_zeros(const uint8_t *bytes, size_t size)
@@ -154,46 +176,66 @@ static int read_alone(Worker *w, const BlockRange *range, uint8_t *bytes)
 static void examine_batch(Worker *w, Batch *batch)
 {
     const BlockPrefetch *p = w->shared->prefetch;
-    uint8_t *bytes = batch->buffer;
 
     for (size_t i = 0; i < batch->n && !g_atomic_int_get(&w->shared->stop); i++) {
         BlockRange range = range_at(w->shared, batch->first + i);
+        uint8_t *bytes = (uint8_t *)batch->request.buffer + (range.offset - batch->request.offset);
         int error = batch->request.error ? read_alone(w, &range, bytes) : 0;
 
         if (!p->examine(w->state, batch->first + i, bytes, error)) {
             stop(w);
         }
-        bytes += range.size;
     }
-    count_done(w->shared, batch->request.size);
-    if (!batch->request.error && all_zeros(batch->buffer, batch->request.size)) {
+    count_done(w->shared, batch->wanted);
+    if (!batch->request.error && all_zeros(batch->request.buffer, batch->request.size)) {
         pthread_mutex_lock(&w->shared->lock);
         w->shared->look_for_holes = true;
         pthread_mutex_unlock(&w->shared->lock);
     }
-    assert(w->n_free < MAX_DEPTH);
-    w->free[w->n_free++] = batch;
+    if (w->bytes_held > w->share) {
+        drop_buffer(w, batch);
+    }
+    g_queue_push_head(&w->idle, batch);
+}
+
+/* Hands over the request of @batch; true when it is complete at once. */
+static bool submit(Worker *w, Batch *batch)
+{
+    batch->started = g_get_monotonic_time();
+    if (block_reader_submit(w->reader, &batch->request)) {
+        return true;
+    }
+    w->in_flight++;
+    w->bytes_in_flight += batch->request.size;
+    pthread_mutex_lock(&w->shared->lock);
+    pacer_started(&w->shared->pacer, batch->started);
+    pthread_mutex_unlock(&w->shared->lock);
+    return false;
+}
+
+static bool is_over(const Worker *w)
+{
+    return g_atomic_int_get(&w->shared->stop) || g_atomic_int_get(&w->reader->source->lost);
 }
 
 /* Starts one more request, and examines what is there at once; false when there is nothing left to start. */
 static bool start_batch(Worker *w)
 {
-    Batch *batch = w->free[w->n_free - 1];
+    Batch *batch = g_queue_pop_head(&w->idle);
+    bool more;
 
-    if (g_atomic_int_get(&w->shared->stop) || g_atomic_int_get(&w->reader->source->lost) || !take_batch(w, batch)) {
-        return false;
-    }
-    if (!need_buffer(batch)) {
+    batch = batch ? batch : g_new0(Batch, 1);
+    more = !is_over(w) && take_batch(w, batch);
+    if (more && !need_buffer(w, batch)) {
         stop(w);
-        return false;
+        more = false;
     }
-    w->n_free--;
-    if (block_reader_submit(w->reader, &batch->request)) {
+    if (!more) {
+        g_queue_push_head(&w->idle, batch);
+    } else if (submit(w, batch)) {
         examine_batch(w, batch);
-    } else {
-        w->in_flight++;
     }
-    return true;
+    return more;
 }
 
 static uint64_t total_bytes(const BlockPrefetch *p, uint32_t *largest)
@@ -210,25 +252,39 @@ static uint64_t total_bytes(const BlockPrefetch *p, uint32_t *largest)
     return bytes;
 }
 
-/* How many requests of @size bytes each of the workers may have in flight; at least 1. */
-static unsigned depth_for(const Shared *s, size_t size)
+/* Takes over what the pacer wants next, for requests of @size bytes. The lock is held. */
+static void follow_pacer(Worker *w, size_t size)
 {
-    return (unsigned)MAX(1, memory_plan()->in_flight / s->workers / size);
+    Shared *s = w->shared;
+
+    w->depth = CLAMP(pacer_depth(&s->pacer, size) / s->workers, 1, w->reader->max_in_flight);
+    w->share = MAX(1, pacer_budget(&s->pacer) / s->workers);
+    s->gap = s->pacer.bandwidth > 0 ? pacer_gap(&s->pacer) : 0;
+    s->max_batch = MAX(memory_plan()->batch, pacer_budget(&s->pacer) / MEMORY_PLAN_BATCHES);
 }
 
-/* Waits for a request, and lets there be more of them when that takes long. */
+/* Waits for a request. */
 static void finish_batch(Worker *w)
 {
-    gint64 before = g_get_monotonic_time();
     BlockRequest *request = block_reader_wait(w->reader);
-    unsigned limit = MIN(w->reader->max_in_flight, depth_for(w->shared, request->size));
+    Batch *batch = (Batch *)((char *)request - offsetof(Batch, request));
 
-    if (g_get_monotonic_time() - before > SLOW_READ) {
-        w->depth = MIN(w->depth * 2, MIN(limit, MAX_DEPTH));
-    }
     assert(w->in_flight > 0);
     w->in_flight--;
-    examine_batch(w, (Batch *)((char *)request - offsetof(Batch, request)));
+    w->bytes_in_flight -= request->size;
+    pthread_mutex_lock(&w->shared->lock);
+    pacer_completed(&w->shared->pacer, batch->started, g_get_monotonic_time(), request->size);
+    follow_pacer(w, request->size);
+    pthread_mutex_unlock(&w->shared->lock);
+    examine_batch(w, batch);
+}
+
+static void free_batch(gpointer opaque)
+{
+    Batch *batch = opaque;
+
+    g_free(batch->memory);
+    g_free(batch);
 }
 
 static gpointer work(gpointer opaque)
@@ -236,22 +292,18 @@ static gpointer work(gpointer opaque)
     Worker *w = opaque;
 
     w->reader = block_reader_new(w->shared->prefetch->source);
-    w->depth = MIN(depth_for(w->shared, w->shared->largest), MIN(FIRST_DEPTH, w->reader->max_in_flight));
-    w->n_free = MAX_DEPTH;
-    for (unsigned i = 0; i < MAX_DEPTH; i++) {
-        w->free[i] = &w->batches[i];
-    }
+    pthread_mutex_lock(&w->shared->lock);
+    follow_pacer(w, w->shared->largest);
+    pthread_mutex_unlock(&w->shared->lock);
     for (bool more = true; more || w->in_flight;) {
-        while (more && w->in_flight < w->depth) {
+        while (more && w->in_flight < w->depth && w->bytes_in_flight < w->share) {
             more = start_batch(w);
         }
         if (w->in_flight) {
             finish_batch(w);
         }
     }
-    for (unsigned i = 0; i < MAX_DEPTH; i++) {
-        g_free(w->batches[i].buffer);
-    }
+    g_queue_clear_full(&w->idle, free_batch);
     block_reader_free(w->reader);
     return NULL;
 }
@@ -279,6 +331,8 @@ bool block_prefetch(const BlockPrefetch *p)
     if (p->options.progress) {
         __atomic_fetch_add(&p->options.progress->bytes_known, bytes, __ATOMIC_RELAXED);
     }
+    pacer_init(&shared.pacer, __atomic_load_n(&p->source->latency, __ATOMIC_RELAXED), memory_plan()->in_flight,
+               memory_plan()->far_in_flight);
     pthread_mutex_init(&shared.lock, NULL);
     assert(shared.workers >= 1);
     for (unsigned i = 0; i < shared.workers; i++) {
@@ -294,6 +348,9 @@ bool block_prefetch(const BlockPrefetch *p)
         }
     }
     pthread_mutex_destroy(&shared.lock);
+    if (shared.pacer.latency) {
+        __atomic_store_n(&p->source->latency, shared.pacer.latency, __ATOMIC_RELAXED);
+    }
     g_free(workers);
     return !g_atomic_int_get(&shared.stop);
 }

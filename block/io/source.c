@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block/io/pacer.h"
+
 /* The largest single request that BlockSourceOps.read_at promises to take, bytes. */
 #define MAX_REQUEST (1u << 30)
 
@@ -23,6 +25,16 @@ static void note_result(BlockSource *source, int error)
     if (error) {
         g_atomic_int_set(&source->read_error, error);
         __atomic_fetch_add(&source->failed_reads, 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* Notes how long a read took, unless it had nothing to wait for. */
+static void note_latency(BlockSource *source, int64_t latency)
+{
+    uint64_t known = __atomic_load_n(&source->latency, __ATOMIC_RELAXED);
+
+    if (latency > PACER_WAITED && (!known || (uint64_t)latency < known)) {
+        __atomic_store_n(&source->latency, (uint64_t)latency, __ATOMIC_RELAXED);
     }
 }
 
@@ -50,13 +62,16 @@ static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
 int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t offset)
 {
     uint64_t end;
+    int64_t start;
     int error;
 
     if (__builtin_add_overflow(offset, size, &end) || end > BLOCK_SOURCE_MAX_LENGTH) {
         return -EIO;
     }
     account(source, offset < source->length ? MIN(size, source->length - offset) : 0);
+    start = g_get_monotonic_time();
     error = read_all(source, buffer, size, offset);
+    note_latency(source, g_get_monotonic_time() - start);
     note_result(source, error);
     return error;
 }

@@ -15,10 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MEMORY_PLAN_BATCHES 32 /* so many fit into what is in flight */
+
 typedef struct MemoryPlan {
     uint64_t limit;   /* bytes that the process may have: by its limits (RLIMIT_AS, RLIMIT_DATA), or of the machine */
-    size_t in_flight; /* bytes of reads in flight, all threads of a check together */
-    size_t batch;     /* bytes of one read, at most, but that a single table is never cut */
+    size_t in_flight; /* bytes of reads in flight, all threads of a check together, where a read takes little time */
+    size_t far_in_flight; /* the same where it takes long, so that much has to be in flight */
+    size_t batch;         /* bytes of one read, at most, but that a single table is never cut; little time again */
 } MemoryPlan;
 
 /* The plan for this process. The first call reads the limits of the process. */

@@ -108,6 +108,7 @@ struct BlockSource {
     uint64_t requests;
     uint64_t failed_reads;
     gint read_error;    /* of the last read that failed, a negative errno value */
+    uint64_t latency;   /* of one read that had to wait, and for no other, microseconds; 0: none had to */
     gint lost;          /* nothing can be read any more: the server is gone for good; set by the kind of source */
     const char *reader; /* what had reads in flight, for whoever wants to know; NULL: nothing had to wait */
     int flush_error;    /* of the first flush that failed, a negative errno value; kept by the functions below */

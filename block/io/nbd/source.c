@@ -18,7 +18,7 @@
 #define MAX_CONNECTIONS 8
 #define MAX_WRITE       (32u << 20) /* bytes at once, multiples of any alignment; as long as others need for theirs */
 #define MAX_TRIM        (1u << 30)
-#define MAX_IN_FLIGHT   64 /* on a connection; servers work on 16 or so at a time, and have the next at hand */
+#define MAX_IN_FLIGHT   1024 /* on a connection; a server leaves in the socket what it has no thread for */
 
 /*
  * How long further connections may take, in milliseconds at least, and as a multiple of what the first one took: a

@@ -7,18 +7,21 @@
 
 #include "block/memory-plan.h"
 
-/* Reads in flight take a 64th of what the process may have, but never less than 256 KiB nor more than 8 MiB. */
+/* Reads in flight take a 64th of what the process may have, but never less than 256 KiB nor more than 8 MiB, or 64 MiB far away. */
 static void test_shares(void)
 {
     static const struct {
         uint64_t limit;
         size_t in_flight;
+        size_t far_in_flight;
     } cases[] = {
-        {0, 256 << 10},
-        {UINT64_C(16) << 20, 256 << 10},
-        {UINT64_C(64) << 20, 1 << 20},
-        {UINT64_C(512) << 20, 8 << 20},
-        {UINT64_MAX, 8 << 20},
+        {0, 256 << 10, 256 << 10},
+        {UINT64_C(16) << 20, 256 << 10, 256 << 10},
+        {UINT64_C(64) << 20, 1 << 20, 1 << 20},
+        {UINT64_C(512) << 20, 8 << 20, 8 << 20},
+        {UINT64_C(1) << 30, 8 << 20, 16 << 20},
+        {UINT64_C(4) << 30, 8 << 20, 64 << 20},
+        {UINT64_MAX, 8 << 20, 64 << 20},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -26,6 +29,7 @@ static void test_shares(void)
 
         g_assert_cmpuint(plan.limit, ==, cases[i].limit);
         g_assert_cmpuint(plan.in_flight, ==, cases[i].in_flight);
+        g_assert_cmpuint(plan.far_in_flight, ==, cases[i].far_in_flight);
         g_assert_cmpuint(plan.batch, ==, cases[i].in_flight / 32);
     }
 }
