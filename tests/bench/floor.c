@@ -10,60 +10,20 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <fcntl.h>
-#include <glib.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READ_SIZE (UINT64_C(1) << 20)
+#include "ranges.h"
 
-typedef struct Range {
-    uint64_t start;
-    uint64_t end;
-} Range;
+#define READ_SIZE (UINT64_C(1) << 20)
 
 typedef struct Reading {
     uint64_t bytes;
     uint64_t reads;
     double seconds;
 } Reading;
-
-static int by_start(const void *a, const void *b)
-{
-    const Range *x = a, *y = b;
-
-    return (x->start > y->start) - (x->start < y->start);
-}
-
-static GArray *read_ranges(FILE *file)
-{
-    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(Range));
-    uint64_t offset, size;
-
-    while (fscanf(file, "%" SCNu64 " %" SCNu64, &offset, &size) == 2) {
-        Range range = {offset, offset + size};
-
-        g_array_append_val(ranges, range);
-    }
-    qsort(ranges->data, ranges->len, sizeof(Range), by_start);
-    return ranges;
-}
-
-static void merge(GArray *ranges)
-{
-    Range *range = (Range *)ranges->data;
-    guint n = 0;
-
-    for (guint i = 0; i < ranges->len; i++) {
-        if (n && range[i].start <= range[n - 1].end) {
-            range[n - 1].end = MAX(range[n - 1].end, range[i].end);
-        } else {
-            range[n++] = range[i];
-        }
-    }
-    g_array_set_size(ranges, n);
-}
 
 static void read_range(int fd, const Range *range, void *buffer, Reading *sum)
 {
@@ -113,8 +73,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: floor FILE < RANGES\n");
         return EXIT_FAILURE;
     }
-    ranges = read_ranges(stdin);
-    merge(ranges);
+    ranges = ranges_read(stdin);
     sum = read_all(argv[1], ranges);
     printf("{\"bytes\": %" PRIu64 ", \"reads\": %" PRIu64 ", \"seconds\": %.6f}\n", sum.bytes, sum.reads, sum.seconds);
     return EXIT_SUCCESS;

@@ -450,6 +450,9 @@ void image_write(const char *path, const ImageShape *shape)
     if (w.fd < 0) {
         die("%s: cannot create: %s", path, strerror(errno));
     }
+    if (shape->full && fallocate(w.fd, 0, 0, w.guest_clusters * w.cluster_size) < 0) {
+        die("%s: cannot allocate: %s", path, strerror(errno));
+    }
     write_all(&w);
     /* Not yet written data must not disturb the first measurement. */
     if (ftruncate(w.fd, w.next * w.cluster_size) < 0 || fsync(w.fd) < 0 || close(w.fd) < 0) {

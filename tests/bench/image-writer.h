@@ -27,6 +27,7 @@ typedef struct ImageShape {
     unsigned shared_snapshots; /* taken after those, and nothing was written since */
     uint64_t leaks;            /* clusters with refcount 1 that nothing uses, scattered over the file */
     bool counts_too_high;      /* each stored count is 1 more than it should be */
+    bool full;                 /* the file is as long on disk as it is */
 } ImageShape;
 
 /* Writes an image of @shape to @path, replacing what is there. */

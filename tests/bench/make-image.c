@@ -48,6 +48,7 @@ typedef struct Arguments {
     gboolean random;
     gboolean extended_l2;
     gboolean counts_too_high;
+    gboolean full;
     char **paths;
 } Arguments;
 
@@ -65,6 +66,8 @@ static bool parse(Arguments *args, int argc, char **argv, GError **errp)
         {"shared-snapshots", 0, 0, G_OPTION_ARG_INT, &args->shared_snapshots, "that share all tables", "N"},
         {"leaks", 0, 0, G_OPTION_ARG_INT64, &args->leaks, "leaked clusters, scattered over the file", "N"},
         {"counts-too-high", 0, 0, G_OPTION_ARG_NONE, &args->counts_too_high, "every stored count is 1 too high", NULL},
+        {"full", 0, 0, G_OPTION_ARG_NONE, &args->full, "the file has no holes: its blocks lie on the disk in its order",
+         NULL},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &args->paths, NULL, "FILE"},
         {NULL},
     };
@@ -101,6 +104,7 @@ static bool to_shape(const Arguments *args, ImageShape *shape, GError **errp)
     shape->shared_snapshots = args->shared_snapshots;
     shape->leaks = args->leaks;
     shape->counts_too_high = args->counts_too_high;
+    shape->full = args->full;
     return true;
 }
 

@@ -15,6 +15,11 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 TOOLS = BUILD / "tests" / "bench"
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
+
+import model_disk  # noqa: E402
+
 STOCK = os.environ.get("STOCK_QEMU_IMG", "/usr/bin/qemu-img")
 
 # a sentence, options, and what the stock tool has to find (verdict)
@@ -113,6 +118,31 @@ def test_floor(tap, directory):
               (found["bytes"], found["reads"]) == (15 + 50 + (1 << 20) + 8, 4), found)
 
 
+def test_slow(tap, directory):
+    path = directory / "image.qcow2"
+    make("--size=64M --full", path)
+    tap.check("an image on disk in full has no holes where data is",
+              path.stat().st_blocks * 512 >= 64 << 20 and verdict(path)["allocated-clusters"] == 1024)
+    head = model_disk.Head()
+    head.read(0, 65536)
+    near = head.read(131072, 65536)
+    far = head.read(1 << 40, 65536)
+    back = head.read(1 << 40, 65536)
+    # 128 KiB at 150 MB/s; a seek, half a turn and 64 KiB; a short seek back
+    tap.check("a disk that seeks takes long for what is far, and for what has passed",
+              abs(near - 131072 / 150e6) < 1e-9 and far > back > 0.002 + 0.0042 and head.seeks == 2,
+              near, far, back)
+    if not (BUILD / "qemu-img-nbd.so").exists():
+        tap.check("a disk that seeks serves the bytes of its file # SKIP no NBD in this build", True)
+        return
+    with model_disk.ModelDisk(str(path), directory / "disk.socket") as disk:
+        done = subprocess.run([BUILD / "qemu-img", "check", disk.uri], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, text=True)
+        tap.check("a disk that seeks serves the bytes of its file", done.returncode == 0 and disk.seconds > 0,
+                  done.stdout)
+    path.unlink()
+
+
 def test_timed(tap, directory):
     out, err = directory / "out", directory / "err"
     script = "echo to-stdout; echo to-stderr >&2; sleep 0.2; head -c 1000000 /dev/zero >/dev/null; exit 3"
@@ -138,7 +168,7 @@ def test_run(tap, directory):
 def main():
     tap = Tap()
     with tempfile.TemporaryDirectory(prefix="test-bench-", dir=BUILD) as directory:
-        for test in (test_images, test_floor, test_timed, test_run):
+        for test in (test_images, test_floor, test_slow, test_timed, test_run):
             test(tap, pathlib.Path(directory))
     print(f"1..{tap.number}")
 
