@@ -10,12 +10,14 @@
 #include "block/io/http/transfer.h"
 
 /*
- * Requests in flight for each reader. Over HTTP/1 each takes a connection: readers share out what a server can be
- * expected to bear of one client, and get one at least.
+ * Requests in flight for each reader, at most; the pacer has fewer where they are of no use. Over HTTP/2 a server
+ * allows 100 or 128 on a connection, and libcurl makes another one for more. Over HTTP/1 each takes a connection:
+ * readers share out what a server can be expected to bear of one client, and get one at least.
  */
-#define MULTIPLEXED_IN_FLIGHT 32
-#define CONNECTIONS_A_READER  6
-#define CONNECTIONS_IN_ALL    24
+#define MULTIPLEXED_IN_FLIGHT 512
+#define STREAMS_A_CONNECTION  128L
+#define CONNECTIONS_A_READER  32
+#define CONNECTIONS_IN_ALL    64
 
 #define POLL_MS 1000 /* libcurl wakes earlier if there is something to do */
 
@@ -155,6 +157,7 @@ static BlockReader *curl_reader_new(BlockSource *source)
     if (!multi) {
         return NULL;
     }
+    curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_A_CONNECTION);
     __atomic_store_n(&source->reader, "http", __ATOMIC_RELAXED);
     reader = g_new0(CurlReader, 1);
     *reader = (CurlReader){
