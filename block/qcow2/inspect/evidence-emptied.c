@@ -43,6 +43,7 @@ typedef struct Emptied {
     unsigned entry_size;
     uint32_t per_sector; /* entries */
     uint64_t left;       /* leaked clusters that no lost table explains */
+    uint64_t shared;     /* clusters in use that have lost a reference: what is empty may have shared them */
     Smallest empty;      /* uint64_t: offsets of tables of zeros that were seen */
     Smallest guesses;    /* Guess */
 } Emptied;
@@ -69,6 +70,18 @@ static bool is_left(const Emptied *e, uint64_t cluster)
 
     return qcow2_next_surplus(e->check, cluster, cluster + 1, &s) && !s.references &&
            !refmap_get(e->lost->kept, cluster);
+}
+
+/* How many clusters in use have a stored count that is too high. Only with snapshots do two tables share clusters. */
+static uint64_t count_shared(const Qcow2Check *check)
+{
+    uint64_t n = 0, end = check->snapshots.items->len ? refmap_clusters(check->counting.refs) : 0;
+    Qcow2Surplus s;
+
+    for (uint64_t at = 0; qcow2_next_surplus(check, at, end, &s); at = s.first + s.n) {
+        n += s.references ? s.n : 0;
+    }
+    return n;
 }
 
 /* How many leak in a row from @cluster on, @most at most; upwards or downwards. */
@@ -166,7 +179,7 @@ static void judge_gap(Emptied *e, const Gap *gap)
     uint64_t zeros = gap->end - gap->first;
 
     if (zeros * 2 > e->per_sector && !judge_between(e, gap) && !judge_beside(e, gap) && gap->dense &&
-        e->left * 2 >= zeros) {
+        (e->left + e->shared) * 2 >= zeros) {
         guess_anywhere(e, gap, "the entries around are in use");
     }
 }
@@ -430,6 +443,7 @@ bool qcow2_find_emptied(Qcow2Check *check, Qcow2LostData *lost, GError **errp)
     e.per_sector = SECTOR / e.entry_size;
     e.left = count_left(&e, 0, refmap_clusters(check->counting.refs));
     if (e.left && !qcow2_has_data_file(e.header)) {
+        e.shared = count_shared(check);
         smallest_init(&e.empty, sizeof(uint64_t), G_MAXUINT, compare_offsets);
         smallest_init(&e.guesses, sizeof(Guess), MAX_GUESSES, compare_guesses);
         ok = visit_tables(&e, errp);
