@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "block/decompress.h"
 #include "block/memory-plan.h"
 #include "block/qcow2/metadump/copy.h"
 #include "ui/options/help.h"
@@ -20,6 +21,7 @@
 #include "ui/image/resolve.h"
 #include "ui/image/metadata-file.h"
 #include "util/error-report.h"
+#include "util/module.h"
 #include "util/sandbox.h"
 
 typedef struct Metadump {
@@ -93,8 +95,16 @@ static bool dump_image(Metadump *dump, GError **errp)
     g_autoptr(Qcow2Image) image = NULL;
     Qcow2CheckOptions how = {.workers = CLAMP(g_get_num_processors(), 1, MAX_WORKERS)};
     Qcow2CopySink sink = {.write = write_part, .omitted = tell_omitted, .opaque = dump};
+    CompressorGetOps *get_ops = NULL;
 
-    if (!source || !(dump->file = metadata_file_new(options->destination, source->length, errp))) {
+    if (!source) {
+        return false;
+    }
+    if (options->compress && !(get_ops = module_function(COMPRESSION_MODULE, COMPRESSOR_FUNCTION, errp))) {
+        return false;
+    }
+    dump->file = metadata_file_new(options->destination, source->length, get_ops ? get_ops() : NULL, errp);
+    if (!dump->file) {
         return false;
     }
     lock_in(dump);
@@ -130,6 +140,11 @@ static bool run(Metadump *dump, GError **errp)
     }
     if (g_str_equal(options->destination, "-")) {
         g_set_error_literal(errp, BLOCK_ERROR, EINVAL, "Only one of the two can be a stream");
+        return false;
+    }
+    if (options->compress) {
+        g_set_error_literal(errp, BLOCK_ERROR, EINVAL,
+                            "--compress is for when the stream is made; zstd -dc decompresses one");
         return false;
     }
     if (options->scramble_names) {

@@ -29,8 +29,11 @@ typedef struct RecordHeader {
 
 struct MetadataFile {
     uint64_t length;
-    OutputFile *image; /* NULL: it is a stream */
+    OutputFile *file;  /* NULL: standard output */
+    FILE *stream;      /* NULL: it is an image */
     GChecksum *digest; /* of the stream so far */
+    const CompressorOps *ops;
+    Compressor *compressor; /* of the stream; NULL: it is not compressed */
 };
 
 static bool fail(GError **errp, int error, const char *text)
@@ -55,7 +58,7 @@ static bool refuse_existing(const char *path, GError **errp)
 static bool write_at(const MetadataFile *file, uint64_t offset, const uint8_t *bytes, size_t size, GError **errp)
 {
     while (size) {
-        ssize_t n = pwrite(output_file_descriptor(file->image), bytes, size, offset);
+        ssize_t n = pwrite(output_file_descriptor(file->file), bytes, size, offset);
 
         if (n < 0 && errno != EINTR) {
             g_set_error(errp, BLOCK_ERROR, errno, "Could not write the metadata image: %s", g_strerror(errno));
@@ -69,35 +72,65 @@ static bool write_at(const MetadataFile *file, uint64_t offset, const uint8_t *b
     return true;
 }
 
+static bool begin_file(MetadataFile *file, const char *path, GError **errp)
+{
+    file->file = refuse_existing(path, errp) ? output_file_new(path, NULL, errp) : NULL;
+    return file->file != NULL;
+}
+
 static bool begin_image(MetadataFile *file, const char *path, GError **errp)
 {
-    file->image = refuse_existing(path, errp) ? output_file_new(path, NULL, errp) : NULL;
-    if (file->image && ftruncate(output_file_descriptor(file->image), file->length) < 0) {
+    if (!begin_file(file, path, errp)) {
+        return false;
+    }
+    if (ftruncate(output_file_descriptor(file->file), file->length) < 0) {
         g_set_error(errp, BLOCK_ERROR, errno, "Could not give '%s' the length of the image, %" PRIu64 " bytes: %s",
                     path, file->length, g_strerror(errno));
         return false;
     }
-    return file->image != NULL;
+    return true;
 }
 
 /* ---- the stream ---- */
 
-static bool put(MetadataFile *file, const void *bytes, size_t size, GError **errp)
+/* Writes bytes of the stream, compressed if it is; all that is left with the @last of them. */
+static bool put_bytes(MetadataFile *file, const void *bytes, size_t size, bool last, GError **errp)
 {
-    g_checksum_update(file->digest, bytes, size);
-    if (fwrite(bytes, 1, size, stdout) != size) {
+    bool ok = file->compressor ? file->ops->write(file->compressor, bytes, size, last, file->stream)
+                               : fwrite(bytes, 1, size, file->stream) == size;
+
+    if (!ok || (last && fflush(file->stream) != 0)) {
         g_set_error(errp, BLOCK_ERROR, errno, "Could not write the stream: %s", g_strerror(errno));
         return false;
     }
     return true;
 }
 
-static bool begin_stream(MetadataFile *file, GError **errp)
+static bool put(MetadataFile *file, const void *bytes, size_t size, GError **errp)
+{
+    g_checksum_update(file->digest, bytes, size);
+    return put_bytes(file, bytes, size, false, errp);
+}
+
+static bool begin_stream(MetadataFile *file, const char *path, GError **errp)
 {
     uint64_t length = GUINT64_TO_BE(file->length);
 
-    if (isatty(STDOUT_FILENO)) {
+    if (!g_str_equal(path, "-")) {
+        if (!begin_file(file, path, errp)) {
+            return false;
+        }
+        file->stream = output_file_stream(file->file);
+    } else if (isatty(STDOUT_FILENO)) {
         return fail(errp, EINVAL, "The stream is not for a terminal: redirect it to a file or a pipe");
+    } else {
+        file->stream = stdout;
+    }
+    if (file->ops) {
+        file->compressor = file->ops->create();
+        if (!file->compressor) {
+            return fail(errp, ENOMEM, "No memory for compressing");
+        }
     }
     file->digest = g_checksum_new(G_CHECKSUM_SHA256);
     return put(file, STREAM_MAGIC, MAGIC_SIZE, errp) && put(file, &length, sizeof(length), errp);
@@ -121,38 +154,38 @@ static bool end_stream(MetadataFile *file, GError **errp)
         return false;
     }
     g_checksum_get_digest(file->digest, digest, &size);
-    if (fwrite(digest, 1, size, stdout) != size || fflush(stdout) != 0) {
-        g_set_error(errp, BLOCK_ERROR, errno, "Could not write the stream: %s", g_strerror(errno));
-        return false;
-    }
-    return true;
+    return put_bytes(file, digest, size, true, errp);
 }
 
 /* ---- either ---- */
 
-MetadataFile *metadata_file_new(const char *path, uint64_t length, GError **errp)
+MetadataFile *metadata_file_new(const char *path, uint64_t length, const CompressorOps *compress, GError **errp)
 {
     g_autoptr(MetadataFile) file = g_new0(MetadataFile, 1);
     bool ok;
 
     file->length = length;
-    ok = g_str_equal(path, "-") ? begin_stream(file, errp) : begin_image(file, path, errp);
+    file->ops = compress;
+    ok = compress || g_str_equal(path, "-") ? begin_stream(file, path, errp) : begin_image(file, path, errp);
     return ok ? g_steal_pointer(&file) : NULL;
 }
 
 bool metadata_file_write(MetadataFile *file, uint64_t offset, const void *bytes, size_t size, GError **errp)
 {
-    return file->image ? write_at(file, offset, bytes, size, errp) : put_record(file, offset, bytes, size, errp);
+    return file->stream ? put_record(file, offset, bytes, size, errp) : write_at(file, offset, bytes, size, errp);
 }
 
 bool metadata_file_commit(MetadataFile *file, GError **errp)
 {
-    return file->image ? output_file_commit(file->image, errp) : end_stream(file, errp);
+    return (!file->stream || end_stream(file, errp)) && (!file->file || output_file_commit(file->file, errp));
 }
 
 void metadata_file_free(MetadataFile *file)
 {
-    g_clear_pointer(&file->image, output_file_free);
+    g_clear_pointer(&file->file, output_file_free);
+    if (file->compressor) {
+        file->ops->free(file->compressor);
+    }
     g_clear_pointer(&file->digest, g_checksum_free);
     g_free(file);
 }
@@ -228,7 +261,7 @@ static bool restore_begin(MetadataStream *r, const char *path, GError **errp)
     if (r->length > BLOCK_SOURCE_MAX_LENGTH) {
         return fail(errp, EINVAL, "The stream is damaged: the image would be too long");
     }
-    r->file = metadata_file_new(path, r->length, errp);
+    r->file = metadata_file_new(path, r->length, NULL, errp);
     return r->file != NULL;
 }
 

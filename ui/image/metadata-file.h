@@ -14,13 +14,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ui/image/compressor.h"
+
 typedef struct MetadataFile MetadataFile;
 
 /*
- * Creates the file @path, for an image of @length bytes; "-" begins a stream on stdout. Fails if the file exists and is
- * not empty.
+ * Creates the file @path, for an image of @length bytes; "-" begins a stream on stdout. With @compress it is a stream
+ * that is compressed, also in a file. Fails if the file exists and is not empty.
  */
-MetadataFile *metadata_file_new(const char *path, uint64_t length, GError **errp);
+MetadataFile *metadata_file_new(const char *path, uint64_t length, const CompressorOps *compress, GError **errp);
 
 /* Writes @size bytes, 1 to 2^21, at @offset. They replace bytes written there before. */
 bool metadata_file_write(MetadataFile *file, uint64_t offset, const void *bytes, size_t size, GError **errp);

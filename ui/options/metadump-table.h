@@ -13,6 +13,7 @@ typedef struct MetadumpOptions {
     const char *source;
     const char *destination;
     bool scramble_names;
+    bool compress;
     bool force_share;
     bool quiet;
 } MetadumpOptions;
