@@ -12,9 +12,10 @@
 #include <string.h>
 
 #include "block/qcow2.h"
+#include "config.h"
 #include "small-image.h"
 
-#define IMAGES    300
+#define IMAGES    (CONFIG_INSTRUMENTED ? 75u : 300u)
 #define PART_SIZE 6 /* bytes of the secret that must not be found: of each fourth one on */
 
 static const char secret[] = "PIN 4711 hunter2";
