@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <liburing.h>
@@ -39,7 +40,7 @@ static void start(struct io_uring *ring, int fd, Range piece, void *buffer)
 /* The buffer of a read that is complete. */
 static void *finish(struct io_uring *ring)
 {
-    struct io_uring_cqe *cqe;
+    struct io_uring_cqe *cqe = NULL;
     void *buffer;
     int error = io_uring_submit_and_wait(ring, 1);
 
