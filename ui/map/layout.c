@@ -5,6 +5,8 @@
  */
 #include "ui/map/layout.h"
 
+#include <glib.h>
+
 #include "util/number.h"
 
 /* The part of the square that the curve reaches; that may be little more than a half or a quarter of it. */

@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <glib.h>
+
 #include "util/number.h"
 
 /* A sum that fits is given, up to the very last one. */
