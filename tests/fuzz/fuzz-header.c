@@ -9,7 +9,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/qcow2/format/header.h"
+#include "block/qcow2/load/parse-header.h"
 #include "fuzz.h"
 
 #define SMALLEST sizeof(Qcow2DiskHeader)

@@ -1,17 +1,17 @@
 /*
- * The qcow2 header and its extensions: bytes to checked values. Pure, no I/O.
+ * The qcow2 header and its extensions: bytes to checked values. Pure: plain C11, no I/O, nothing allocated.
  *
- * Both functions work on the first bytes of cluster 0, which the caller keeps. Error messages are the stock tool's, in
- * its order (docs/interop/check-behaviour.rst 2.2 and 2.3). What is accepted here is inside the limits of the format,
- * but need not lie inside the file.
+ * The functions work on the first bytes of cluster 0, which the caller keeps. The first fault in the order of the stock
+ * tool is returned (docs/interop/check-behaviour.rst 2.2 and 2.3); load/parse-header.h makes its message of it. What is
+ * accepted here is inside the limits of the format, but need not lie inside the file.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef BLOCK_QCOW2_FORMAT_HEADER_H
 #define BLOCK_QCOW2_FORMAT_HEADER_H
 
-#include <glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "block/qcow2/format/format.h"
@@ -65,22 +65,58 @@ typedef struct Qcow2Extensions {
     uint64_t crypt_header_entry;  /* where in the file the offset lies */
 } Qcow2Extensions;
 
-/*
- * Reads the header from the first @size bytes of an image (at least 112; zeros where the file is shorter).
- * False and @errp set when it is refused.
- *
- * Names of unknown features come from an extension, which may lie anywhere in cluster 0: where @size is less
- * than that, they may be missing from the message.
- */
-bool qcow2_parse_header(const uint8_t *bytes, size_t size, Qcow2HeaderFields *header, GError **errp);
+/* Why a header is refused. */
+typedef enum Qcow2HeaderFault {
+    QCOW2_HEADER_SOUND,
+    QCOW2_HEADER_NOT_QCOW2,
+    QCOW2_HEADER_VERSION,
+    QCOW2_HEADER_CLUSTER_BITS,
+    QCOW2_HEADER_TOO_SHORT,
+    QCOW2_HEADER_TOO_LONG,
+    QCOW2_HEADER_BACKING_OFFSET,
+    QCOW2_HEADER_COMPRESSION_TYPE,
+    QCOW2_HEADER_COMPRESSION_BIT,
+    QCOW2_HEADER_UNKNOWN_FEATURES,
+    QCOW2_HEADER_SUBCLUSTER_SIZE,
+    QCOW2_HEADER_REFCOUNT_ORDER,
+    QCOW2_HEADER_REFCOUNT_TABLE_SIZE,
+    QCOW2_HEADER_REFCOUNT_TABLE_OFFSET,
+    QCOW2_HEADER_L1_SIZE,
+    QCOW2_HEADER_L1_OFFSET,
+    QCOW2_HEADER_IMAGE_SIZE,
+    QCOW2_HEADER_L1_TOO_SMALL,
+} Qcow2HeaderFault;
+
+/* Why extensions are refused. */
+typedef enum Qcow2ExtensionFault {
+    QCOW2_EXTENSION_SOUND,
+    QCOW2_EXTENSION_BACKING_FORMAT_LENGTH,
+    QCOW2_EXTENSION_CRYPT_WITHOUT_LUKS,
+    QCOW2_EXTENSION_CRYPT_LENGTH,
+    QCOW2_EXTENSION_CRYPT_OFFSET,
+    QCOW2_EXTENSION_BITMAPS_LENGTH,
+    QCOW2_EXTENSION_BITMAPS_RESERVED,
+    QCOW2_EXTENSION_BITMAPS_TOO_MANY,
+    QCOW2_EXTENSION_BITMAPS_NONE,
+    QCOW2_EXTENSION_BITMAPS_OFFSET,
+    QCOW2_EXTENSION_BITMAPS_SIZE,
+    QCOW2_EXTENSION_TOO_LARGE,
+} Qcow2ExtensionFault;
 
 /*
- * Reads the extensions from the first @size bytes of an image. False and @errp set when they are refused.
+ * Decodes the header in the first @size bytes of an image (at least 112; zeros where the file is shorter). Of a refused
+ * one, the fields that have been loaded are set; the size of a cluster is not unless it is known.
+ */
+Qcow2HeaderFault qcow2_decode_header(const uint8_t *bytes, size_t size, Qcow2HeaderFields *header);
+
+/*
+ * Decodes the extensions in the first @size bytes of an image. *length is that of the payload of the last one read,
+ * which is the one with the fault.
  *
  * *more is set, and nothing else, when they go on behind @size: call again with the whole of cluster 0.
  */
-bool qcow2_parse_extensions(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header,
-                            Qcow2Extensions *extensions, bool *more, GError **errp);
+Qcow2ExtensionFault qcow2_decode_extensions(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header,
+                                            Qcow2Extensions *extensions, bool *more, uint32_t *length);
 
 /* One record of the extensions. */
 typedef struct Qcow2ExtensionRecord {

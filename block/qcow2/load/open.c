@@ -7,6 +7,7 @@
 
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/load/image.h"
+#include "block/qcow2/load/parse-header.h"
 #include "util/number.h"
 
 #define HEADER_READ_AHEAD 4096 /* bytes; header and extensions of nearly every image */

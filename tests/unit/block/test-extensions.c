@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "block/qcow2/format/header.h"
+#include "block/qcow2/load/parse-header.h"
 #include "bytes.h"
 
 #define CLUSTER 512
