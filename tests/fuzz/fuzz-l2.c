@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "fuzz.h"
 #include "util/number.h"
 

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 
 /* Faults of one kind of which nothing but their number is kept. */
 typedef struct Qcow2MoreFaults {

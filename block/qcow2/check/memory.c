@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "block/memory-plan.h"
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "util/size.h"
 
 uint64_t qcow2_memory_least(const Qcow2Image *image)

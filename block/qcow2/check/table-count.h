@@ -12,7 +12,7 @@
 #include "block/qcow2/check/count.h"
 #include "block/qcow2/check/faults.h"
 #include "block/qcow2/check/table-list.h"
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "block/qcow2/load/refcount-blocks.h"
 
 /* Guest clusters of the active tree. */

@@ -1,76 +1,253 @@
 /*
- * One L2 table: its bytes to runs, extents and faults. Pure, no I/O; the hot loop of a check.
+ * One L2 table: its bytes to runs of clusters, one by one. Pure: plain C11, no I/O, nothing allocated. The hot loop of
+ * a check, and so what is usual stands in this header.
  *
- * A run is a row of guest clusters whose host clusters follow one another. Compressed and unaligned clusters are
- * extents. Neither is compared with the length of the file here.
- *
- * The result is reused from table to table, so that nothing is allocated in the long run. Not thread safe, but
- * any number of results may be filled at once.
+ * A run is a row of guest clusters whose host clusters follow one another. Nothing here is compared with the length of
+ * the file. load/l2-result.h collects what is found here. docs/devel/proof.rst shows that each word is of one kind, and
+ * that no run leaves its table.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef BLOCK_QCOW2_FORMAT_L2_H
 #define BLOCK_QCOW2_FORMAT_L2_H
 
-#include <glib.h>
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "block/qcow2/format/header.h"
-#include "qapi/qapi-types.h"
+#include "util/number.h"
 
-typedef struct Qcow2Run {
-    uint64_t offset; /* host offset of the first cluster, cluster aligned */
+/* What the L2 tables of an image have in common. */
+typedef struct Qcow2L2Shape {
+    uint32_t n;          /* entries */
+    unsigned entry_size; /* bytes: 8, or 16 with extended L2 entries */
+    unsigned cluster_bits;
+    uint64_t cluster_size;
+    bool extended;
+    bool data_file;
+    uint64_t unusual; /* bits that no plain aligned entry has */
+} Qcow2L2Shape;
+
+typedef enum Qcow2L2Kind {
+    QCOW2_L2_NOTHING,    /* unallocated, reads as zeros, or compressed where that cannot be */
+    QCOW2_L2_RUN,        /* clusters at an aligned offset */
+    QCOW2_L2_UNALIGNED,  /* a cluster at another offset */
+    QCOW2_L2_COMPRESSED, /* compressed data */
+} Qcow2L2Kind;
+
+/* Faults of an entry, a bit each; those of one entry are in stock order from the lowest bit on. */
+enum {
+    QCOW2_L2_COMPRESSED_COPIED = 1 << 0,
+    QCOW2_L2_COMPRESSED_WITH_DATA_FILE = 1 << 1,
+    QCOW2_L2_COMPRESSED_WITH_SUBCLUSTERS = 1 << 2,
+    QCOW2_L2_RESERVED_BITS = 1 << 3,
+    QCOW2_L2_UNALLOCATED_WITH_SUBCLUSTERS = 1 << 4,
+    QCOW2_L2_SUBCLUSTERS_CONTRADICT = 1 << 5,
+    QCOW2_L2_DATA_UNALIGNED = 1 << 6,
+    QCOW2_L2_PREALLOCATED_UNALIGNED = 1 << 7,
+};
+#define QCOW2_L2_FAULTS 8
+
+/* One entry, or several that are a run. */
+typedef struct Qcow2L2Item {
+    Qcow2L2Kind kind;
     uint32_t index;  /* of the first entry in the table */
-    uint32_t n;      /* clusters and entries, at least 1 */
-    bool copied;     /* the COPIED flag of all of them */
-} Qcow2Run;
+    uint32_t n;      /* entries, at least 1; more than that only of a run */
+    uint32_t length; /* bytes of a cluster, or of compressed data; of nothing any */
+    uint64_t offset; /* host offset, bytes; of nothing any */
+    uint64_t word;   /* the first entry as it is stored */
+    unsigned faults; /* a set of the bits above; a run of several has none */
+} Qcow2L2Item;
 
-typedef struct Qcow2Extent {
-    uint64_t offset; /* host offset, bytes */
-    uint32_t length; /* bytes, at least 1 */
-    uint32_t index;  /* of the entry in the table */
-    bool compressed; /* else an unaligned cluster, which has a COPIED flag */
-} Qcow2Extent;
+Qcow2L2Shape qcow2_l2_shape(const Qcow2HeaderFields *header);
 
-/* A fault of one entry; the faults of a table are in stock order. */
-typedef struct Qcow2L2Fault {
-    uint32_t index;
-    ImageCheckFindingKind kind;
-    uint64_t values[2]; /* the values of the message of the kind; behind a single offset, the length of the extent */
-} Qcow2L2Fault;
+#define QCOW2_L2_MAX_ENTRIES (UINT32_C(1) << (QCOW2_MAX_CLUSTER_BITS - 3))
 
-typedef struct Qcow2L2Result {
-    Qcow2Run *runs; /* memory for one in each entry */
-    uint32_t n_runs;
-    GArray *extents; /* Qcow2Extent */
-    GArray *faults;  /* Qcow2L2Fault */
+/* Decodes the entry @word, number @index of its table, whose subcluster bitmap is @bitmap (0: it has none). */
+/*@ requires \valid_read(s) && 9 <= s->cluster_bits <= 21;
+    assigns \nothing;
+    ensures \result.index == index && \result.n == 1 && \result.word == word; */
+Qcow2L2Item qcow2_l2_decode_entry(const Qcow2L2Shape *s, uint32_t index, uint64_t word, uint64_t bitmap);
 
-    /* statistics, in guest clusters (docs/interop/check-behaviour.rst 3.4) */
-    uint32_t allocated;
-    uint32_t compressed;
-    uint32_t fragmented;
-} Qcow2L2Result;
+/* The number of bits of the offset of compressed data: x of docs/interop/qcow2-format.rst 6.1. */
+/*@ assigns \nothing;
+    ensures \result == 70 - cluster_bits; */
+static inline unsigned qcow2_l2_offset_bits(unsigned cluster_bits)
+{
+    return 70 - cluster_bits;
+}
 
-Qcow2L2Result *qcow2_l2_result_new(const Qcow2HeaderFields *header); /* NULL when memory is short */
-void qcow2_l2_result_free(Qcow2L2Result *result);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2L2Result, qcow2_l2_result_free)
+/* The extent of the compressed cluster of @word in the file; the COPIED flag is ignored. */
+/*@ requires QCOW2_MIN_CLUSTER_BITS <= cluster_bits <= QCOW2_MAX_CLUSTER_BITS;
+    assigns \nothing; */
+static inline uint64_t qcow2_l2_compressed_offset(unsigned cluster_bits, uint64_t word)
+{
+    return word & ((UINT64_C(1) << qcow2_l2_offset_bits(cluster_bits)) - 1);
+}
 
-/* Decodes the table of one cluster at @table; @result is emptied first. */
-void qcow2_l2_decode(const Qcow2HeaderFields *header, const uint8_t *table, Qcow2L2Result *result);
+/*@ requires QCOW2_MIN_CLUSTER_BITS <= cluster_bits <= QCOW2_MAX_CLUSTER_BITS;
+    assigns \nothing; */
+static inline uint32_t qcow2_l2_compressed_length(unsigned cluster_bits, uint64_t word)
+{
+    uint64_t more = (word & ~(QCOW2_OFLAG_COMPRESSED | QCOW2_OFLAG_COPIED)) >> qcow2_l2_offset_bits(cluster_bits);
 
-/* Calls @visit for each range of bytes in the file that the decoded table refers to; none is empty. */
-typedef void Qcow2VisitRange(void *opaque, uint64_t offset, uint64_t size);
-void qcow2_l2_visit_ranges(const Qcow2HeaderFields *header, const Qcow2L2Result *result, Qcow2VisitRange *visit,
-                           void *opaque);
+    return (uint32_t)((more + 1) * QCOW2_SECTOR_SIZE - word % QCOW2_SECTOR_SIZE);
+}
 
-/* The extent of the compressed cluster of @entry, number @index of its table; the COPIED flag is ignored. */
-Qcow2Extent qcow2_l2_compressed_extent(const Qcow2HeaderFields *header, uint64_t entry, uint32_t index);
+/* Returns true if there is compressed data behind @word: it is of that kind, and nothing makes that impossible. */
+/*@ requires \valid_read(s);
+    assigns \nothing; */
+static inline bool qcow2_l2_is_compressed(const Qcow2L2Shape *s, uint64_t word, uint64_t bitmap)
+{
+    return (word & QCOW2_OFLAG_COMPRESSED) && !s->data_file && !bitmap;
+}
 
 /* Bytes of one entry: 8, or 16 with extended L2 entries. */
 static inline unsigned qcow2_l2_entry_size(const Qcow2HeaderFields *h)
 {
     return qcow2_has_extended_l2(h) ? 16 : 8;
+}
+
+/*@ requires \valid_read(s) && i < QCOW2_L2_MAX_ENTRIES && s->entry_size <= 16;
+    requires \valid_read(table + (i * s->entry_size .. i * s->entry_size + 7));
+    assigns \nothing; */
+static inline uint64_t qcow2_l2_word(const Qcow2L2Shape *s, const uint8_t *table, uint32_t i)
+{
+    return load_be64(table + (size_t)i * s->entry_size);
+}
+
+/* Bit i: subcluster i is allocated; bit 32 + i: it reads as zeros. 0 without extended L2 entries. */
+/*@ requires \valid_read(s) && i < QCOW2_L2_MAX_ENTRIES;
+    requires s->extended ==> \valid_read(table + (i * 16 .. i * 16 + 15));
+    assigns \nothing; */
+static inline uint64_t qcow2_l2_bitmap(const Qcow2L2Shape *s, const uint8_t *table, uint32_t i)
+{
+    return s->extended ? load_be64(table + (size_t)i * 16 + 8) : 0;
+}
+
+/*@ assigns \nothing; */
+static inline bool qcow2_l2_bitmap_contradicts(uint64_t bitmap)
+{
+    return bitmap & bitmap >> QCOW2_SUBCLUSTERS & UINT32_MAX;
+}
+
+/* The first j in [i, end) whose entry is not @expected + (j - i) << cluster_bits, or @end. No extended entries. */
+/*@ requires i <= end <= QCOW2_L2_MAX_ENTRIES && \valid_read(s) && \valid_read(table + (0 .. end * 8 - 1));
+    assigns \nothing;
+    ensures i <= \result <= end; */
+static inline uint32_t qcow2_l2_plain_run_end(const Qcow2L2Shape *s, const uint8_t *table, uint32_t i, uint32_t end,
+                                              uint64_t expected)
+{
+    const uint8_t *p = table + (size_t)i * 8;
+
+    /* eight at a time: one branch, and nothing in it waits for anything else */
+    /*@ loop invariant \at(i, Pre) <= i <= end && p == table + i * 8;
+        loop assigns i, p, expected;
+        loop variant end - i; */
+    for (; i + 8 <= end; i += 8, p += 64, expected += 8 * s->cluster_size) {
+        uint64_t differing = 0;
+
+        /*@ loop invariant k <= 8;
+            loop assigns k, differing;
+            loop variant 8 - k; */
+        for (unsigned k = 0; k < 8; k++) {
+            differing |= load_be64(p + (size_t)k * 8) ^ (expected + k * s->cluster_size);
+        }
+        if (differing) {
+            break;
+        }
+    }
+    /*@ loop invariant \at(i, Pre) <= i <= end && p == table + i * 8;
+        loop assigns i, p, expected;
+        loop variant end - i; */
+    while (i < end && load_be64(p) == expected) {
+        i++;
+        p += 8;
+        expected += s->cluster_size;
+    }
+    return i;
+}
+
+/* The same for extended entries, whose bitmaps must make sense too. */
+/*@ requires i <= end <= QCOW2_L2_MAX_ENTRIES && \valid_read(s) && s->entry_size == 16;
+    requires \valid_read(table + (0 .. end * 16 - 1));
+    assigns \nothing;
+    ensures i <= \result <= end; */
+static inline uint32_t qcow2_l2_extended_run_end(const Qcow2L2Shape *s, const uint8_t *table, uint32_t i, uint32_t end,
+                                                 uint64_t expected)
+{
+    /*@ loop invariant \at(i, Pre) <= i <= end;
+        loop assigns i, expected;
+        loop variant end - i; */
+    while (i < end && qcow2_l2_word(s, table, i) == expected &&
+           !qcow2_l2_bitmap_contradicts(qcow2_l2_bitmap(s, table, i))) {
+        i++;
+        expected += s->cluster_size;
+    }
+    return i;
+}
+
+/*@ predicate is_table(Qcow2L2Shape *s, uint8_t *table) =
+      \valid_read(s) && s->n <= QCOW2_L2_MAX_ENTRIES && s->entry_size == (s->extended ? 16 : 8) &&
+      9 <= s->cluster_bits <= 21 && (s->extended ? \valid_read(table + (0 .. s->n * 16 - 1))
+                                                 : \valid_read(table + (0 .. s->n * 8 - 1))); */
+
+/* The number of entries from @i on that are a run beginning with @word, which is a usual one. */
+/*@ requires is_table(s, table) && i < s->n;
+    assigns \nothing;
+    ensures 1 <= \result <= s->n - i; */
+static inline uint32_t qcow2_l2_run_length(const Qcow2L2Shape *s, const uint8_t *table, uint32_t i, uint64_t word)
+{
+    /* offsets that would carry into the reserved bits are no continuation */
+    uint64_t room = (QCOW2_OFFSET_MASK - (word & QCOW2_OFFSET_MASK)) >> s->cluster_bits;
+    uint32_t left = s->n - i - 1;
+    uint32_t end = i + 1 + (room < left ? (uint32_t)room : left);
+    uint64_t next = word + s->cluster_size;
+
+    return (s->extended ? qcow2_l2_extended_run_end(s, table, i + 1, end, next)
+                        : qcow2_l2_plain_run_end(s, table, i + 1, end, next)) -
+           i;
+}
+
+/*
+ * Decodes the entry @i, less than shape->n, of the table of one cluster at @table, with those that continue its run.
+ * The next entry to decode is item.index + item.n.
+ */
+/*@ requires is_table(s, table) && i < s->n;
+    assigns \nothing;
+    ensures \result.index == i && 1 <= \result.n <= s->n - i;
+    ensures \result.n > 1 ==> \result.kind == QCOW2_L2_RUN && \result.faults == 0; */
+static inline Qcow2L2Item qcow2_l2_item_at(const Qcow2L2Shape *s, const uint8_t *table, uint32_t i)
+{
+    uint64_t word = qcow2_l2_word(s, table, i);
+    uint64_t bitmap = qcow2_l2_bitmap(s, table, i);
+
+    if (!(word & s->unusual) && (word & QCOW2_OFFSET_MASK) && !qcow2_l2_bitmap_contradicts(bitmap)) {
+        return (Qcow2L2Item){
+            .kind = QCOW2_L2_RUN,
+            .index = i,
+            .n = qcow2_l2_run_length(s, table, i, word),
+            .length = (uint32_t)s->cluster_size,
+            .offset = word & QCOW2_OFFSET_MASK,
+            .word = word,
+        };
+    }
+    if (!word && !bitmap) {
+        return (Qcow2L2Item){.kind = QCOW2_L2_NOTHING, .index = i, .n = 1};
+    }
+    if (qcow2_l2_is_compressed(s, word, bitmap) && !(word & QCOW2_OFLAG_COPIED)) {
+        return (Qcow2L2Item){
+            .kind = QCOW2_L2_COMPRESSED,
+            .index = i,
+            .n = 1,
+            .length = qcow2_l2_compressed_length(s->cluster_bits, word),
+            .offset = qcow2_l2_compressed_offset(s->cluster_bits, word),
+            .word = word,
+        };
+    }
+    return qcow2_l2_decode_entry(s, i, word, bitmap);
 }
 
 #endif

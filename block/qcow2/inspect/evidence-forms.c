@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "block/source.h"
 #include "util/number.h"
 

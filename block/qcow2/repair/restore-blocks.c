@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/lost-blocks.h"
 

@@ -5,7 +5,7 @@
  */
 #include "block/qcow2/rescue/restore.h"
 
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/rescue/matches.h"
 #include "block/qcow2/rescue/order.h"

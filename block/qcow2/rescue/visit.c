@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "qapi/util.h"
 #include "util/number.h"
 #include "util/search.h"

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "block/qcow2/format/l2.h"
+#include "block/qcow2/load/l2-result.h"
 #include "bytes.h"
 
 #define COPIED     (UINT64_C(1) << 63)
