@@ -8,58 +8,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block/qcow2/format/entries.h"
 #include "block/qcow2/format/format.h"
-#include "util/number.h"
 
-static uint64_t table_size_wanted(unsigned granularity_bits, const Qcow2HeaderFields *h)
-{
-    uint64_t size = h->size / QCOW2_SECTOR_SIZE * QCOW2_SECTOR_SIZE;
-    uint64_t bits = DIV_ROUND_UP(size, UINT64_C(1) << granularity_bits);
-    uint64_t bytes = DIV_ROUND_UP(bits, 64) * 8;
-
-    return DIV_ROUND_UP(bytes, h->cluster_size);
-}
-
-/* Where the table lies and how long it is, as far as following it goes. */
-static const char *check_table(const Qcow2Bitmap *b, const Qcow2HeaderFields *h)
-{
-    if (!b->table_offset || b->table_offset % h->cluster_size) {
-        return "its table offset is 0 or not cluster aligned";
-    }
-    if (!b->table_size || b->table_size > QCOW2_MAX_BITMAP_TABLE_ENTRIES ||
-        b->table_size * h->cluster_size > QCOW2_MAX_BITMAP_BYTES) {
-        return "its table is empty or too large";
-    }
-    return NULL;
-}
-
-static const char *check_entry(const Qcow2DiskBitmapEntry *d, const Qcow2Bitmap *b, const Qcow2HeaderFields *h)
-{
-    uint32_t flags = GUINT32_FROM_BE(d->flags);
-    uint64_t wanted;
-
-    if (d->extra_data_size) {
-        return "extra data is not supported";
-    }
-    if (d->granularity_bits < QCOW2_MIN_BITMAP_GRANULARITY_BITS ||
-        d->granularity_bits > QCOW2_MAX_BITMAP_GRANULARITY_BITS) {
-        return "its granularity is out of range";
-    }
-    if (flags & ~(QCOW2_BITMAP_FLAG_IN_USE | QCOW2_BITMAP_FLAG_AUTO)) {
-        return "it has unknown flags";
-    }
-    if (d->type != QCOW2_BITMAP_TYPE_DIRTY_TRACKING) {
-        return "it is of an unknown type";
-    }
-    if (GUINT16_FROM_BE(d->name_size) > QCOW2_MAX_BITMAP_NAME) {
-        return "its name is too long";
-    }
-    wanted = table_size_wanted(d->granularity_bits, h);
-    if (!(flags & QCOW2_BITMAP_FLAG_IN_USE) && b->table_size != wanted) {
-        return "its table does not have the size that the disk asks for";
-    }
-    return NULL;
-}
+static const char *const bitmap_faults[] = {
+    [QCOW2_BITMAP_SOUND] = NULL,
+    [QCOW2_BITMAP_TABLE_OFFSET] = "its table offset is 0 or not cluster aligned",
+    [QCOW2_BITMAP_TABLE_SIZE] = "its table is empty or too large",
+    [QCOW2_BITMAP_EXTRA_DATA] = "extra data is not supported",
+    [QCOW2_BITMAP_GRANULARITY] = "its granularity is out of range",
+    [QCOW2_BITMAP_FLAGS] = "it has unknown flags",
+    [QCOW2_BITMAP_TYPE] = "it is of an unknown type",
+    [QCOW2_BITMAP_NAME] = "its name is too long",
+    [QCOW2_BITMAP_TABLE_UNFIT] = "its table does not have the size that the disk asks for",
+};
 
 typedef struct DirectoryParser {
     const uint8_t *bytes;
@@ -79,31 +41,24 @@ static void clear_bitmap(gpointer opaque)
 /* Adds the entry at @at of the directory; returns the bytes that it takes, 0 when it does not fit. */
 static uint64_t parse_entry(DirectoryParser *p, uint64_t at)
 {
-    Qcow2DiskBitmapEntry d;
+    Qcow2BitmapFields d = qcow2_decode_bitmap(p->bytes + at);
+    Qcow2BitmapFault fault = qcow2_bitmap_fault(&d, p->header);
+    uint64_t length = qcow2_bitmap_length(&d);
     Qcow2Bitmap b;
-    uint64_t extra, name_size, length;
 
-    memcpy(&d, p->bytes + at, sizeof(d));
-    extra = GUINT32_FROM_BE(d.extra_data_size);
-    name_size = GUINT16_FROM_BE(d.name_size);
-    length = (sizeof(d) + extra + name_size + QCOW2_BITMAP_ENTRY_ALIGNMENT - 1) / QCOW2_BITMAP_ENTRY_ALIGNMENT *
-             QCOW2_BITMAP_ENTRY_ALIGNMENT;
     if (length > p->size - at) {
         p->directory->fault = "an entry runs over its end";
         return 0;
     }
     b = (Qcow2Bitmap){
         .entry_offset = p->offset + at,
-        .table_offset = GUINT64_FROM_BE(d.table_offset),
-        .table_size = GUINT32_FROM_BE(d.table_size),
-        .in_use = GUINT32_FROM_BE(d.flags) & QCOW2_BITMAP_FLAG_IN_USE,
-        .name = g_strndup((const char *)p->bytes + at + sizeof(d) + extra, name_size),
+        .table_offset = d.table_offset,
+        .table_size = d.table_size,
+        .in_use = d.flags & QCOW2_BITMAP_FLAG_IN_USE,
+        .table_valid = fault != QCOW2_BITMAP_TABLE_OFFSET && fault != QCOW2_BITMAP_TABLE_SIZE,
+        .fault = bitmap_faults[fault],
+        .name = g_strndup((const char *)p->bytes + at + sizeof(Qcow2DiskBitmapEntry) + d.extra_data_size, d.name_size),
     };
-    b.fault = check_table(&b, p->header);
-    b.table_valid = !b.fault;
-    if (!b.fault) {
-        b.fault = check_entry(&d, &b, p->header);
-    }
     if (!g_hash_table_add(p->names, b.name) && !b.fault) {
         b.fault = "its name is used twice";
     }
@@ -199,16 +154,12 @@ void qcow2_bitmap_directory_clear(Qcow2BitmapDirectory *directory)
 
 const char *qcow2_bitmap_table_entry_fault(uint64_t entry, const Qcow2HeaderFields *h)
 {
-    uint64_t offset = entry & QCOW2_OFFSET_MASK;
+    static const char *const faults[] = {
+        [QCOW2_BITMAP_WORD_SOUND] = NULL,
+        [QCOW2_BITMAP_WORD_RESERVED] = "has reserved bits set",
+        [QCOW2_BITMAP_WORD_UNALIGNED] = "is not cluster aligned",
+        [QCOW2_BITMAP_WORD_BOTH] = "has both an offset and the all-ones flag",
+    };
 
-    if (entry & QCOW2_BITMAP_TABLE_RESERVED) {
-        return "has reserved bits set";
-    }
-    if (offset % h->cluster_size) {
-        return "is not cluster aligned";
-    }
-    if (offset && (entry & QCOW2_BITMAP_TABLE_ALL_ONES)) {
-        return "has both an offset and the all-ones flag";
-    }
-    return NULL;
+    return faults[qcow2_bitmap_table_fault(entry, h)];
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block/qcow2/format/entries.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 
@@ -46,21 +47,21 @@ const uint8_t *snapshot_peek(SnapshotReader *r, uint64_t offset, size_t size, in
 
 int snapshot_read_fixed(SnapshotReader *r, uint64_t at, Qcow2Snapshot *s)
 {
-    Qcow2DiskSnapshot d;
+    Qcow2SnapshotFields d;
     int error = 0;
-    const uint8_t *bytes = snapshot_peek(r, at, sizeof(d), &error);
+    const uint8_t *bytes = snapshot_peek(r, at, sizeof(Qcow2DiskSnapshot), &error);
 
     if (!bytes) {
         return error ? error : EIO;
     }
-    memcpy(&d, bytes, sizeof(d));
+    d = qcow2_decode_snapshot(bytes);
     *s = (Qcow2Snapshot){
-        .l1_table_offset = GUINT64_FROM_BE(d.l1_table_offset),
-        .l1_size = GUINT32_FROM_BE(d.l1_size),
-        .extra_data_size = GUINT32_FROM_BE(d.extra_data_size),
+        .l1_table_offset = d.l1_table_offset,
+        .l1_size = d.l1_size,
+        .extra_data_size = d.extra_data_size,
         .entry_offset = at,
-        .id_size = GUINT16_FROM_BE(d.id_size),
-        .name_size = GUINT16_FROM_BE(d.name_size),
+        .id_size = d.id_size,
+        .name_size = d.name_size,
     };
     return 0;
 }
@@ -134,7 +135,7 @@ static bool has_time(SnapshotReader *r, const Qcow2Snapshot *s)
     int error;
     const uint8_t *bytes = snapshot_peek(r, s->entry_offset, sizeof(Qcow2DiskSnapshot), &error);
 
-    return bytes && load_be32(bytes + offsetof(Qcow2DiskSnapshot, date_nsec)) < SECOND_IN_NSECS;
+    return bytes && qcow2_decode_snapshot(bytes).date_nsec < SECOND_IN_NSECS;
 }
 
 bool snapshot_is_entry(SnapshotReader *r, uint64_t at)

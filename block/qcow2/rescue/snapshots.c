@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "block/qcow2/format/entries.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "util/number.h"
 
@@ -33,22 +34,21 @@ static bool read_entry(const Qcow2Found *found, uint64_t *at, Qcow2FoundSnapshot
 {
     const Qcow2HeaderFields *h = qcow2_found_header(found);
     uint8_t bytes[ENTRY_READ];
-    Qcow2DiskSnapshot d;
-    uint32_t extra;
+    const uint8_t *extra = bytes + sizeof(Qcow2DiskSnapshot);
+    Qcow2SnapshotFields d;
 
     if (block_source_read(found->in->source, bytes, sizeof(bytes), *at) ||
         !qcow2_may_be_snapshot_table(bytes, sizeof(bytes), h, found->in->source->length)) {
         return false;
     }
-    memcpy(&d, bytes, sizeof(d));
-    extra = GUINT32_FROM_BE(d.extra_data_size);
+    d = qcow2_decode_snapshot(bytes);
     *s = (Qcow2FoundSnapshot){
-        .l1_offset = GUINT64_FROM_BE(d.l1_table_offset),
-        .l1_size = GUINT32_FROM_BE(d.l1_size),
-        .disk_size = extra >= 16 ? load_be64(bytes + sizeof(d) + 8) : 0,
-        .has_vm_state = extra >= 8 ? load_be64(bytes + sizeof(d)) != 0 : d.vm_state_size != 0,
+        .l1_offset = d.l1_table_offset,
+        .l1_size = d.l1_size,
+        .disk_size = d.extra_data_size >= 16 ? load_be64(extra + 8) : 0,
+        .has_vm_state = d.extra_data_size >= 8 ? load_be64(extra) != 0 : d.vm_state_size != 0,
     };
-    *at += sizeof(d) + extra + GUINT16_FROM_BE(d.id_size) + GUINT16_FROM_BE(d.name_size);
+    *at += qcow2_snapshot_length(&d);
     *at = (*at + QCOW2_SNAPSHOT_ALIGNMENT - 1) & ~(uint64_t)(QCOW2_SNAPSHOT_ALIGNMENT - 1);
     return has_l1_table(found, s);
 }
