@@ -71,6 +71,7 @@ fuzz-stock:
 PART ?= 1/1
 prove:
 	@scripts/install-deps check
+	@scripts/install-deps prove
 	@$(MAKE) --no-print-directory all
 	@scripts/prove $(BUILD) --part $(PART)
 
