@@ -104,11 +104,16 @@ static void roles_make_sense(const ClusterRoles *roles)
 /* The roles fill the file, and holes are no more than there is. */
 static void space_adds_up(const ImageCheckSpace *space, size_t size)
 {
+    ImageCheckRoles roles = space->roles;
     uint64_t sum = space->beyond_end;
 
-    for (size_t i = 0; i < space->roles.len; i++) {
-        g_assert_cmpuint(space->roles.items[i].holes, <=, space->roles.items[i].size);
-        sum += space->roles.items[i].size;
+    for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
+        const ImageCheckRoleSpace *of_role = *cluster_role_space(&roles, role);
+
+        if (of_role) {
+            g_assert_cmpuint(of_role->holes, <=, of_role->size);
+            sum += of_role->size;
+        }
     }
     g_assert_cmpuint(space->file_size, ==, size);
     g_assert_cmpuint(sum, ==, size);

@@ -6,13 +6,9 @@
 #include "block/qcow2/rescue/leaks.h"
 
 #include "block/qcow2/format/format.h"
-<<<<<<< HEAD
-#include "block/qcow2/load/l2-result.h"
 #include "block/qcow2/load/bitmap-directory.h"
-=======
-#include "block/qcow2/load/l2-result.h"
->>>>>>> c10d29a (format/l2: decode one item after another, and allocate nothing)
 #include "block/qcow2/load/count-pairs.h"
+#include "block/qcow2/load/l2-result.h"
 #include "block/qcow2/rescue/visit.h"
 #include "util/number.h"
 

@@ -276,7 +276,6 @@ static void run_pass(const Row *row, RepairPass *pass, Qcow2Image *image, const 
     g_assert_no_error(error);
     qcow2_check_report_counts(&stage->check, stage->in.report);
     g_assert_true(stage_set_targets(stage, NULL, &reserved, &error));
-    reserved.before = stage->targets.counts;
     reserved.clusters = refmap_new(stage->layout.file_clusters);
     g_assert_true(pass(&stage->in, &stage->layout, &stage->alloc, edits, &error));
     edits_end_pass(edits);
