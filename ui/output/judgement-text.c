@@ -43,6 +43,7 @@ void print_judgement_text(FILE *out, const ImageCheck *check)
 {
     g_autofree char *kept = size_format(check->bytes_kept_as_lost);
 
+    bool goes_on = check->has_file_length_least && check->file_length_least >= check->file_length;
     bool unsearched = check->leaks && !check->has_bytes_kept_as_lost;
 
     if (!check->has_judgement || check->judgement == IMAGE_CHECK_JUDGEMENT_SOUND) {
@@ -53,6 +54,8 @@ void print_judgement_text(FILE *out, const ImageCheck *check)
         print_lost(out, check);
     } else if (check->judgement == IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK && !check->corruptions) {
         fputs("clusters are used for two things, which their counts allow and no repair undoes; -v names them", out);
+    } else if (check->judgement == IMAGE_CHECK_JUDGEMENT_UNKNOWN && check->guest_cut_off && !check->check_errors) {
+        fputs("the file ends within a cluster of data", out);
     } else if (check->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING && unsearched) {
         fputs("clusters leak; -v looks whether they are the last copy of something, which a repair keeps", out);
     } else {
@@ -61,7 +64,15 @@ void print_judgement_text(FILE *out, const ImageCheck *check)
     if (check->bytes_kept_as_lost) {
         fprintf(out, "; a repair keeps %s of leaked clusters that may be the last copy", kept);
     }
-    if (check->has_file_length_least && check->file_length_least >= check->file_length) {
+    if (check->guest_cut_off) {
+        fprintf(out, "; guest 0x%" PRIx64 "-0x%" PRIx64 " is cut off, and reads as zeros", check->guest_cut_off->offset,
+                check->guest_cut_off->offset + (check->guest_cut_off->size - 1));
+    }
+    if (goes_on && check->judgement == IMAGE_CHECK_JUDGEMENT_BOOKKEEPING && !check->corruptions && !check->leaks) {
+        fprintf(out,
+                "; nothing refers to the clusters behind its end at 0x%" PRIx64 ", which are counted up to 0x%" PRIx64,
+                check->file_length, check->file_length_least);
+    } else if (goes_on) {
         fprintf(out, "; the file ends at 0x%" PRIx64 ", but clusters are counted up to the one at 0x%" PRIx64,
                 check->file_length, check->file_length_least);
     }

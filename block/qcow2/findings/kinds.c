@@ -136,6 +136,8 @@ static const struct {
     [QCOW2_FINDING_BITMAP_DATA_SHARED] = {NOTE,
                                           "The bits of bitmap '%s' lie in a cluster that something else uses: they "
                                           "are not to be trusted, and the next backup has to be a full one."},
+    [QCOW2_FINDING_ENCRYPTION_HEADER_DAMAGED] = {NOTE, "The encryption header %s: no program can open the image with "
+                                                       "its key."},
 };
 
 /* A message on its way to a file or a string, collected: it comes in small parts. */

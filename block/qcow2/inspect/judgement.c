@@ -5,8 +5,11 @@
  */
 #include "block/qcow2/inspect/judgement.h"
 
+#include <assert.h>
+
 #include "block/clusters/ranges.h"
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/encryption.h"
 #include "block/qcow2/inspect/unreadable.h"
 #include "qapi/util.h"
 #include "util/number.h"
@@ -29,7 +32,10 @@ typedef struct Losses {
     GArray *ranges; /* Qcow2ClusterRange: of the active disk */
     uint64_t more;  /* clusters that are not among them */
     bool elsewhere; /* in a snapshot, or in places that are not known */
-    uint64_t disk;  /* clusters of the disk */
+    Qcow2LuksState luks;
+    bool is_cut;         /* the file ends within plain data, which may have ended with zeros */
+    Qcow2Allocation cut; /* what the first such cluster of the disk lacks, bytes of the guest; empty: no such cluster */
+    uint64_t disk;       /* clusters of the disk */
 } Losses;
 
 static void lose(Losses *l, uint64_t offset, uint64_t size)
@@ -43,7 +49,18 @@ static void lose(Losses *l, uint64_t offset, uint64_t size)
     }
 }
 
-/* A plain cluster that is cut may have lost zeros; what could not be read may be read tomorrow. */
+/* A plain cluster that is cut may have lost zeros: nobody knows. What could not be read may be read tomorrow. */
+static void lose_end(Losses *l, const Qcow2Unreadable *u, const Qcow2Location *location, bool active)
+{
+    uint64_t kept = MIN(l->check->image->source->length - u->offset, location->guest_size);
+
+    assert(u->offset < l->check->image->source->length);
+    l->is_cut = true;
+    if (active && !l->cut.size) {
+        l->cut = (Qcow2Allocation){location->guest_offset + kept, location->guest_size - kept};
+    }
+}
+
 static void lose_unreadable(Losses *l, const Qcow2JudgementInput *in)
 {
     for (guint i = 0; i < in->unreadable->len; i++) {
@@ -51,10 +68,12 @@ static void lose_unreadable(Losses *l, const Qcow2JudgementInput *in)
         Qcow2Location location;
         const Qcow2Tree *tree = qcow2_unreadable_location(l->check, u, &location);
 
-        if (!tree || u->reason == QCOW2_UNREADABLE_DATA_CUT || u->reason == QCOW2_UNREADABLE_NOT_READ) {
+        if (!tree || u->reason == QCOW2_UNREADABLE_NOT_READ) {
             continue;
         }
-        if (tree->snapshot == QCOW2_TREE_ACTIVE) {
+        if (u->reason == QCOW2_UNREADABLE_DATA_CUT) {
+            lose_end(l, u, &location, tree->snapshot == QCOW2_TREE_ACTIVE);
+        } else if (tree->snapshot == QCOW2_TREE_ACTIVE) {
             lose(l, location.guest_offset, location.guest_size);
         } else {
             l->elsewhere = true;
@@ -93,6 +112,17 @@ static void lose_tables(Losses *l)
     }
     if (h->l1_size && h->l1_table_offset >= c->image->source->length) {
         lose(l, 0, h->size); /* the L1 table */
+    }
+}
+
+/* Without its header nothing of an encrypted disk can be read. */
+static void lose_key(Losses *l)
+{
+    const char *problem;
+
+    l->luks = qcow2_luks_state(l->check->image, &problem);
+    if (l->luks == QCOW2_LUKS_GONE) {
+        lose(l, 0, l->check->image->header.size);
     }
 }
 
@@ -197,7 +227,8 @@ static bool at_risk(const Qcow2Check *c, const Qcow2JudgementInput *in)
 }
 
 /* What leaks where something could not be examined is no evidence. */
-static ImageCheckJudgement judge(const Qcow2Check *c, const Qcow2JudgementInput *in, bool lost)
+static ImageCheckJudgement judge(const Qcow2Check *c, const Qcow2JudgementInput *in, const Losses *l, bool lost,
+                                 bool counts_go_on)
 {
     const Qcow2Report *r = &c->report;
 
@@ -210,7 +241,10 @@ static ImageCheckJudgement judge(const Qcow2Check *c, const Qcow2JudgementInput 
     if (at_risk(c, in)) {
         return IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK;
     }
-    if (r->corruptions || r->leaks || in->bitmaps_doubtful ||
+    if (l->is_cut || l->luks != QCOW2_LUKS_WHOLE) {
+        return IMAGE_CHECK_JUDGEMENT_UNKNOWN;
+    }
+    if (r->corruptions || r->leaks || in->bitmaps_doubtful || counts_go_on ||
         (c->image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT)) {
         return IMAGE_CHECK_JUDGEMENT_BOOKKEEPING;
     }
@@ -226,6 +260,7 @@ bool qcow2_judge(const Qcow2Check *c, const Qcow2JudgementInput *in, ImageCheck 
 
     lose_unreadable(&losses, in);
     lose_tables(&losses);
+    lose_key(&losses);
     if (!c->report.check_errors && !c->report.failure) {
         lose_leaked(&losses, in->lost);
     }
@@ -234,12 +269,16 @@ bool qcow2_judge(const Qcow2Check *c, const Qcow2JudgementInput *in, ImageCheck 
         return false;
     }
     result->has_judgement = true;
-    result->judgement = judge(c, in, result->guest_bytes_lost || losses.elsewhere);
+    result->file_length = c->image->source->length;
+    result->file_length_least = end ? (end - 1) << h->cluster_bits : 0;
+    result->judgement = judge(c, in, &losses, result->guest_bytes_lost || losses.elsewhere,
+                              end && result->file_length_least >= result->file_length);
+    if (losses.cut.size) {
+        result->guest_cut_off = g_memdup2(&losses.cut, sizeof(losses.cut));
+    }
     result->has_bytes_kept_as_lost = in->searched;
     result->bytes_kept_as_lost = in->lost->n_kept << h->cluster_bits;
     result->has_file_length = true;
-    result->file_length = c->image->source->length;
     result->has_file_length_least = end != 0;
-    result->file_length_least = end ? (end - 1) << h->cluster_bits : 0;
     return true;
 }

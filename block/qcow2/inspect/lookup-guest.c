@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -20,7 +21,8 @@ typedef struct Lookup {
     const Qcow2Check *check;
     const Qcow2HeaderFields *header;
     ImageCheckGuestExplanation *answer;
-    uint64_t subclusters; /* bitmap of the L2 entry, if it has one */
+    uint64_t entry;       /* the L2 entry */
+    uint64_t subclusters; /* its bitmap, if it has one */
 } Lookup;
 
 /* ---- which tree ---- */
@@ -132,7 +134,15 @@ static ImageCheckTableEntry decode_l1_entry(uint64_t index, uint64_t entry_offse
     };
 }
 
-/* False where the entry cannot be read. */
+/* The entries of a table that is beyond the end of the file are zeros to a guest. */
+static void break_off_beyond_end(Lookup *l, const char *what)
+{
+    l->answer->state = IMAGE_CHECK_GUEST_STATE_DAMAGED;
+    l->answer->problem = g_strdup_printf("%s is beyond the end of the file; the guest reads %s", what,
+                                         l->answer->backing ? "what the backing file has" : "zeros");
+}
+
+/* False where there is nothing to follow. */
 static bool look_at_l1(Lookup *l, const Qcow2Tree *tree)
 {
     uint64_t index = l->answer->offset >> (l->header->l2_bits + l->header->cluster_bits);
@@ -146,20 +156,24 @@ static bool look_at_l1(Lookup *l, const Qcow2Tree *tree)
     }
     l->answer->l1 = decode_l1_entry(index, entry_offset, value);
     if (qcow2_tables_error(l->check->regions.l1_tables, entry_offset, 1)) {
-        break_off(l, "the L1 table cannot be read");
+        break_off(l, "the L1 table cannot be read; reading fails with an I/O error");
+        return false;
+    }
+    if (entry_offset >= l->check->image->source->length) {
+        break_off_beyond_end(l, "the entry of the L1 table");
         return false;
     }
     return true;
 }
 
-static ImageCheckTableEntry *decode_l2_entry(Lookup *l, const uint8_t *table, uint64_t index)
+static ImageCheckTableEntry *decode_l2_entry(Lookup *l, const uint8_t *at, uint64_t index)
 {
     ImageCheckTableEntry *e = g_new(ImageCheckTableEntry, 1);
-    const uint8_t *at = table + index * qcow2_l2_entry_size(l->header);
     uint64_t value = load_be64(at);
     bool compressed = value & QCOW2_OFLAG_COMPRESSED;
     bool extended = qcow2_has_extended_l2(l->header);
 
+    l->entry = value;
     *e = (ImageCheckTableEntry){
         .index = index,
         .entry_offset = l->answer->l1.offset + index * qcow2_l2_entry_size(l->header),
@@ -191,25 +205,26 @@ static uint64_t file_end(const Lookup *l)
     return l->check->counting.file_end;
 }
 
-static void explain_compressed(Lookup *l, const Qcow2L2Result *contents)
+/* Compressed data have no subclusters; reading passes over their bitmap. */
+static void explain_compressed(Lookup *l)
 {
-    for (guint i = 0; i < contents->extents->len; i++) {
-        const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
+    ImageCheckTableEntry *entry = l->answer->l2;
+    Qcow2Extent e = qcow2_l2_compressed_extent(l->header, l->entry, (uint32_t)entry->index);
 
-        if (e->index == l->answer->l2->index) {
-            l->answer->l2->offset = e->offset;
-            l->answer->state = IMAGE_CHECK_GUEST_STATE_COMPRESSED;
-            set_host(l, e->offset, e->length);
-            if (e->offset >= file_end(l)) {
-                break_off(l, "the compressed data is beyond the end of the file; reading fails with an I/O error");
-            } else if (file_end(l) - e->offset < e->length) {
-                break_off(l, "the file ends before the end of the compressed data; the guest cannot read it");
-            }
-            return;
-        }
+    if (qcow2_has_data_file(l->header)) {
+        entry->offset = 0;
+        break_off(l,
+                  "the L2 entry is of compressed data, which a data file cannot have; reading fails with an I/O error");
+        return;
     }
-    l->answer->l2->offset = 0;
-    break_off(l, "the L2 entry is of compressed data, which cannot be here");
+    entry->offset = e.offset;
+    l->answer->state = IMAGE_CHECK_GUEST_STATE_COMPRESSED;
+    set_host(l, e.offset, e.length);
+    if (e.offset >= file_end(l)) {
+        break_off(l, "the compressed data is beyond the end of the file; reading fails with an I/O error");
+    } else if (file_end(l) - e.offset < e.length) {
+        break_off(l, "the file ends before the end of the compressed data; the guest cannot read it");
+    }
 }
 
 /* The state by the entry, where the whole cluster has the same. */
@@ -227,9 +242,6 @@ static ImageCheckGuestState subcluster_state(const Lookup *l, unsigned i)
     bool stored = l->subclusters >> i & 1;
     bool zero = l->subclusters >> (QCOW2_SUBCLUSTERS + i) & 1;
 
-    if (stored && zero) {
-        return IMAGE_CHECK_GUEST_STATE_DAMAGED;
-    }
     return zero     ? IMAGE_CHECK_GUEST_STATE_ZERO
            : stored ? IMAGE_CHECK_GUEST_STATE_DATA
                     : IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
@@ -269,49 +281,46 @@ static void explain_plain(Lookup *l)
     if (has_place) {
         set_host(l, e->offset + in_cluster, unit - in_cluster % unit);
     }
-    if (l->answer->state == IMAGE_CHECK_GUEST_STATE_DAMAGED) {
-        break_off(l, "the subcluster is said to be stored, and to read as zeros");
+    if (l->subclusters & l->subclusters >> QCOW2_SUBCLUSTERS & UINT32_MAX) {
+        break_off(l, "the entry has subclusters as stored and as zeros at once; reading any of them fails with an I/O "
+                     "error");
     } else if (e->offset % h->cluster_size) {
-        break_off(l, "the offset in the L2 entry is not cluster aligned");
-    } else if (l->answer->state == IMAGE_CHECK_GUEST_STATE_DATA && !has_place) {
-        break_off(l, "the subcluster is said to be stored, but the cluster has no place in the file");
+        break_off(l, "the offset in the L2 entry is not cluster aligned; reading fails with an I/O error");
+    } else if ((uint32_t)l->subclusters && !has_place) {
+        break_off(l, "the entry has subclusters as stored, and no place in the file; reading any of them fails with an "
+                     "I/O error");
     } else {
         explain_unreadable(l);
     }
 }
 
-/*
- * The table is read once more, all of it: so it can be decoded as a check does it. False and @errp set where memory is
- * short.
- */
-static bool look_at_l2(Lookup *l, GError **errp)
+/* The entry is read once more: the file may have changed since. */
+static void look_at_l2(Lookup *l)
 {
     const Qcow2HeaderFields *h = l->header;
     BlockSource *source = l->check->image->source;
     uint64_t table = l->answer->l1.offset;
     uint64_t index = l->answer->offset >> h->cluster_bits & ((UINT64_C(1) << h->l2_bits) - 1);
-    g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
-    g_autoptr(Qcow2L2Result) contents = qcow2_l2_result_new(h);
+    uint64_t entry_offset = table + index * qcow2_l2_entry_size(h);
+    uint8_t bytes[16];
 
-    if (!contents) {
-        return qapi_set_out_of_memory(errp);
-    }
+    assert(qcow2_l2_entry_size(h) <= sizeof(bytes));
     if (table % h->cluster_size) {
-        break_off(l, "the offset in the L1 entry is not cluster aligned");
+        break_off(l, "the offset in the L1 entry is not cluster aligned; reading fails with an I/O error");
     } else if (table >= source->length) {
-        break_off(l, "the L2 table is beyond the end of the file");
-    } else if (block_source_read(source, bytes, h->cluster_size, table) < 0) {
-        break_off(l, "the L2 table cannot be read");
+        break_off_beyond_end(l, "the L2 table");
+    } else if (block_source_read(source, bytes, qcow2_l2_entry_size(h), entry_offset) < 0) {
+        break_off(l, "the L2 table cannot be read; reading fails with an I/O error");
     } else {
         l->answer->l2 = decode_l2_entry(l, bytes, index);
-        if (l->answer->l2->compressed) {
-            qcow2_l2_decode(h, bytes, contents);
-            explain_compressed(l, contents);
+        if (entry_offset >= source->length) {
+            break_off_beyond_end(l, "the entry of the L2 table");
+        } else if (l->answer->l2->compressed) {
+            explain_compressed(l);
         } else {
             explain_plain(l);
         }
     }
-    return true;
 }
 
 ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t offset, const char *snapshot,
@@ -333,8 +342,8 @@ ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t
     if (look_at_l1(&l, tree)) {
         if (!answer->l1.offset) {
             answer->state = IMAGE_CHECK_GUEST_STATE_UNALLOCATED;
-        } else if (!look_at_l2(&l, errp)) {
-            return NULL;
+        } else {
+            look_at_l2(&l);
         }
     }
     return g_steal_pointer(&answer);

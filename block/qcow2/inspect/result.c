@@ -9,6 +9,7 @@
 
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/diagnostics.h"
+#include "block/qcow2/inspect/encryption.h"
 #include "block/qcow2/inspect/explain.h"
 #include "block/qcow2/inspect/viscera.h"
 #include "util/number.h"
@@ -65,6 +66,19 @@ static void add_note(Qcow2Check *c, GPtrArray *notes, const Qcow2Finding *note)
     }
 }
 
+static void add_encryption_note(Qcow2Check *c, GPtrArray *notes)
+{
+    const Qcow2Extensions *e = &c->image->extensions;
+    const char *problem;
+
+    if (qcow2_luks_state(c->image, &problem) != QCOW2_LUKS_WHOLE) {
+        add_note(c, notes,
+                 &(Qcow2Finding){QCOW2_FINDING_ENCRYPTION_HEADER_DAMAGED, .texts = {problem},
+                                 .location = qcow2_location(IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_entry,
+                                                            e->crypt_header_offset, e->crypt_header_length)});
+    }
+}
+
 /* The name of the backing file, made safe for a terminal; NULL where it has none, or none that can be read. */
 static char *backing_name(const Qcow2Image *image)
 {
@@ -84,6 +98,35 @@ static void add_backing_note(const Qcow2Image *image, GPtrArray *notes)
 
     if (name) {
         g_ptr_array_add(notes, g_strdup_printf("The backing file '%s' was not looked at.", name));
+    }
+}
+
+/* The name of the external data file, made safe for a terminal; NULL where the header has none that can be read. */
+static char *data_file_name(const Qcow2Image *image)
+{
+    const Qcow2HeaderFields *h = &image->header;
+    g_autofree uint8_t *bytes = g_malloc(h->cluster_size);
+    Qcow2ExtensionRecord record;
+    uint64_t at = 0;
+
+    if (block_source_read(image->source, bytes, h->cluster_size, 0) < 0) {
+        return NULL;
+    }
+    while (qcow2_next_extension(bytes, h->cluster_size, h, &at, &record)) {
+        if (record.type == QCOW2_EXT_DATA_FILE && record.length) {
+            return text_escape((const char *)bytes + record.payload, record.length);
+        }
+    }
+    return NULL;
+}
+
+static void add_data_file_note(const Qcow2Image *image, GPtrArray *notes)
+{
+    if (qcow2_has_data_file(&image->header)) {
+        g_autofree char *name = data_file_name(image);
+
+        g_ptr_array_add(notes, name ? g_strdup_printf("The external data file '%s' was not looked at.", name)
+                                    : g_strdup("The external data file was not looked at."));
     }
 }
 
@@ -116,6 +159,8 @@ char **qcow2_check_notes(Qcow2Check *c, bool changed)
                                  {qcow2_walk_skipped(c->walk)},
                                  .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_L2, 0, 0)});
     }
+    add_encryption_note(c, notes);
+    add_data_file_note(image, notes);
     if (!c->options->backing_checked) {
         add_backing_note(image, notes);
     }

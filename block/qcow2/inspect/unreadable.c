@@ -42,12 +42,34 @@ static uint64_t entry_at(const Look *l, uint32_t index)
     return load_be64(l->bytes + (size_t)index * qcow2_l2_entry_size(l->header));
 }
 
-/* Returns true if the guest reads the cluster of entry @index from the file. */
-static bool stores_data(const Look *l, uint32_t index)
+/* The offset of the guest that entry @index maps, or UINT64_MAX where that is not known. */
+static uint64_t guest_offset(const Look *l, uint64_t l1_index, uint32_t index)
 {
-    const uint8_t *at = l->bytes + (size_t)index * qcow2_l2_entry_size(l->header);
+    return l1_index >> (64 - l->header->cluster_bits - l->header->l2_bits)
+               ? UINT64_MAX
+               : ((l1_index << l->header->l2_bits) + index) << l->header->cluster_bits;
+}
 
-    return qcow2_has_extended_l2(l->header) ? (uint32_t)load_be64(at + 8) != 0 : !(load_be64(at) & QCOW2_OFLAG_ZERO);
+/*
+ * The bytes of the cluster of entry @index, from its start, that the guest reads from the file: a program that writes
+ * subclusters need not write those behind them, and the last cluster of the disk may go on behind its end.
+ */
+static uint64_t stored_length(const Look *l, uint32_t index)
+{
+    const Qcow2HeaderFields *h = l->header;
+    const uint8_t *at = l->bytes + (size_t)index * qcow2_l2_entry_size(h);
+    uint64_t length = load_be64(at) & QCOW2_OFLAG_ZERO ? 0 : h->cluster_size, guest;
+
+    if (qcow2_has_extended_l2(h)) {
+        uint32_t stored = (uint32_t)load_be64(at + 8);
+
+        length = stored ? h->cluster_size / QCOW2_SUBCLUSTERS * g_bit_storage(stored) : 0;
+    }
+    if (length && l->table->active) {
+        guest = guest_offset(l, (l->table->slot - h->l1_table_offset) / 8, index);
+        length = guest < h->size ? MIN(length, h->size - guest) : 0;
+    }
+    return length;
 }
 
 /* Compressed data lies anywhere. */
@@ -96,7 +118,6 @@ static void look_at_faults(const Look *l, const Qcow2L2Result *contents)
         case QCOW2_FINDING_PREALLOCATED_UNALIGNED:
         case QCOW2_FINDING_SUBCLUSTERS_CONTRADICT:
         case QCOW2_FINDING_UNALLOCATED_WITH_SUBCLUSTERS:
-        case QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS:
         case QCOW2_FINDING_COMPRESSED_WITH_DATA_FILE:
             add(l, QCOW2_UNREADABLE_FOUND, f->index, 0, 0);
             break;
@@ -121,8 +142,9 @@ static void look_at_runs(const Look *l, const Qcow2L2Result *contents)
         for (uint64_t k = inside; k < run->n; k++) {
             uint64_t offset = run->offset + k * size;
             uint32_t index = run->index + (uint32_t)k;
+            uint64_t stored = stored_length(l, index);
 
-            if (stores_data(l, index)) {
+            if (stored && offset + stored > file_end) {
                 add(l, offset < file_end ? QCOW2_UNREADABLE_DATA_CUT : QCOW2_UNREADABLE_BEYOND_END, index, offset,
                     (uint32_t)size);
             }
@@ -141,14 +163,6 @@ static void look_at_extents(const Look *l, const Qcow2L2Result *contents)
             add(l, QCOW2_UNREADABLE_COMPRESSED_CUT, e->index, e->offset, e->length);
         }
     }
-}
-
-/* The offset of the guest that entry @index maps, or UINT64_MAX where that is not known. */
-static uint64_t guest_offset(const Look *l, uint64_t l1_index, uint32_t index)
-{
-    return l1_index >> (64 - l->header->cluster_bits - l->header->l2_bits)
-               ? UINT64_MAX
-               : ((l1_index << l->header->l2_bits) + index) << l->header->cluster_bits;
 }
 
 /* What only programs that read the guest's disk look at. */

@@ -23,8 +23,8 @@ JUDGEMENT = re.compile(r"^Judgement: ")
 MEMBERS = ["filename", "format", "check-errors", "image-end-offset", "corruptions", "leaks", "corruptions-fixed",
            "leaks-fixed", "total-clusters", "allocated-clusters", "fragmented-clusters", "compressed-clusters"]
 # Members that the stock tool does not have.
-OWN_MEMBERS = ["judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "bytes-kept-as-lost", "file-length",
-               "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera"]
+OWN_MEMBERS = ["judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "guest-cut-off", "bytes-kept-as-lost",
+               "file-length", "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera"]
 IMAGE = "t.qcow2"
 MOST_L1_ENTRIES = 4 << 20
 
@@ -94,14 +94,17 @@ class Case:
         self.stock = tools.check_without(self.stock_program, self.directory, self.name, **self.without)
 
     def _check_notes(self):
-        """A note for the dirty bit, the corrupt bit, stale bitmaps and a backing file, and for nothing else. A judgement
-        on whatever is not sound, as the last line."""
+        """A note for the dirty bit, the corrupt bit, stale bitmaps, a backing file, an external data file and a LUKS header
+        that is none, and for nothing else. A judgement on whatever is not sound, as the last line."""
         if not self.ours.human.out:
             return []
         v3 = self.image.version >= 3
         stale = self.image.extension(layout.EXT_BITMAPS) is not None and not self.image.autoclear & 1
         backing = self.image.word(8) != 0 and self.image.word(16, 4) != 0
-        wanted = (self.image.incompatible & 3).bit_count() * v3 + stale + backing
+        data_file = bool(self.image.incompatible & 4) * v3
+        luks = self.ours.human.text.count("\nNote: The encryption header ") > 0 and \
+            self.image.extension(layout.EXT_CRYPT) is not None
+        wanted = (self.image.incompatible & 3).bit_count() * v3 + stale + backing + data_file + luks
         found = len([line for line in self.ours.human.text.splitlines() if NOTE.match(line)])
         lines = [] if found == wanted else [f"notes: {wanted} expected, {found} found"]
         judged = [bool(JUDGEMENT.match(line)) for line in self.ours.human.text.splitlines()]

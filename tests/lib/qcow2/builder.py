@@ -212,7 +212,7 @@ class Builder:
     # Everything else
 
     def luks(self, length=0x1F9000):
-        """A LUKS header region (zeros: the stock tool refuses it, a checker need not)."""
+        """A LUKS header region: a signature and zeros, so that nobody has a key to it."""
         self.crypt_method = 2
         self.crypt_region = (self.allocate(length), length)
 
@@ -286,6 +286,8 @@ class Builder:
             pieces[snapshots_offset] = snapshot_table
         if directory:
             pieces[directory_offset] = directory
+        if self.crypt_region:
+            pieces[self.crypt_region[0]] = b"LUKS\xba\xbe\0\1"
         for bitmap in self.bitmaps:
             pieces[bitmap.table_offset] = struct.pack(f">{len(bitmap.entries)}Q", *bitmap.entries)
         pieces[reftable_offset] = reftable

@@ -161,7 +161,8 @@ static void test_unreadable(void)
     static const struct {
         unsigned cluster;
         const char *problem;
-    } cases[] = {{ACTIVE_L1, "the L1 table cannot be read"}, {L2_A, "the L2 table cannot be read"}};
+    } cases[] = {{ACTIVE_L1, "the L1 table cannot be read; reading fails with an I/O error"},
+                 {L2_A, "the L2 table cannot be read; reading fails with an I/O error"}};
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree uint8_t *bytes = small_image_new();
@@ -204,10 +205,17 @@ static void test_impossible_entries(void)
         uint64_t bitmap; /* of subclusters */
         const char *problem;
     } cases[] = {
-        {4, (UINT64_C(1) << 62) | AT(DATA_A), 0, "the L2 entry is of compressed data, which cannot be here"},
-        {16, 0, 1, "the subcluster is said to be stored, but the cluster has no place in the file"},
-        {16, AT(DATA_A), UINT64_C(0x100000001), "the subcluster is said to be stored, and to read as zeros"},
-        {0, AT(DATA_A) + 512, 0, "the offset in the L2 entry is not cluster aligned"},
+        {4, (UINT64_C(1) << 62) | AT(DATA_A), 0,
+         "the L2 entry is of compressed data, which a data file cannot have; reading fails with an I/O error"},
+        {16, 0, 1,
+         "the entry has subclusters as stored, and no place in the file; reading any of them fails with an I/O error"},
+        {16, 0, 2, /* not the one that is asked for */
+         "the entry has subclusters as stored, and no place in the file; reading any of them fails with an I/O error"},
+        {16, AT(DATA_A), UINT64_C(0x100000001),
+         "the entry has subclusters as stored and as zeros at once; reading any of them fails with an I/O error"},
+        {16, AT(DATA_A), UINT64_C(0x8000000080000000),
+         "the entry has subclusters as stored and as zeros at once; reading any of them fails with an I/O error"},
+        {0, AT(DATA_A) + 512, 0, "the offset in the L2 entry is not cluster aligned; reading fails with an I/O error"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

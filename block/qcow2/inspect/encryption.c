@@ -1,0 +1,77 @@
+/*
+ * The LUKS header of an encrypted image.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/inspect/encryption.h"
+
+#include <string.h>
+
+#include "block/qcow2/format/format.h"
+#include "util/number.h"
+
+/* Version 1 of the LUKS on-disk format: numbers are big-endian, and offsets of key material are in sectors. */
+#define LUKS_MAGIC         "LUKS\xba\xbe"
+#define LUKS_MAGIC_SIZE    6
+#define LUKS_KEY_BYTES     108
+#define LUKS_SLOTS         208
+#define LUKS_SLOT_SIZE     48
+#define LUKS_N_SLOTS       8
+#define LUKS_HEADER_SIZE   (LUKS_SLOTS + LUKS_N_SLOTS * LUKS_SLOT_SIZE)
+#define LUKS_SLOT_MATERIAL 40
+#define LUKS_SLOT_STRIPES  44
+#define LUKS_SLOT_IN_USE   UINT32_C(0x00ac71f3)
+G_STATIC_ASSERT(LUKS_HEADER_SIZE == 592);
+
+static bool is_zeros(const uint8_t *bytes, size_t size)
+{
+    return !bytes[0] && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* The end of the key material of the slots in use, bytes from the start of the header. */
+static uint64_t material_end(const uint8_t *header)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < LUKS_N_SLOTS; i++) {
+        const uint8_t *slot = header + LUKS_SLOTS + (size_t)i * LUKS_SLOT_SIZE;
+        uint64_t size = (uint64_t)load_be32(header + LUKS_KEY_BYTES) * load_be32(slot + LUKS_SLOT_STRIPES);
+
+        if (load_be32(slot) == LUKS_SLOT_IN_USE) {
+            end = MAX(end, load_be32(slot + LUKS_SLOT_MATERIAL) * QCOW2_SECTOR_SIZE + MIN(size, UINT32_MAX));
+        }
+    }
+    return end;
+}
+
+Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem)
+{
+    const Qcow2Extensions *e = &image->extensions;
+    uint8_t header[LUKS_HEADER_SIZE];
+
+    *problem = NULL;
+    if (!e->has_crypt_header) {
+        return QCOW2_LUKS_WHOLE;
+    }
+    if (e->crypt_header_offset >= image->source->length) {
+        *problem = "is beyond the end of the file";
+        return QCOW2_LUKS_GONE;
+    }
+    if (block_source_read(image->source, header, sizeof(header), e->crypt_header_offset) < 0) {
+        *problem = "cannot be read";
+        return QCOW2_LUKS_UNREAD;
+    }
+    if (is_zeros(header, sizeof(header))) {
+        *problem = "is zeros";
+        return QCOW2_LUKS_GONE;
+    }
+    if (memcmp(header, LUKS_MAGIC, LUKS_MAGIC_SIZE) != 0) {
+        *problem = "is no LUKS header";
+        return QCOW2_LUKS_GONE;
+    }
+    if (e->crypt_header_length < MAX(material_end(header), sizeof(header))) {
+        *problem = "is longer than the image says";
+        return QCOW2_LUKS_SHORT;
+    }
+    return QCOW2_LUKS_WHOLE;
+}

@@ -1,0 +1,25 @@
+/*
+ * The LUKS header of an encrypted image: whether it is there at all. The check needs no key, and the rest of the image
+ * is counted without one; but with a damaged header nobody can read the guest's disk.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_INSPECT_ENCRYPTION_H
+#define BLOCK_QCOW2_INSPECT_ENCRYPTION_H
+
+#include "block/qcow2/load/image.h"
+
+typedef enum Qcow2LuksState {
+    QCOW2_LUKS_WHOLE,  /* or there is none, as the image is not encrypted that way */
+    QCOW2_LUKS_GONE,   /* without its key material no byte of the guest's disk can be decrypted */
+    QCOW2_LUKS_SHORT,  /* the length in the image leaves out key material, which may still be there */
+    QCOW2_LUKS_UNREAD, /* an I/O error */
+} Qcow2LuksState;
+
+/*
+ * Reads the first 592 bytes of the LUKS header of @image. *@problem: a static text that goes on "the encryption
+ * header ...", NULL where the header is whole. Keys are not verified. Never fails.
+ */
+Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem);
+
+#endif
