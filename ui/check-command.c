@@ -168,7 +168,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
                              .findings = (findings && !options->quiet) || options->explain,
                              .corruptions = options->map,
-                             .judgement = check_result_shows_judgement(options),
+                             .judgement = check_result_shows_judgement(options) || options->map,
                              .lost_data = options->map || options->strict || options->repair || options->request.kind,
                              .question = options->explain ? &options->question : NULL,
                              .roles = options->map,

@@ -13,9 +13,11 @@
 #include "block/clusters/counters.h"
 #include "util/search.h"
 
-#define CORRUPT   0x80u /* beside the role */
-#define LEAKED    0x40u /* likewise; not where the role says it */
-#define RUNS_MOST 512   /* in a piece; they take a fourth of what a byte for each cluster does */
+#define CORRUPT 0x80u /* beside the role */
+#define LEAKED  0x40u /* likewise; not where the role says it */
+#define KEPT    0x20u /* likewise */
+G_STATIC_ASSERT(CLUSTER_ROLE__MAX <= KEPT);
+#define RUNS_MOST 512 /* in a piece; they take a fourth of what a byte for each cluster does */
 
 typedef struct Piece {
     uint64_t index; /* of its first cluster, in pieces */
@@ -168,7 +170,8 @@ static bool add_in_piece(ClusterRoles *r, uint64_t index, size_t first, size_t n
 bool cluster_roles_add(ClusterRoles *r, const ClusterRun *run)
 {
     bool leaked_in_use = run->leaked && run->role != CLUSTER_ROLE_LEAKED;
-    uint8_t value = (uint8_t)(run->role | (run->corrupt ? CORRUPT : 0) | (leaked_in_use ? LEAKED : 0));
+    uint8_t value =
+        (uint8_t)(run->role | (run->corrupt ? CORRUPT : 0) | (leaked_in_use ? LEAKED : 0) | (run->kept ? KEPT : 0));
     uint64_t first = run->first, end = run->first + run->n;
     bool ok = true;
 
@@ -230,7 +233,11 @@ bool cluster_roles_next(const ClusterRoles *r, uint64_t *at, ClusterRun *run)
         end = next_end;
     }
     end = MIN(end, r->clusters);
-    *run = (ClusterRun){.first = *at, .n = end - *at, .role = value & ~(CORRUPT | LEAKED), .corrupt = value & CORRUPT};
+    *run = (ClusterRun){.first = *at,
+                        .n = end - *at,
+                        .role = value & ~(CORRUPT | LEAKED | KEPT),
+                        .corrupt = value & CORRUPT,
+                        .kept = value & KEPT};
     run->leaked = run->role == CLUSTER_ROLE_LEAKED || (value & LEAKED);
     *at = end;
     return true;

@@ -22,6 +22,7 @@ typedef struct ClusterRun {
     ClusterRole role;
     bool corrupt; /* the stored count is too low, or more than can be stored; or the role is SHARED */
     bool leaked;  /* the stored count is too high; always where the role is LEAKED */
+    bool kept;    /* leaked, and evidence speaks for the last copy of something; false if nobody has looked */
 } ClusterRun;
 
 typedef struct ClusterRoles ClusterRoles;
@@ -49,7 +50,7 @@ uint64_t cluster_roles_runs_most(const ClusterRoles *roles);
 uint64_t cluster_roles_cluster_size(const ClusterRoles *roles);
 
 /*
- * The run that cluster *@at is in, from *@at on: as long as role, corrupt and leaked are the same. *@at becomes the
+ * The run that cluster *@at is in, from *@at on: as long as all of them are the same. *@at becomes the
  * cluster behind it. False at the end of the file.
  */
 bool cluster_roles_next(const ClusterRoles *roles, uint64_t *at, ClusterRun *run);

@@ -140,14 +140,16 @@ def little_more_than_a_half(artist):
 
 @case
 def bridges(artist):
-    """lines run between squares, but not between neighbours in the file that have the same use"""
+    """quiet lines run between squares, but not between neighbours in the file that have the same use"""
+    quiet = blend(PAPER, artist.colour[DATA], 150 / 255), blend(PAPER, artist.colour[HEADER], 150 / 255)
     picture = artist.draw(16, [(0, 1, HEADER), (1, 15, DATA)])
     for i, j in itertools.combinations(range(16), 2):
         (x, y), (u, v) = sorted((corner(2, i), corner(2, j)))
         between = (u - 1, y + 60) if (u, v) == (x + 128, y) else (x + 60, v - 1) if (u, v) == (x, y + 128) else None
         if between:
             joined = j == i + 1 and i > 0
-            assert picture[between] == (artist.colour[DATA] if joined else PAPER), (i, j)
+            found = picture[between]
+            assert found == artist.colour[DATA] if joined else found in quiet, (i, j, hex(found), quiet)
 
 
 @case

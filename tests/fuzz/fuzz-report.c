@@ -148,8 +148,8 @@ static void roles_are_whole(const CheckReport *report, const char *text, const C
         uint64_t run = next_number(&packed);
 
         g_assert_cmpuint(run & 15, <, report->roles.len);
-        g_assert_cmpuint(run >> 6, >, 0);
-        clusters += run >> 6;
+        g_assert_cmpuint(run >> 7, >, 0);
+        clusters += run >> 7;
     }
     g_assert_cmpuint(packed.at, ==, packed.size);
     g_assert_cmpuint(clusters, ==, cluster_roles_clusters(roles));

@@ -46,7 +46,10 @@ static MapMark mark_of(const ClusterRun *run)
     if (run->corrupt || run->role == CLUSTER_ROLE_SHARED) {
         return MAP_MARK_DAMAGE;
     }
-    return run->role == CLUSTER_ROLE_LEAKED ? MAP_MARK_LEAK : MAP_MARK_NONE;
+    if (run->role == CLUSTER_ROLE_LEAKED) {
+        return run->kept ? MAP_MARK_KEPT : MAP_MARK_LEAK;
+    }
+    return MAP_MARK_NONE;
 }
 
 /* @used and @clusters of at most 2^59; one cluster in use is to be seen as such. */
@@ -127,6 +130,7 @@ static void add_run(Cells *c, const ClusterRun *run, MapTotals *totals)
     totals->clusters[CLUSTER_ROLE_FREE] += begin - c->position;
     add_clusters(c, begin - c->position, CLUSTER_ROLE_FREE, MAP_MARK_NONE);
     totals->clusters[run->role] += end - begin;
+    totals->kept += run->role == CLUSTER_ROLE_LEAKED && run->kept ? end - begin : 0;
     totals->damaged += mark_of(run) == MAP_MARK_DAMAGE ? end - begin : 0;
     add_clusters(c, end - begin, run->role, mark_of(run));
 }

@@ -13,8 +13,9 @@
 #include "ui/map/layout.h"
 
 typedef struct MapImage {
-    uint64_t cluster_size; /* bytes, at least 1 */
-    uint64_t file_length;  /* bytes; runs beyond it are ignored */
+    uint64_t cluster_size;  /* bytes, at least 1 */
+    uint64_t file_length;   /* bytes; runs beyond it are ignored */
+    const char *caption[3]; /* printable ASCII, borrowed; NULL from the first line on that there is not */
 
     /* Sets *@run to the next run, in the order of the file; false at the end. Clusters between runs are free. */
     bool (*next_run)(void *opaque, ClusterRun *run);
@@ -28,6 +29,7 @@ typedef struct MapImage {
 typedef enum MapMark {
     MAP_MARK_NONE,
     MAP_MARK_LEAK,
+    MAP_MARK_KEPT, /* a leak that may be the last copy of something */
     MAP_MARK_DAMAGE,
 } MapMark;
 
@@ -39,6 +41,7 @@ typedef struct MapCell {
 
 typedef struct MapTotals {
     uint64_t clusters[CLUSTER_ROLE__MAX]; /* of the file, by role; their sum is the file */
+    uint64_t kept;                        /* leaked clusters that may be the last copy of something */
     uint64_t damaged;                     /* clusters that a corruption concerns, of any role */
 } MapTotals;
 

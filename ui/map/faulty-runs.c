@@ -43,8 +43,10 @@ static void add_corruption(FaultyRuns *runs, const ImageCheckFinding *finding)
     const Qcow2Allocation *cluster = finding->cluster;
     Range range;
 
-    if ((cluster && range_of(runs->roles, cluster->offset, cluster->size, &range)) ||
-        (finding->has_entry_offset && range_of(runs->roles, finding->entry_offset, 1, &range))) {
+    if (cluster && range_of(runs->roles, cluster->offset, cluster->size, &range)) {
+        g_array_append_val(runs->damaged.array, range);
+    }
+    if (finding->has_entry_offset && range_of(runs->roles, finding->entry_offset, 1, &range)) {
         g_array_append_val(runs->damaged.array, range);
     }
 }

@@ -1,10 +1,9 @@
 /*
  * The runs of an image with all faults marked: wrong counts from the roles, other faults from the findings.
  *
- * A corruption marks the clusters that it names; if it names none in the file, the cluster of the faulty word. Other
- * findings mark nothing.
+ * A corruption marks the cluster of the faulty word, and the clusters that it names. Other findings mark nothing.
  *
- * The arguments are borrowed. Memory: at most 16 bytes for each corruption. Not thread-safe.
+ * The arguments are borrowed. Memory: at most 32 bytes for each corruption. Not thread-safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

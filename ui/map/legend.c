@@ -19,8 +19,8 @@
 #define SWATCH       22
 #define SPACING      10
 
-#define LINES_MOST   3
-#define ENTRIES_MOST (CLUSTER_ROLE__MAX + 1) /* damage is no role */
+#define LINES_MOST   6
+#define ENTRIES_MOST (CLUSTER_ROLE__MAX + 2) /* damage and what is kept are no roles */
 
 typedef struct Legend {
     MapCanvas *canvas;
@@ -68,6 +68,24 @@ static void draw_line(Legend *legend, const char *text, MapColour colour)
     legend->y += LINE_HEIGHT;
 }
 
+/* What the picture is of, as it may go into a ticket: lines without control characters, cut to the width. */
+static void draw_caption(Legend *legend, const MapImage *image)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(image->caption) && image->caption[i]; i++) {
+        g_autoptr(GString) line = g_string_new(image->caption[i]);
+        bool cut = false;
+
+        while (map_font_width(line->str) + (cut ? map_font_width("...") : 0) > legend->width && line->len) {
+            g_string_truncate(line, line->len - 1);
+            cut = true;
+        }
+        if (cut) {
+            g_string_append(line, "...");
+        }
+        draw_line(legend, line->str, MAP_COLOUR_TEXT);
+    }
+}
+
 static void draw_image_line(Legend *legend, const MapImage *image, const MapLayout *layout)
 {
     g_autofree char *length = format_size(image->file_length);
@@ -75,7 +93,7 @@ static void draw_image_line(Legend *legend, const MapImage *image, const MapLayo
     g_autofree char *size = format_size(image->cluster_size);
     g_autofree char *text = g_strdup_printf("%s file, %s of %s", length, clusters, size);
 
-    draw_line(legend, text, MAP_COLOUR_TEXT);
+    draw_line(legend, text, image->caption[0] ? MAP_COLOUR_FAINT : MAP_COLOUR_TEXT);
 }
 
 static void draw_cell_line(Legend *legend, const MapImage *image, const MapLayout *layout)
@@ -131,6 +149,8 @@ static void draw_role(Legend *legend, ClusterRole role, const MapImage *image, c
 /* What the image has, and what it is good to know that it has not. */
 static void draw_entries(Legend *legend, const MapImage *image, const MapTotals *totals)
 {
+    static const MapCell leaked = {.role = CLUSTER_ROLE_LEAKED, .fill = MAP_FILL_ALL};
+    static const MapCell kept = {.role = CLUSTER_ROLE_LEAKED, .fill = MAP_FILL_ALL, .mark = MAP_MARK_KEPT};
     static const MapCell damaged = {.role = CLUSTER_ROLE_DATA, .fill = MAP_FILL_ALL, .mark = MAP_MARK_DAMAGE};
 
     for (ClusterRole role = CLUSTER_ROLE_FREE + 1; role < CLUSTER_ROLE__MAX; role++) {
@@ -139,7 +159,11 @@ static void draw_entries(Legend *legend, const MapImage *image, const MapTotals 
         }
     }
     draw_role(legend, CLUSTER_ROLE_FREE, image, totals);
-    draw_role(legend, CLUSTER_ROLE_LEAKED, image, totals);
+    draw_entry(legend, role_style(CLUSTER_ROLE_LEAKED)->name, &leaked,
+               (totals->clusters[CLUSTER_ROLE_LEAKED] - totals->kept) * image->cluster_size);
+    if (totals->kept) {
+        draw_entry(legend, "leaked, kept", &kept, totals->kept * image->cluster_size);
+    }
     draw_entry(legend, "damaged", &damaged, totals->damaged * image->cluster_size);
 }
 
@@ -160,6 +184,7 @@ int map_legend_draw(MapCanvas *canvas, int x, int y, int width, const MapLayout 
 {
     Legend legend = {.canvas = canvas, .x = x, .y = y, .width = width};
 
+    draw_caption(&legend, image);
     draw_image_line(&legend, image, layout);
     draw_cell_line(&legend, image, layout);
     if (layout->clusters_per_cell > 1) {

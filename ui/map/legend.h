@@ -1,7 +1,7 @@
 /*
- * The legend below a picture: the size of the file and of a cell, and each role with its colour and bytes.
+ * The legend below a picture: the caption, the size of the file and of a cell, and each role with its colour and bytes.
  *
- * It has no name from the image, so that a picture can be shown to anyone.
+ * It has no name from within the image, so that a picture can be shown to whoever may see the name of the file.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -80,6 +80,8 @@ static void paint_squares(const Painter *painter, uint32_t first, uint32_t n, co
 
     for (uint32_t i = 0; i < n; i++) {
         next_block(painter, first + i, 1, &block);
+        map_canvas_fill(painter->canvas, painter->x + (int)block.x * size, painter->y + (int)block.y * size, size, size,
+                        map_gap_colour(cell));
         map_paint_square(painter->canvas, painter->x + (int)block.x * size, painter->y + (int)block.y * size,
                          size - gap, cell);
         if (i > 0 && cell->mark != MAP_MARK_DAMAGE && are_neighbours(&block, &last)) {
@@ -167,5 +169,6 @@ void map_paint(MapCanvas *canvas, int x, int y, const MapLayout *layout, const M
 
     map_cells(layout, image, paint_cells, &painter, totals);
     paint_mark(&painter, MAP_MARK_LEAK, LEAK_LEAST, ROLE_COLOUR_PAPER, ROLE_COLOUR_LEAK);
+    paint_mark(&painter, MAP_MARK_KEPT, LEAK_LEAST, ROLE_COLOUR_PAPER, ROLE_COLOUR_KEPT);
     paint_mark(&painter, MAP_MARK_DAMAGE, DAMAGE_LEAST, ROLE_COLOUR_OUTLINE, ROLE_COLOUR_DAMAGE);
 }

@@ -8,6 +8,9 @@
 /* A cell with one cluster in use among many is to be told from one that has none. */
 #define FILL_LEAST 80u /* of 255 */
 
+/* What a line between cells has of their colour: it is to be seen, and to be quieter than they are. */
+#define GAP_SHARE 150u /* of 255 */
+
 /* @share of 255 parts of @to, the rest of @from. */
 static MapColour blend(MapColour from, MapColour to, unsigned share)
 {
@@ -28,8 +31,16 @@ MapColour map_cell_colour(const MapCell *cell)
     if (cell->mark == MAP_MARK_LEAK) {
         return ROLE_COLOUR_LEAK;
     }
+    if (cell->mark == MAP_MARK_KEPT) {
+        return ROLE_COLOUR_KEPT;
+    }
     if (cell->fill == 0) {
         return free;
     }
     return blend(free, role_style(cell->role)->colour, FILL_LEAST + (255 - FILL_LEAST) * cell->fill / MAP_FILL_ALL);
+}
+
+MapColour map_gap_colour(const MapCell *cell)
+{
+    return blend(ROLE_COLOUR_PAPER, map_cell_colour(cell), GAP_SHARE);
 }

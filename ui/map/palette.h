@@ -16,4 +16,7 @@
 /* Returns the colour of @cell: darker if fewer of its clusters are in use, at full strength if it has a mark. */
 MapColour map_cell_colour(const MapCell *cell);
 
+/* Returns the colour of the line between large cells like @cell and those that follow it. */
+MapColour map_gap_colour(const MapCell *cell);
+
 #endif

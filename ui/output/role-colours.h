@@ -18,6 +18,7 @@
 #define ROLE_COLOUR_PAPER   0x14171cu /* the background */
 #define ROLE_COLOUR_DAMAGE  0xd55e00u
 #define ROLE_COLOUR_LEAK    0xf0e442u
+#define ROLE_COLOUR_KEPT    0x9900ffu /* leaked, and perhaps the last copy of something */
 #define ROLE_COLOUR_OUTLINE 0xffffffu /* around damage; around leaks it is the background */
 
 typedef struct RoleStyle {

@@ -1,7 +1,7 @@
 /*
  * The roles of all clusters in a report: see ui/report/roles.h.
  *
- * A run is a number: how many clusters, 2 bits of what is wrong with them, 4 bits of their role. Where clusters are
+ * A run is a number: how many clusters, 3 bits of what is wrong with them, 4 bits of their role. Where clusters are
  * taken together, a step gets the role that most of its clusters in use have, and whatever is wrong with any of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -11,9 +11,10 @@
 #include "ui/map/faulty-runs.h"
 #include "ui/report/pack.h"
 
-#define KIND_BITS 6
+#define KIND_BITS 7
 #define CORRUPT   16u
 #define HAS_LEAK  32u
+#define KEPT      64u
 #define LONGEST   (UINT64_C(1) << 40) /* so that a run is less than 2^53 */
 
 /* Runs on their way into the page; neighbours that are alike become one. */
@@ -48,7 +49,7 @@ static void write_run(Writer *w, uint64_t n, unsigned kind)
 
 static unsigned run_kind(const ClusterRun *run)
 {
-    return (unsigned)run->role | (run->corrupt ? CORRUPT : 0) | (run->leaked ? HAS_LEAK : 0);
+    return (unsigned)run->role | (run->corrupt ? CORRUPT : 0) | (run->leaked ? HAS_LEAK : 0) | (run->kept ? KEPT : 0);
 }
 
 /* What is known so far of the step under way. */
@@ -88,7 +89,7 @@ static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun 
             write_run(w, taken, kind);
         } else {
             step->counts[run->role] += taken;
-            step->marks |= kind & (CORRUPT | HAS_LEAK);
+            step->marks |= kind & (CORRUPT | HAS_LEAK | KEPT);
             step->n += taken;
             step->left -= taken;
             if (!step->left) {

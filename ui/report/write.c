@@ -41,6 +41,7 @@ static void add_roles(CheckReport *report)
         .damage = colour_text(ROLE_COLOUR_DAMAGE),
         .outline = colour_text(ROLE_COLOUR_OUTLINE),
         .leak = colour_text(ROLE_COLOUR_LEAK),
+        .kept = colour_text(ROLE_COLOUR_KEPT),
     };
 }
 

@@ -24,6 +24,7 @@ void qcow2_check_forget_counts(Qcow2Check *c)
 void qcow2_check_clear(Qcow2Check *c)
 {
     qcow2_check_forget_counts(c);
+    g_clear_pointer(&c->kept, refmap_free);
     g_clear_pointer(&c->collector, qcow2_collector_free);
     qcow2_regions_clear(&c->regions);
     qcow2_bitmap_directory_clear(&c->bitmaps);

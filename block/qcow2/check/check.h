@@ -34,6 +34,8 @@ typedef struct Qcow2Check {
     Qcow2TreeReport *trees;
     Qcow2Collector *collector; /* NULL: no list of findings wanted */
     Qcow2Report report;
+    RefMap *kept;           /* 1 or more for each leaked cluster that evidence speaks for; NULL: nobody has looked */
+    bool all_kept;          /* it speaks for all of them */
     uint64_t unread_blocks; /* reads of refcount blocks that failed */
     uint64_t used_end;      /* cluster behind the last one in use; after qcow2_check_report() */
 } Qcow2Check;

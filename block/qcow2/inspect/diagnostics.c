@@ -267,5 +267,13 @@ bool qcow2_add_diagnostics(Qcow2Diagnostics *diagnostics, Qcow2UnreadableFinder 
         add_notes(diagnostics, c, unreadable, &lost);
     }
     found.bitmaps_doubtful = qcow2_find_doubtful_bitmaps(c);
-    return !c->options->judgement || qcow2_judge(c, &found, result, errp);
+    if (c->options->judgement && !qcow2_judge(c, &found, result, errp)) {
+        return false;
+    }
+    if (search) {
+        g_clear_pointer(&c->kept, refmap_free);
+        c->kept = g_steal_pointer(&lost.kept);
+        c->all_kept = lost.everything;
+    }
+    return true;
 }

@@ -229,7 +229,7 @@ static bool note_overflowed(Qcow2Roles *r)
 
 /* ---- the roles ---- */
 
-enum { STORED, COMPUTED, OWNER, COMPRESSED, METADATA, REFERENCES, OVERFLOWED, FACTS };
+enum { STORED, COMPUTED, OWNER, COMPRESSED, METADATA, REFERENCES, OVERFLOWED, KEPT, FACTS };
 
 /* A row of values, one for each cluster, as far as they are the same. */
 typedef struct Fact {
@@ -317,9 +317,13 @@ static bool corrupt(const Fact *facts, ClusterRole role)
 static bool add_all(const Qcow2Roles *r, ClusterRoles *roles)
 {
     Fact facts[FACTS] = {
-        [COMPUTED] = {.map = r->check->counting.refs}, [OWNER] = {.map = r->owners},
-        [COMPRESSED] = {.map = r->compressed},         [METADATA] = {.map = r->metadata},
-        [REFERENCES] = {.map = r->references},         [OVERFLOWED] = {.map = r->overflowed},
+        [COMPUTED] = {.map = r->check->counting.refs},
+        [OWNER] = {.map = r->owners},
+        [COMPRESSED] = {.map = r->compressed},
+        [METADATA] = {.map = r->metadata},
+        [REFERENCES] = {.map = r->references},
+        [OVERFLOWED] = {.map = r->overflowed},
+        [KEPT] = {.map = r->check->kept},
     };
     uint64_t clusters = cluster_roles_clusters(roles);
     bool ok = true;
@@ -338,6 +342,7 @@ static bool add_all(const Qcow2Roles *r, ClusterRoles *roles)
         run.role = role_of(r, facts);
         run.corrupt = corrupt(facts, run.role);
         run.leaked = facts[STORED].known && facts[STORED].value > facts[COMPUTED].value;
+        run.kept = run.leaked && (r->check->all_kept || facts[KEPT].value);
         ok = cluster_roles_add(roles, &run);
         at += run.n;
     }

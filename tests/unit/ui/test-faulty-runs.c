@@ -114,6 +114,17 @@ static void test_leak_in_use(void)
     expect_damage(findings, 1, "4 5 6 7 ");
 }
 
+/* The cluster with the faulty word is damaged as well as those that it concerns. */
+static void test_word_and_victim(void)
+{
+    Qcow2Allocation victim = {.offset = 7 * CLUSTER, .size = CLUSTER};
+    ImageCheckFinding findings[] = {finding(IMAGE_CHECK_SEVERITY_CORRUPTION, &victim)};
+
+    findings[0].has_entry_offset = true;
+    findings[0].entry_offset = 2 * CLUSTER + 8;
+    expect_damage(findings, 1, "2 7 ");
+}
+
 /* Where a corruption names no cluster of the file, it is the one with the faulty word, if that is in the file. */
 static void test_word(void)
 {
@@ -151,6 +162,7 @@ int main(int argc, char **argv)
     g_test_add_func("/faulty-runs/severity", test_severity);
     g_test_add_func("/faulty-runs/leak-in-use", test_leak_in_use);
     g_test_add_func("/faulty-runs/word", test_word);
+    g_test_add_func("/faulty-runs/word-and-victim", test_word_and_victim);
     g_test_add_func("/faulty-runs/overflow", test_overflow);
     return g_test_run();
 }

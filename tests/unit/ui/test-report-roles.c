@@ -58,7 +58,7 @@ static void describe(GString *runs, uint64_t number)
 {
     static const char letters[] = ".HtrLldcTsbe?X";
 
-    g_string_append_printf(runs, "%" G_GUINT64_FORMAT "%c%s%s ", number >> 6, letters[number & 15],
+    g_string_append_printf(runs, "%" G_GUINT64_FORMAT "%c%s%s ", number >> 7, letters[number & 15],
                            number & 16 ? "!" : "", number & 32 ? "?" : "");
 }
 

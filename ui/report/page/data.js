@@ -94,14 +94,14 @@ function readRoles(report) {
         const value = packed.next();
 
         starts[i] = at;
-        kinds[i] = value % 64;
-        at += Math.floor(value / 64);
+        kinds[i] = value % 128;
+        at += Math.floor(value / 128);
     }
     starts[n] = at;
     return {n, starts, kinds, clusters: at};
 }
 
-const ROLE_MASK = 15, CORRUPT = 16, HAS_LEAK = 32;
+const ROLE_MASK = 15, CORRUPT = 16, HAS_LEAK = 32, KEPT = 64;
 
 const KIND_DATA = 0, KIND_COMPRESSED = 1, KIND_L2 = 2;
 

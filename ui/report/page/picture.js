@@ -68,7 +68,7 @@ function drawnLevel() {
 /* What the clusters [first, end) are: how many of each role, and what is wrong with them. */
 function census(first, end, from = runAt(first)) {
     const counts = new Float64Array(report.roles.length);
-    let used = 0, corrupt = false, leak = false, run = from;
+    let used = 0, corrupt = false, leak = false, kept = false, run = from;
 
     for (; run < roles.n && roles.starts[run] < end; run++) {
         const kind = roles.kinds[run], role = kind & ROLE_MASK;
@@ -78,8 +78,9 @@ function census(first, end, from = runAt(first)) {
         used += role === 0 ? 0 : n;
         corrupt = corrupt || (kind & CORRUPT) !== 0;
         leak = leak || (kind & HAS_LEAK) !== 0;
+        kept = kept || (kind & KEPT) !== 0;
     }
-    return {counts, used, corrupt, leak, next: Math.max(run - 1, 0)};
+    return {counts, used, corrupt, leak, kept, next: Math.max(run - 1, 0)};
 }
 
 /* The role that most of the clusters in use have. */
@@ -165,16 +166,19 @@ class Drawing {
             const all = census(first, end, this.run);
 
             this.run = all.next;
-            kind = mainRole(all.counts) | (all.corrupt ? CORRUPT : 0) | (all.leak ? HAS_LEAK : 0);
+            kind = mainRole(all.counts) | (all.corrupt ? CORRUPT : 0) | (all.leak ? HAS_LEAK : 0) | (all.kept ? KEPT : 0);
             fill = Math.ceil(16 * all.used / (end - first));
         }
         const role = kind & ROLE_MASK;
-        this.fill(x, y, side, this.palette[role][fill], report.roles[role].striped ? this.stripes : 0);
+        const lost = kind & KEPT && report.roles[role].colour === report.palette.leak;
+        const colour = lost ? packedColour(rgb(report.palette.kept)) : this.palette[role][fill];
+
+        this.fill(x, y, side, colour, report.roles[role].striped ? this.stripes : 0);
         if (this.gap && roles.starts[this.run + 1] > end) {
-            this.bridge(x, y, end, this.palette[role][fill]);
+            this.bridge(x, y, end, colour);
         }
         if (kind & (CORRUPT | HAS_LEAK) && this.marks.length < MARKS_MAX) {
-            this.marks.push([x, y, side, (kind & CORRUPT) !== 0, role]);
+            this.marks.push([x, y, side, (kind & CORRUPT) !== 0, role, (kind & KEPT) !== 0]);
         }
     }
 
@@ -209,7 +213,8 @@ class Drawing {
         const least = 6 * view.ratio, {palette} = report;
 
         this.marks.sort((a, b) => a[3] - b[3]); // corruptions on top
-        for (const [x, y, side, corrupt, role] of this.marks) {
+        for (const [x, y, side, corrupt, role, kept] of this.marks) {
+            const leak = kept ? palette.kept : palette.leak;
             const length = side * view.scale, drawn = Math.max(length - this.gap, least);
             const left = view.x + x * view.scale - Math.max(0, (least - length) / 2);
             const top = view.y + y * view.scale - Math.max(0, (least - length) / 2);
@@ -218,11 +223,11 @@ class Drawing {
             if (drawn < 3 * least) {
                 context.fillStyle = corrupt ? palette.outline : palette.paper;
                 context.fillRect(left, top, drawn, drawn);
-                context.fillStyle = corrupt ? palette.damage : palette.leak;
+                context.fillStyle = corrupt ? palette.damage : leak;
                 context.fillRect(left + line, top + line, drawn - 2 * line, drawn - 2 * line);
-            } else if (corrupt || report.roles[role].colour !== palette.leak) {
+            } else if (corrupt || report.roles[role].colour !== leak) {
                 context.lineWidth = 2 * line;
-                context.strokeStyle = corrupt ? palette.damage : palette.leak;
+                context.strokeStyle = corrupt ? palette.damage : leak;
                 context.strokeRect(left + line, top + line, drawn - 2 * line, drawn - 2 * line);
                 context.lineWidth = line / 2;
                 context.strokeStyle = corrupt ? palette.outline : palette.paper;
