@@ -67,7 +67,7 @@ static void hide_own_members(ImageCheck *check)
     check->guest_cut_off = NULL;
 }
 
-/* Judgement, findings and viscera may be there for another purpose than to be printed. */
+/* Judgement, findings, space and viscera may be there for another purpose than to be printed. */
 static void print_json(const CheckOptions *options, const ImageCheck *check)
 {
     ImageCheck shown = *check; /* others may read @check just now */
@@ -76,6 +76,7 @@ static void print_json(const CheckOptions *options, const ImageCheck *check)
         hide_own_members(&shown);
     }
     shown.has_findings = check->has_findings && options->findings;
+    shown.space = options->space ? check->space : NULL;
     shown.viscera = options->no_dump_meta ? NULL : check->viscera;
     print_check_json(stdout, &shown, options->all_fields, !options->many);
 }
@@ -101,7 +102,7 @@ void check_result_print(const CheckOptions *options, const Qcow2CheckResult *res
     if (options->verbose) {
         print_findings_text(stdout, &result->check->findings);
     }
-    if (result->check->space) {
+    if (options->space && result->check->space) {
         print_space_text(stdout, result->check->space);
     }
     if (result->check->explanation) {

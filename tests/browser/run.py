@@ -288,7 +288,7 @@ def search_guest(desk):
 def keyboard(desk):
     """Everything is reached without a pointer: cursor, picture, findings, tree."""
     desk.open(images.broken)
-    for _ in range(30):
+    for _ in range(60):
         desk.browser.press("Tab")
         if focused(desk) == "canvas":
             break
@@ -522,6 +522,67 @@ def narrow(desk):
     desk.browser.resize(400, 800)
     desk.open(images.broken)
     same(desk.browser.run("document.documentElement.scrollWidth"), 400)
+    same(cards(desk), [])
+
+
+# Cells with text that are not to be seen in full, or have no title above them.
+CUT_OFF = """[...document.querySelectorAll("#findings-rows td")].filter((cell) => cell.textContent).filter((cell) => {
+    const box = cell.getBoundingClientRect();
+    const title = getComputedStyle(cell, "::before").content;
+
+    return box.width === 0 || box.right > innerWidth || cell.scrollWidth > cell.clientWidth + 1 ||
+        title !== JSON.stringify(cell.dataset.title);
+}).map((cell) => cell.outerHTML)"""
+
+
+def cards(desk):
+    """Each finding is a card with its message over the whole width of it; returns the cells that are cut off."""
+    wide = desk.browser.run("[...document.querySelectorAll('#findings-rows tr')].map(r => "
+                            "r.querySelector('.message').getBoundingClientRect().width / r.getBoundingClientRect().width)")
+    assert all(share > 0.95 for share in wide), wide
+    return desk.browser.run(CUT_OFF)
+
+
+@case
+def worst_first(desk):
+    """On a broken image the findings come before the picture, each with its meaning; on a sound one the picture does."""
+    order = "[...document.querySelectorAll('main > section:not([hidden])')].map(s => s.id)"
+    for make, expected in ((images.broken, ["summary", "findings", "picture", "metadata"]),
+                           (images.lost, ["summary", "findings", "picture", "metadata"]),
+                           (images.plain, ["summary", "picture", "findings", "snapshots", "metadata"])):
+        desk.open(make)
+        same(desk.browser.run(order), expected)
+    desk.open(images.broken)
+    assert "the next write may overwrite it. Do not write to the image." in desk.text(".finding.corruption .meaning")
+    same(len(desk.texts(".finding .meaning")), 6)
+    facts = desk.text("#file-facts")
+    assert "with a disk of 64 MiB · judgement: data-at-risk · checked 20" in facts, facts
+
+
+@case
+def snapshots(desk):
+    """The snapshots, with what deleting each would free, as --space has it; and what the host stores of the file."""
+    image = desk.open(images.plain)
+    done = subprocess.run([desk.program, "check", "--space", "--output=json", image], capture_output=True, check=False)
+    space = json.loads(done.stdout)["space"]
+    same(desk.texts("#snapshots-rows th"), [snapshot["name"] for snapshot in space["snapshots"]])
+    same(desk.texts("#snapshots-rows td.number"), ["448 KiB"])
+    same(space["snapshots"][0]["freed"], 448 << 10)  # four clusters of data, the tables of the snapshot, that of snapshots
+    if "holes" in space:
+        assert f"({space['file-size'] - space['holes']:,} bytes)" in desk.text("#facts")
+
+
+@case
+def kept_leaks(desk):
+    """Leaks that may be the last copy of something have a colour of their own, and the text says so."""
+    desk.open(images.lost)
+    colour = desk.browser.run("JSON.parse(document.getElementById('report').textContent).palette.kept")
+    points = [[round(part) for part in point_of(desk, 5)]]
+    drawn = desk.browser.run(COLOURS_AT.replace("POINTS", json.dumps(points)))
+    same(drawn, [f"rgb({int(colour[1:3], 16)}, {int(colour[3:5], 16)}, {int(colour[5:7], 16)})"])
+    assert "may be the last copy of something: a repair keeps them" in desk.text("#picture-lead")
+    desk.open(images.broken)
+    assert "last copy" not in desk.text("#picture-lead")
 
 
 @case
@@ -534,6 +595,7 @@ def printed(desk):
                           " getComputedStyle(document.querySelector('.tools')).display === 'none'"), True)
     same(desk.browser.run("getComputedStyle(document.body).backgroundColor"), "rgb(255, 255, 255)")
     same(desk.browser.run("document.querySelectorAll('#findings-rows tr').length"), 6)
+    same(cards(desk), [])
     desk.browser.run("(dispatchEvent(new Event('beforeprint')), 0)")
     same(desk.browser.run("document.querySelector('#tree').scrollHeight - document.querySelector('#tree').clientHeight"), 0)
     desk.browser.run("(dispatchEvent(new Event('afterprint')), 0)")

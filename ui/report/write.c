@@ -21,6 +21,7 @@ void report_ask(Qcow2CheckOptions *options)
     options->judgement = true;
     options->roles = true;
     options->layout = true;
+    options->space = true;
 }
 
 static char *colour_text(uint32_t colour)

@@ -55,6 +55,47 @@ const byOffset = (where) => where === undefined ? -1n : BigInt(where);
 
 const words = (name) => name.replace(/-/g, " ");
 
+const KEEP = "Do not free leaked clusters by other means. Try check -r all --restore --undo-file=FILE with --dry-run first.";
+const REPAIR = "check -r all --undo-file=FILE repairs it; --dry-run shows the changes first.";
+const BACKUP = "The next backup has to be a full one.";
+
+/* What a kind of finding means for the guest, and what to do. Kinds that are not here have those of their severity. */
+const MEANINGS = {
+    "leak": ["The file is larger than it need be, unless these clusters are the last copy of something: see the judgement.", "check -r leaks frees what is waste, and keeps what may be a last copy."],
+    "refcount-too-low": ["The cluster counts as less used than it is: the next write may overwrite it.", "Do not write to the image. " + REPAIR],
+    "region-beyond-end": ["The file was cut, or the entry is damaged: the guest reads zeros there.", "Look for a whole copy of the file. A repair cannot bring the data back."],
+    "l2-table-unaligned": ["A range of the guest’s disk has lost its table; reading it fails.", "Keep the file as it is, and restore the range from a backup. " + KEEP],
+    "data-unaligned": ["Reading this range of the guest’s disk fails.", "Restore the range from a backup; " + REPAIR],
+    "guest-read-fails": ["Reading this range of the guest’s disk fails.", "Restore the range from a backup."],
+    "compressed-cut-off": ["The file was cut: reading this range of the guest’s disk fails.", "Look for a whole copy of the file."],
+    "data-cut-off": ["The file was cut, unless a program left out zeros at its end.", "Look for a whole copy of the file."],
+    "table-cut-off": ["The file was cut within a table: what it mapped behind that reads as zeros.", "Look for a whole copy of the file. " + KEEP],
+    "leaked-l2": ["A range of the guest’s disk has lost its table, and this looks like it.", KEEP],
+    "leaked-l1": ["The disk, or a snapshot, has lost its table, and this looks like it.", KEEP],
+    "l2-reference-lost": ["A range of a disk has lost its table, and this looks like it.", KEEP],
+    "emptied-l2": ["A part of a table was overwritten with zeros; leaked clusters may be what it mapped.", KEEP],
+    "leaked-snapshot-table": ["Snapshots are lost, and this looks like their table.", KEEP],
+    "data-shared": ["A write to one of the two ranges changes, or has changed, the other.", "Compare both ranges with a backup. No repair knows whose data it is."],
+    "metadata-shared": ["A write to one of the users destroys the other.", "Do not write to the image. Convert it into a new one."],
+    "bitmap-in-use": ["The bitmap lacks writes, unless a program has it open now.", BACKUP],
+    "bitmap-data-shared": ["The bitmap has bits of something else.", BACKUP],
+    "encryption-header-damaged": ["No program can decrypt the guest’s disk.", "Restore the encryption header from a backup of it, and keep the leaked clusters until then."],
+    "dirty": ["The image was not closed: counts may be wrong until a program that writes to it has set them right.", "If no program uses it now, " + REPAIR],
+    "corrupt-bit": ["A program found damage: others refuse to write to the image.", REPAIR],
+    "l2-copied-wrong": ["Where the flag is missing it does no harm; where it should not be, a write changes other users of the cluster.", REPAIR],
+    "l1-copied-wrong": ["Where the flag is missing it does no harm; where it should not be, a write changes other users of the table.", REPAIR],
+};
+const MEANINGS_BY_SEVERITY = {
+    corruption: ["Data may be wrong, or the next write may overwrite some.", REPAIR],
+    leak: ["Clusters count as used that nothing uses.", "check -r leaks frees what is waste."],
+    error: ["A part of the image could not be examined.", "Copy the file to sound storage, and check the copy."],
+    note: ["It is no fault by itself.", "Nothing has to be done at once."],
+};
+
+function meaningOf(finding) {
+    return MEANINGS[finding.kind] ?? MEANINGS_BY_SEVERITY[finding.severity];
+}
+
 /* Title, what it shows, what it is sorted by. Columns that would be empty are left out. */
 const COLUMNS = [
     {title: "Severity", text: (f) => f.severity, key: bySeverity, className: "severity"},
@@ -94,7 +135,9 @@ function makeFindingRow(number) {
     for (const column of COLUMNS) {
         const text = column.text(finding);
 
-        if (column.title === linked && where && where[0] < roles.clusters) {
+        if (column.title !== "Message" && !text) {
+            row.append(element("td", `${column.className ?? ""} empty`.trim()));
+        } else if (column.title === linked && where && where[0] < roles.clusters) {
             const cell = element("td", column.className);
 
             cell.append(makeShowButton(text, where));
@@ -103,12 +146,23 @@ function makeFindingRow(number) {
             row.append(element("td", column.className, text));
         }
     }
+    [...row.children].forEach((cell, i) => {
+        cell.dataset.title = COLUMNS[i].title; // where there is no head above it: on a phone, on paper
+    });
     const message = row.lastElementChild;
     if (finding.fixed) {
         message.append(element("span", "tag", "fixed"));
     }
     if (finding["other-users"]) {
         message.append(element("small", "", `Also used by: ${usersText(finding)}`));
+    }
+    const [meaning, advice] = meaningOf(finding);
+    message.append(element("small", "meaning", `${meaning} ${advice}`));
+    if (where && where[0] < roles.clusters) {
+        const show = makeShowButton(`cluster ${grouped(where[0])}`, where);
+
+        show.textContent = "Show in the picture";
+        message.append(show);
     }
     return row;
 }

@@ -39,6 +39,11 @@ function showHead() {
     byId("file-name").textContent = name;
     byId("verdict").textContent = text;
     byId("verdict").classList.add(kind);
+    byId("file-facts").textContent = [
+        `${size(report.image["file-size"])} file with a disk of ${size(report.image["virtual-size"])}`,
+        check.judgement && `judgement: ${check.judgement}`,
+        `checked ${new Date(report.created * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`,
+    ].filter(Boolean).join(" · ");
     byId("made").textContent = `Made by ${report.program} on ${new Date(report.created * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC.`;
 }
 
@@ -81,6 +86,11 @@ function showFacts() {
     add("Guest’s disk", `${size(image["virtual-size"])} (${grouped(image["virtual-size"])} bytes)`);
     add("File", `${size(image["file-size"])} (${grouped(image["file-size"])} bytes)`);
     add("End of the last cluster in use", hex(check["image-end-offset"]));
+    if (check.space?.holes !== undefined) {
+        const stored = BigInt(check.space["file-size"]) - BigInt(check.space.holes);
+
+        add("Stored by the host, but for holes", `${size(stored)} (${grouped(stored)} bytes)`);
+    }
     add("Cluster size", size(clusterSize));
     add("Reference counts", counted(image["refcount-bits"], "bit", "bits"));
     add("Features", image.features.length ? image.features.join(", ") : "none");
@@ -94,7 +104,8 @@ function showLegend() {
 
     byId("picture-lead").textContent = `${counted(roles.clusters, "cluster", "clusters")} of ${size(clusterSize)}, ` +
         `${share(used, roles.clusters)} in use, in the order of the file along a curve that begins at the top left: what is near in the file is near in the picture.` +
-        (report["role-step"] > 1 ? ` So many pieces are in the file that ${grouped(report["role-step"])} clusters each are taken together here.` : "");
+        (report["role-step"] > 1 ? ` So many pieces are in the file that ${grouped(report["role-step"])} clusters each are taken together here.` : "") +
+        (Number(check["bytes-kept-as-lost"]) > 0 ? " Leaked clusters in violet may be the last copy of something: a repair keeps them." : "");
     canvas.setAttribute("aria-label", `The clusters of the file, ${share(used, roles.clusters)} in use`);
     report.roles.forEach((role, number) => {
         if (counts[number] === 0) {
@@ -116,6 +127,19 @@ function showLegend() {
     });
 }
 
+function showSnapshots() {
+    const snapshots = check.space?.snapshots ?? [];
+
+    byId("snapshots").hidden = snapshots.length === 0;
+    byId("snapshots-rows").append(...snapshots.slice(0, 1000).map((snapshot) => {
+        const row = element("tr"), name = element("th", "", visible(snapshot.name));
+
+        name.scope = "row";
+        row.append(name, element("td", "", visible(snapshot.id)), element("td", "number", size(snapshot.freed)));
+        return row;
+    }));
+}
+
 function pickRole(number) {
     view.picked = view.picked === number ? null : number;
     for (const button of byId("legend").querySelectorAll("button")) {
@@ -124,11 +148,23 @@ function pickRole(number) {
     draw();
 }
 
+/* On a broken image what is wrong, and what to do, comes before the picture of it. */
+function putFindingsFirst() {
+    if (findings.some(({severity}) => severity !== "note") || !["sound", "bookkeeping", undefined].includes(check.judgement)) {
+        byId("picture").before(byId("findings"));
+        const links = document.querySelector("nav");
+
+        links.querySelector("[href='#picture']").before(links.querySelector("[href='#findings']"), " ");
+    }
+}
+
 function start() {
     showHead();
+    putFindingsFirst();
     showCounts();
     showFacts();
     showLegend();
+    showSnapshots();
     startFindings();
     startSearch();
     startTree();
