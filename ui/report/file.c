@@ -46,7 +46,11 @@ static bool finish_stdout(GError **errp)
 
 bool report_file_write(ReportFile *report, const Qcow2CheckResult *result, GError **errp)
 {
-    report_write(report->file ? output_file_stream(report->file) : stdout, result, g_get_real_time() / G_USEC_PER_SEC);
+    FILE *out = report->file ? output_file_stream(report->file) : stdout;
+
+    if (!report_write(out, result, g_get_real_time() / G_USEC_PER_SEC, errp)) {
+        return false;
+    }
     return report->file ? output_file_commit(report->file, errp) : finish_stdout(errp);
 }
 

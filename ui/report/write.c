@@ -9,6 +9,7 @@
 #include "qapi/json-output.h"
 #include "block/limits.h"
 #include "qapi/qapi-visit.h"
+#include "qapi/util.h"
 #include "ui/report/lists.h"
 #include "ui/report/page.h"
 #include "ui/report/roles.h"
@@ -29,12 +30,16 @@ static char *colour_text(uint32_t colour)
     return g_strdup_printf("#%06x", colour);
 }
 
-static void add_roles(CheckReport *report)
+static bool add_roles(CheckReport *report)
 {
     for (unsigned role = 0; role < CLUSTER_ROLE__MAX; role++) {
         const RoleStyle *style = role_style(role);
+        ReportRole *item = qapi_append_ReportRole(&report->roles);
 
-        *qapi_append_ReportRole(&report->roles) = (ReportRole){
+        if (!item) {
+            return false;
+        }
+        *item = (ReportRole){
             .name = g_strdup(style->name), .colour = colour_text(style->colour), .striped = style->striped};
     }
     report->palette = (ReportPalette){
@@ -44,13 +49,20 @@ static void add_roles(CheckReport *report)
         .leak = colour_text(ROLE_COLOUR_LEAK),
         .kept = colour_text(ROLE_COLOUR_KEPT),
     };
+    return true;
 }
 
-static void add_notes(CheckReport *report, char *const *notes)
+static bool add_notes(CheckReport *report, char *const *notes)
 {
     for (; *notes; notes++) {
-        *qapi_append_str(&report->notes) = g_strdup(*notes);
+        char **item = qapi_append_str(&report->notes);
+
+        if (!item) {
+            return false;
+        }
+        *item = g_strdup(*notes);
     }
+    return true;
 }
 
 /* A copy that borrows everything of @from, every count being there and the lists that are packed elsewhere missing. */
@@ -138,7 +150,7 @@ static void write_json(FILE *out, CheckReport *report, const Qcow2CheckResult *r
     bare_viscera_clear(&viscera);
 }
 
-void report_write(FILE *out, const Qcow2CheckResult *result, int64_t when)
+bool report_write(FILE *out, const Qcow2CheckResult *result, int64_t when, GError **errp)
 {
     g_auto(CheckReport) report = {.created = when, .program = g_strdup("qemu-img check " CONFIG_VERSION)};
     ReportRoles roles;
@@ -152,8 +164,10 @@ void report_write(FILE *out, const Qcow2CheckResult *result, int64_t when)
     report.mappings = (int64_t)result->layout->mappings.n;
     report.mapping_step = (int64_t)result->layout->mappings.step;
     report.findings_total = (int64_t)result->check->findings.len;
-    add_roles(&report);
-    add_notes(&report, result->notes);
+    if (!add_roles(&report) || !add_notes(&report, result->notes)) {
+        return qapi_set_out_of_memory(errp);
+    }
     write_json(out, &report, result);
     fputs((const char *)report_tail, out);
+    return true;
 }

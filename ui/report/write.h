@@ -26,8 +26,8 @@ void report_ask(Qcow2CheckOptions *options);
 
 /*
  * Writes the report of @result, a check at the time @when (seconds since 1970), to @out, whose error flag the caller
- * checks.
+ * checks. False and @errp set if there is no memory.
  */
-void report_write(FILE *out, const Qcow2CheckResult *result, int64_t when);
+bool report_write(FILE *out, const Qcow2CheckResult *result, int64_t when, GError **errp);
 
 #endif
