@@ -30,7 +30,7 @@ static const char letters[] = ".HtrLldcTsbe?X";
 /* "5+2:d16! " are two cells from the sixth on of data, all of it in use and some of it damaged; ? is a leak. */
 static void describe(void *opaque, uint32_t first, uint32_t n, const MapCell *cell)
 {
-    static const char *const marks[] = {"", "?", "!"};
+    static const char *const marks[] = {"", "?", "k", "!"};
 
     g_string_append_printf(opaque, "%u+%u:%c%u%s ", first, n, letters[cell->role], cell->fill, marks[cell->mark]);
 }
@@ -56,17 +56,15 @@ static MapTotals expect_cells(uint64_t clusters, const ClusterRun *runs, size_t 
 /* Where a cell is a cluster, cells are the runs, and what lies between them is free. */
 static void test_one_each(void)
 {
-    static const ClusterRun runs[] = {{0, 1, CLUSTER_ROLE_HEADER},
-                                      {1, 2, CLUSTER_ROLE_L2},
-                                      {5, 3, CLUSTER_ROLE_DATA},
-                                      {8, 1, CLUSTER_ROLE_DATA, true},
-                                      {9, 1, CLUSTER_ROLE_LEAKED}};
-    MapTotals totals =
-        expect_cells(12, runs, G_N_ELEMENTS(runs), "0+1:H16 1+2:l16 3+2:.0 5+3:d16 8+1:d16! 9+1:?16? 10+2:.0 ");
+    static const ClusterRun runs[] = {{0, 1, CLUSTER_ROLE_HEADER}, {1, 2, CLUSTER_ROLE_L2},
+                                      {5, 3, CLUSTER_ROLE_DATA},   {8, 1, CLUSTER_ROLE_DATA, true},
+                                      {9, 1, CLUSTER_ROLE_LEAKED}, {10, 1, CLUSTER_ROLE_LEAKED, .kept = true}};
+    MapTotals totals = expect_cells(13, runs, G_N_ELEMENTS(runs),
+                                    "0+1:H16 1+2:l16 3+2:.0 5+3:d16 8+1:d16! 9+1:?16? 10+1:?16k 11+2:.0 ");
 
     g_assert_cmpuint(totals.clusters[CLUSTER_ROLE_FREE], ==, 4);
     g_assert_cmpuint(totals.clusters[CLUSTER_ROLE_DATA], ==, 4);
-    g_assert_cmpuint(totals.clusters[CLUSTER_ROLE_LEAKED], ==, 1);
+    g_assert_cmpuint(totals.clusters[CLUSTER_ROLE_LEAKED], ==, 2);
     g_assert_cmpuint(totals.damaged, ==, 1);
 }
 
