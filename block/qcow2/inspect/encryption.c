@@ -17,11 +17,10 @@
 #define LUKS_SLOTS         208
 #define LUKS_SLOT_SIZE     48
 #define LUKS_N_SLOTS       8
-#define LUKS_HEADER_SIZE   (LUKS_SLOTS + LUKS_N_SLOTS * LUKS_SLOT_SIZE)
 #define LUKS_SLOT_MATERIAL 40
 #define LUKS_SLOT_STRIPES  44
 #define LUKS_SLOT_IN_USE   UINT32_C(0x00ac71f3)
-G_STATIC_ASSERT(LUKS_HEADER_SIZE == 592);
+G_STATIC_ASSERT(LUKS_SLOTS + LUKS_N_SLOTS * LUKS_SLOT_SIZE == QCOW2_LUKS_HEADER_SIZE);
 
 static bool is_zeros(const uint8_t *bytes, size_t size)
 {
@@ -47,7 +46,7 @@ static uint64_t material_end(const uint8_t *header)
 Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem)
 {
     const Qcow2Extensions *e = &image->extensions;
-    uint8_t header[LUKS_HEADER_SIZE];
+    uint8_t header[QCOW2_LUKS_HEADER_SIZE];
 
     *problem = NULL;
     if (!e->has_crypt_header) {
@@ -74,4 +73,25 @@ Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem)
         return QCOW2_LUKS_SHORT;
     }
     return QCOW2_LUKS_WHOLE;
+}
+
+static void keep(uint8_t *to, const uint8_t *from, size_t offset, size_t size)
+{
+    memcpy(to + offset, from + offset, size);
+}
+
+void qcow2_luks_keep_form(uint8_t *header)
+{
+    uint8_t form[QCOW2_LUKS_HEADER_SIZE] = {0};
+
+    keep(form, header, 0, LUKS_MAGIC_SIZE);
+    keep(form, header, LUKS_KEY_BYTES, 4);
+    for (size_t i = 0; i < LUKS_N_SLOTS; i++) {
+        size_t slot = LUKS_SLOTS + i * LUKS_SLOT_SIZE;
+
+        keep(form, header, slot, 4);
+        keep(form, header, slot + LUKS_SLOT_MATERIAL, 4);
+        keep(form, header, slot + LUKS_SLOT_STRIPES, 4);
+    }
+    memcpy(header, form, sizeof(form));
 }

@@ -9,6 +9,9 @@
 
 #include "block/qcow2/load/image.h"
 
+/* How much of a LUKS header has the numbers that say where its key material lies, bytes. */
+#define QCOW2_LUKS_HEADER_SIZE 592
+
 typedef enum Qcow2LuksState {
     QCOW2_LUKS_WHOLE,  /* or there is none, as the image is not encrypted that way */
     QCOW2_LUKS_GONE,   /* without its key material no byte of the guest's disk can be decrypted */
@@ -17,9 +20,15 @@ typedef enum Qcow2LuksState {
 } Qcow2LuksState;
 
 /*
- * Reads the first 592 bytes of the LUKS header of @image. *@problem: a static text that goes on "the encryption
+ * Reads the first QCOW2_LUKS_HEADER_SIZE bytes of the LUKS header of @image. *@problem: a static text that goes on "the encryption
  * header ...", NULL where the header is whole. Keys are not verified. Never fails.
  */
 Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem);
+
+/*
+ * Leaves in the @header of QCOW2_LUKS_HEADER_SIZE bytes what qcow2_luks_state() looks at: which key slots are in use, where
+ * their material lies and how large it is. Salts, digests and the names of ciphers become zeros.
+ */
+void qcow2_luks_keep_form(uint8_t *header);
 
 #endif

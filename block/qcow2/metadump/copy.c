@@ -10,6 +10,8 @@
 
 #include "block/io/prefetch.h"
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/encryption.h"
+#include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/plausible.h"
 #include "block/qcow2/metadump/lost-tables.h"
 #include "block/qcow2/metadump/names.h"
@@ -287,6 +289,36 @@ static void omit_snapshots_not_followed(Qcow2Copy *copy)
     }
 }
 
+/* Of a LUKS header the copy has its form, so that it is not called gone or cut there; nobody can open the copy with it.
+ */
+static bool copy_luks_form(Qcow2Copy *copy)
+{
+    const Qcow2Image *image = copy->check->image;
+    const Qcow2Extensions *e = &image->extensions;
+    uint8_t header[QCOW2_LUKS_HEADER_SIZE];
+    const char *problem;
+    Qcow2LuksState state = qcow2_luks_state(image, &problem);
+
+    if (!e->has_crypt_header || e->crypt_header_offset >= image->source->length) {
+        return true;
+    }
+    if (state == QCOW2_LUKS_UNREAD ||
+        block_source_read(image->source, header, sizeof(header), e->crypt_header_offset)) {
+        qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
+                        "it cannot be read");
+        return true;
+    }
+    if (state == QCOW2_LUKS_GONE) {
+        if (!qcow2_is_zeros(header, sizeof(header))) {
+            qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
+                            QCOW2_COPY_IMPLAUSIBLE);
+        }
+        return true;
+    }
+    qcow2_luks_keep_form(header);
+    return qcow2_copy_bytes(copy, e->crypt_header_offset, header, sizeof(header));
+}
+
 /* What has names in it comes last: a damaged pointer may have had it copied, as a table, with the names. */
 static bool copy_all(Qcow2Copy *copy)
 {
@@ -296,8 +328,8 @@ static bool copy_all(Qcow2Copy *copy)
     omit_snapshots_not_followed(copy);
     return copy_tables(copy, &l1_entries, c->regions.l1_tables) &&
            copy_tables(copy, &bitmap_entries, c->regions.bitmap_tables) && copy_refcounts(copy) &&
-           qcow2_copy_lost_tables(copy) && qcow2_copy_snapshot_table(copy) && qcow2_copy_bitmap_directory(copy) &&
-           qcow2_copy_header(copy);
+           qcow2_copy_lost_tables(copy) && copy_luks_form(copy) && qcow2_copy_snapshot_table(copy) &&
+           qcow2_copy_bitmap_directory(copy) && qcow2_copy_header(copy);
 }
 
 bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bool scramble_names,
