@@ -793,9 +793,10 @@ def plain_output():
     assert "0x20000" not in done.stdout
 
 
-# Only where reading fails, which tests/unit/block/test-check-faults.c has happen, or the image changes (tests/attacks/run).
+# Only where reading fails, which tests/unit/block/test-check-faults.c has happen, or the image changes (tests/attacks/run), or
+# where it is encrypted (the shell test judgement), or with --verify-compressed (the shell test of that name).
 NOT_HERE = {"snapshot-table-unreadable", "l2-unreadable", "bitmap-directory-unreadable", "changed-during-check",
-            "header-extensions-unreadable", "refcount-table-unreadable"}
+            "header-extensions-unreadable", "refcount-table-unreadable", "encryption-header-damaged", "compressed-damaged"}
 
 
 @case
