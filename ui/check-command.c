@@ -436,7 +436,8 @@ static int run_one_of_many(void *context, size_t index, const char *filename, un
     return run_one(&one);
 }
 
-/* A chain that cannot be followed, through no fault that a check of its last image found, is no chain that was checked. */
+/* A chain that cannot be followed, through no fault that a check of its last image found, is no chain that was checked.
+ */
 static int chain_status(const Chain *chain, int status)
 {
     const ChainMember *last = chain_member(chain, chain->members->len - 1);

@@ -37,7 +37,8 @@ void rows_clear(Rows *rows)
     g_clear_pointer(&rows->items, g_array_unref);
 }
 
-G_GNUC_PRINTF(4, 0)
+static void add(Rows *rows, const char *label, bool whole, const char *format, va_list ap) G_GNUC_PRINTF(4, 0);
+
 static void add(Rows *rows, const char *label, bool whole, const char *format, va_list ap)
 {
     Row row = {.label = label, .text = g_strdup_vprintf(format, ap), .whole = whole};

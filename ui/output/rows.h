@@ -18,10 +18,10 @@ void rows_init(Rows *rows, unsigned columns);
 void rows_clear(Rows *rows);
 
 /* Adds text that is wrapped; with @label NULL it takes both columns. It is UTF-8 without control characters. */
-G_GNUC_PRINTF(3, 4) void rows_add(Rows *rows, const char *label, const char *format, ...);
+void rows_add(Rows *rows, const char *label, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* Adds a command, which has a line for itself, so that it can be copied. */
-G_GNUC_PRINTF(3, 4) void rows_add_command(Rows *rows, const char *label, const char *format, ...);
+void rows_add_command(Rows *rows, const char *label, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 void rows_print(const Rows *rows, FILE *out);
 

@@ -65,8 +65,8 @@ void qcow2_counting_finish(Qcow2Counting *c);
 
 /*
  * Reports the faults of the reference at @location to the region that it names. After qcow2_counting_finish().
- * Overflows that are not reported, as the report is full or the table with the reference has changed since it was counted,
- * are counted by qcow2_report_overflows(), after all regions.
+ * Overflows that are not reported, as the report is full or the table with the reference has changed since it was
+ * counted, are counted by qcow2_report_overflows(), after all regions.
  */
 void qcow2_report_region(Qcow2Counting *c, const Qcow2Location *location, Qcow2Report *report);
 void qcow2_report_overflows(const Qcow2Counting *c, Qcow2Report *report);

@@ -20,14 +20,14 @@ typedef enum Qcow2LuksState {
 } Qcow2LuksState;
 
 /*
- * Reads the first QCOW2_LUKS_HEADER_SIZE bytes of the LUKS header of @image. *@problem: a static text that goes on "the encryption
- * header ...", NULL where the header is whole. Keys are not verified. Never fails.
+ * Reads the first QCOW2_LUKS_HEADER_SIZE bytes of the LUKS header of @image. *@problem: a static text that goes on "the
+ * encryption header ...", NULL where the header is whole. Keys are not verified. Never fails.
  */
 Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem);
 
 /*
- * Leaves in the @header of QCOW2_LUKS_HEADER_SIZE bytes what qcow2_luks_state() looks at: which key slots are in use, where
- * their material lies and how large it is. Salts, digests and the names of ciphers become zeros.
+ * Leaves in the @header of QCOW2_LUKS_HEADER_SIZE bytes what qcow2_luks_state() looks at: which key slots are in use,
+ * where their material lies and how large it is. Salts, digests and the names of ciphers become zeros.
  */
 void qcow2_luks_keep_form(uint8_t *header);
 

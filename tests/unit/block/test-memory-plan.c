@@ -7,7 +7,8 @@
 
 #include "block/memory-plan.h"
 
-/* Reads in flight take a 64th of what the process may have, but never less than 256 KiB nor more than 8 MiB, or 64 MiB far away. */
+/* Reads in flight take a 64th of what the process may have, but never less than 256 KiB nor more than 8 MiB, or 64 MiB
+ * far away. */
 static void test_shares(void)
 {
     static const struct {
