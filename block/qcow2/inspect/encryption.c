@@ -37,7 +37,7 @@ static uint64_t material_end(const uint8_t *header)
         uint64_t size = (uint64_t)load_be32(header + LUKS_KEY_BYTES) * load_be32(slot + LUKS_SLOT_STRIPES);
 
         if (load_be32(slot) == LUKS_SLOT_IN_USE) {
-            end = MAX(end, load_be32(slot + LUKS_SLOT_MATERIAL) * QCOW2_SECTOR_SIZE + MIN(size, UINT32_MAX));
+            end = MAX(end, (uint64_t)load_be32(slot + LUKS_SLOT_MATERIAL) * QCOW2_SECTOR_SIZE + MIN(size, UINT32_MAX));
         }
     }
     return end;
