@@ -107,8 +107,8 @@ void many_table_add(ManyTable *t, const char *filename, int status, const char *
         row.word = find_word(word_of_status(status));
         row.text = text_escape(message, strcspn(message, "\n"));
     }
-    /* cppcheck-suppress memleak ; the row is the array's */
     g_array_append_val(t->rows, row);
+    /* cppcheck-suppress memleak ; the row is the array's */
 }
 
 /* ---- */
