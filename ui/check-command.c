@@ -436,19 +436,6 @@ static int run_one_of_many(void *context, size_t index, const char *filename, un
     return run_one(&one);
 }
 
-/* A chain that cannot be followed, through no fault that a check of its last image found, is no chain that was checked.
- */
-static int chain_status(const Chain *chain, int status)
-{
-    const ChainMember *last = chain_member(chain, chain->members->len - 1);
-
-    if (last->known || last->refusal || status == EXIT_FAILED) {
-        return status;
-    }
-    error_report("Could not follow the chain beyond '%s'", last->filename);
-    return EXIT_FAILED;
-}
-
 static int run_chain(const CheckCommand *command)
 {
     CheckCommand all = *command;
@@ -458,7 +445,11 @@ static int run_chain(const CheckCommand *command)
     all.chain = chain;
     all.options.many = true;
     all.options.filenames = chain->filenames;
-    status = chain_status(chain, check_many(&all.options, run_one_of_many, &all));
+    status = check_many(&all.options, run_one_of_many, &all);
+    if (status != EXIT_FAILED && chain_broken_off_at(chain)) {
+        error_report("Could not follow the chain beyond '%s'", chain_broken_off_at(chain));
+        status = EXIT_FAILED;
+    }
     if (!all.options.json && !all.options.quiet) {
         print_chain_text(stdout, chain);
     }

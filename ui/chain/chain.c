@@ -36,6 +36,13 @@ const ChainMember *chain_member(const Chain *chain, size_t depth)
     return g_ptr_array_index(chain->members, depth);
 }
 
+const char *chain_broken_off_at(const Chain *chain)
+{
+    const ChainMember *last = chain_member(chain, chain->members->len - 1);
+
+    return last->known || last->refusal ? NULL : last->filename;
+}
+
 static ChainMember *add_member(Chain *chain, char *filename, const char *format)
 {
     ChainMember *member = g_new0(ChainMember, 1);

@@ -41,6 +41,9 @@ const ChainMember *chain_member(const Chain *chain, size_t depth);
 /* Changes @options, which are those of the chain, to a check of the member @depth. Strings stay the chain's. */
 void chain_choose(const Chain *chain, size_t depth, CheckOptions *options);
 
+/* The name of the last image if nobody could find out what it stands on, and it was not refused; NULL otherwise. */
+const char *chain_broken_off_at(const Chain *chain);
+
 /* Fills the members of @check that are about the chain. */
 void chain_describe(const Chain *chain, size_t depth, ImageCheck *check);
 
