@@ -13,9 +13,9 @@
 #include "block/clusters/counters.h"
 #include "util/search.h"
 
-#define CORRUPT 0x80u /* beside the role */
-#define LEAKED  0x40u /* likewise; not where the role says it */
-#define KEPT    0x20u /* likewise */
+#define CORRUPT 0x80u /* a flag, added to the role */
+#define LEAKED  0x40u /* a flag; not set if the role is CLUSTER_ROLE_LEAKED */
+#define KEPT    0x20u /* a flag: the leak stays, as it may be the last copy of something */
 G_STATIC_ASSERT(CLUSTER_ROLE__MAX <= KEPT);
 #define RUNS_MOST 512 /* in a piece; they take a fourth of what a byte for each cluster does */
 

@@ -54,8 +54,8 @@ typedef struct Edit {
     bool (*change)(const struct Edit *edit, uint8_t *bytes);
 
     void *opaque; /* for @change */
-    uint64_t key; /* likewise */
-    int mode;     /* likewise */
+    uint64_t key; /* for @change */
+    int mode;     /* for @change */
 
     EditPhase phase; /* set by the list */
     unsigned step;   /* likewise: from 0 on, the order in which they are made */

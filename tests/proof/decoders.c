@@ -18,7 +18,7 @@
 
 static uint8_t bytes[SIZE];
 
-/* The values that a header that was accepted may have, and others besides. */
+/* Field values of an accepted header, and more. */
 static Qcow2HeaderFields any_header(void)
 {
     Qcow2HeaderFields h;

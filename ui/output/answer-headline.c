@@ -15,7 +15,7 @@
 #define KINDS_NAMED 3u
 #define NEXT_LINES  6u /* indentation of the lines behind the first */
 
-/* Where something is said to be that the file does not reach. */
+/* Kinds of findings that name a place beyond the end of the file. */
 #define CUT_OFF                                                                                                        \
     (KIND_BIT(REGION_BEYOND_END) | KIND_BIT(TABLE_CUT_OFF) | KIND_BIT(COMPRESSED_CUT_OFF) |                            \
      KIND_BIT(REFCOUNT_BLOCK_OUTSIDE))
