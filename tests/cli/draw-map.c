@@ -17,6 +17,7 @@ static bool next_run(void *opaque, ClusterRun *run)
 {
     unsigned role, corrupt;
 
+    *run = (ClusterRun){0};
     if (scanf("%" SCNu64 " %" SCNu64 " %u %u", &run->first, &run->n, &role, &corrupt) != 4) {
         return false;
     }
