@@ -43,4 +43,6 @@ static void take_message(const char *domain, GLogLevelFlags level, const char *m
 void fatal_error_exits(void)
 {
     g_log_set_default_handler(take_message, NULL);
+    /* GLib makes a lock with the first error, and ends by a signal if it gets no memory for it then */
+    g_error_free(g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_FAILED, ""));
 }

@@ -56,7 +56,7 @@ Qcow2Referent qcow2_found_referent(const Qcow2Found *found, uint64_t offset)
 uint64_t *qcow2_read_l1(BlockSource *source, const Qcow2HeaderFields *h, uint64_t offset, uint32_t n)
 {
     uint64_t held = offset < source->length ? MIN((uint64_t)n * 8, source->length - offset) : 0;
-    g_autofree uint64_t *entries = n && n <= QCOW2_MAX_L1_ENTRIES && held ? g_try_new0(uint64_t, n) : NULL;
+    g_autofree uint64_t *entries = n && n <= QCOW2_MAX_L1_ENTRIES && held ? g_new0(uint64_t, n) : NULL;
 
     if (!entries || block_source_read(source, entries, held, offset)) {
         return NULL;

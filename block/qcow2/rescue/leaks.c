@@ -194,10 +194,10 @@ void qcow2_leaks_add_table(Qcow2Leaks *l, uint64_t offset, const uint8_t *bytes)
     }
 }
 
-ImageRescueClass qcow2_leaks_class(const Qcow2Leaks *l)
+bool qcow2_leaks_class(const Qcow2Leaks *l, ImageRescueClass *class)
 {
     uint64_t leaks = 0, n;
-    bool unknown = l->no_memory || !l->found->counts;
+    bool unknown = !l->found->counts;
     Qcow2CountPairs pairs = qcow2_count_pairs(l->found->counts, l->references);
     Qcow2CountStretch s;
 
@@ -211,8 +211,8 @@ ImageRescueClass qcow2_leaks_class(const Qcow2Leaks *l)
             leaks += stored > references ? n : 0;
         }
     }
-    if (leaks >= SOME) {
-        return IMAGE_RESCUE_CLASS_GUESSED;
-    }
-    return unknown || leaks ? IMAGE_RESCUE_CLASS_INFERRED : IMAGE_RESCUE_CLASS_PROVED;
+    *class = leaks >= SOME      ? IMAGE_RESCUE_CLASS_GUESSED
+             : unknown || leaks ? IMAGE_RESCUE_CLASS_INFERRED
+                                : IMAGE_RESCUE_CLASS_PROVED;
+    return !l->no_memory;
 }

@@ -23,8 +23,8 @@ void qcow2_leaks_add_table(Qcow2Leaks *leaks, uint64_t offset, const uint8_t *by
 
 /*
  * The class of what nothing is mapped for, at best: proved if there is no leak, inferred if there are so few that a
- * crash may have left them, else guessed. Inferred where the counts are not known.
+ * crash may have left them, else guessed. Inferred where the counts are not known. False when memory was short.
  */
-ImageRescueClass qcow2_leaks_class(const Qcow2Leaks *leaks);
+bool qcow2_leaks_class(const Qcow2Leaks *leaks, ImageRescueClass *class);
 
 #endif

@@ -84,6 +84,9 @@ static void add_notes(const Qcow2Found *found, const Qcow2Survey *survey, GPtrAr
     }
     if (unread) {
         g_ptr_array_add(notes, g_strdup_printf("%" PRIu64 " bytes of the source could not be read", unread));
+    } else if (found->in->source->failed_reads) {
+        g_ptr_array_add(notes, g_strdup_printf("metadata could not be read (%s), and counts as lost",
+                                               g_strerror(-found->in->source->read_error)));
     }
     if (survey->damaged) {
         g_ptr_array_add(notes,

@@ -309,6 +309,7 @@ bool qcow2_survey(const Qcow2Found *found, const Qcow2Trees *trees, BlockSource 
                    .leaks = leaks,
                    .empty = empty};
     g_autoptr(GArray) tables = list_tables(&s);
+    ImageRescueClass of_empty;
 
     *survey =
         (Qcow2Survey){.ranges = g_array_new(FALSE, FALSE, sizeof(ImageRescueRange)), .first_compressed = UINT64_MAX};
@@ -318,9 +319,11 @@ bool qcow2_survey(const Qcow2Found *found, const Qcow2Trees *trees, BlockSource 
     if (!qcow2_visit_tables(view, &found->in->options, qcow2_found_header(found), tables, survey_table, &s, errp)) {
         return false;
     }
+    if (!qcow2_leaks_class(leaks, &of_empty)) {
+        return qapi_set_out_of_memory(errp);
+    }
     add_slots_without_tables(&s);
-    add_empty(&s,
-              MAX(qcow2_leaks_class(leaks), backing_known ? IMAGE_RESCUE_CLASS_PROVED : IMAGE_RESCUE_CLASS_INFERRED));
+    add_empty(&s, MAX(of_empty, backing_known ? IMAGE_RESCUE_CLASS_PROVED : IMAGE_RESCUE_CLASS_INFERRED));
     join_ranges(survey->ranges);
     mark_dropped(&s, dropped);
     survey->luks = find_luks(&s);

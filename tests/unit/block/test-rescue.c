@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/rescue/rescue.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/qcow2/rescue/free-places.h"
@@ -57,6 +59,70 @@ static void test_nothing(void)
         rescue = plan(zeros, size, &ok);
         g_assert_false(ok);
     }
+}
+
+typedef struct OnceFaulty {
+    BlockSource base;
+    const uint8_t *bytes;
+    unsigned reads, bad; /* which read fails, 1 the first; 0 = none */
+} OnceFaulty;
+
+static ssize_t once_faulty_read_at(BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    OnceFaulty *s = (OnceFaulty *)source;
+
+    if (++s->reads == s->bad) {
+        return -EIO;
+    }
+    memcpy(buffer, s->bytes + offset, size);
+    return (ssize_t)size;
+}
+
+static char *classes_and_notes(const ImageRescue *result)
+{
+    GString *text = g_string_new(NULL);
+
+    for (size_t i = 0; i < result->ranges.len; i++) {
+        const ImageRescueRange *r = &result->ranges.items[i];
+
+        g_string_append_printf(text, "%" PRIu64 " %" PRIu64 " %d;", (uint64_t)r->start, (uint64_t)r->length, r->class);
+    }
+    for (size_t i = 0; i < result->notes.len; i++) {
+        g_string_append_printf(text, " %s;", result->notes.items[i]);
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* Whichever read fails, that is said, or makes no difference. */
+static void test_each_read_fails(void)
+{
+    static const BlockSourceOps ops = {.read_at = once_faulty_read_at};
+    g_autofree uint8_t *bytes = small_image_new();
+    g_autofree char *expected = NULL;
+    unsigned said = 0, n = 1;
+
+    for (unsigned bad = 0; bad <= n; bad++) {
+        OnceFaulty source = {.base = {.ops = &ops, .length = AT(CLUSTERS)}, .bytes = bytes, .bad = bad};
+        Qcow2RescueInput in = {.source = &source.base, .options = {.workers = 1}};
+        g_auto(Qcow2Rescue) rescue = {0};
+        g_autoptr(GError) error = NULL;
+        g_autofree char *found = NULL;
+
+        if (!qcow2_rescue_plan(&in, &rescue, &error)) {
+            g_assert_nonnull(error);
+            continue;
+        }
+        found = classes_and_notes(rescue.result);
+        n = bad ? n : source.reads;
+        expected = bad ? expected : g_strdup(found);
+        if (strstr(found, "could not be read")) {
+            said++;
+        } else {
+            g_assert_cmpstr(found, ==, expected);
+        }
+    }
+    g_assert_cmpuint(n, >, 10);
+    g_assert_cmpuint(said, >, 1);
 }
 
 /* Entries at random, with and without the header. */
@@ -136,6 +202,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rescue/losses", test_losses);
     g_test_add_func("/rescue/nothing", test_nothing);
+    g_test_add_func("/rescue/each-read-fails", test_each_read_fails);
     g_test_add_func("/rescue/damage", test_damage);
     g_test_add_func("/rescue/pointers", test_pointers);
     g_test_add_func("/rescue/free-places", test_free_places);
