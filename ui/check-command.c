@@ -7,48 +7,27 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "block/limits.h"
-#include "block/memory-plan.h"
 #include "block/probe.h"
-#include "block/qcow2.h"
 #include "block/undo/rollback.h"
-#include "ui/many/jobs.h"
-#include "ui/chain/chain.h"
 #include "ui/chain/text.h"
-#include "ui/check-files.h"
+#include "ui/check-image.h"
 #include "ui/check-result.h"
-#include "ui/options/parse.h"
 #include "ui/fallback.h"
 #include "ui/image/resolve.h"
-#include "ui/progress/message-stream.h"
+#include "ui/many/jobs.h"
+#include "ui/options/parse.h"
 #include "ui/progress/signal.h"
-#include "ui/progress/view.h"
-#include "ui/repair-command.h"
-#include "ui/report/write.h"
 #include "ui/rollback-command.h"
 #include "util/error-report.h"
 #include "util/module.h"
-#include "util/sandbox.h"
 
 /* Findings can be many, and stderr is not buffered of itself. */
 #define STDERR_BUFFER (64u << 10)
-
-typedef struct CheckCommand {
-    CheckOptions options;
-    char **argv;                     /* of the program, for the stock tool */
-    ProgressState *progress;         /* of this image alone: one slot */
-    const Chain *chain;              /* that the image is in, NULL: it was not asked for */
-    size_t depth;                    /* of the image in it */
-    const DecompressOps *decompress; /* for --verify-compressed; else NULL */
-    bool shared;                     /* another program may write to the image: -U, or an option of the image */
-} CheckCommand;
 
 /* The stock tool gets the arguments untouched, unless there are some which it does not know and need not heed. */
 static void exec_stock_tool(const CheckCommand *command, GError **errp)
@@ -132,158 +111,6 @@ static int not_supported(void)
     return EXIT_NOT_SUPPORTED;
 }
 
-/* For people only: elsewhere the messages are the stock tool's. A raw disk may begin with zeros, too. */
-static void advise_on_zeros(BlockSource *source)
-{
-    char bytes[BLOCK_PROBE_SIZE];
-
-    if (isatty(STDERR_FILENO) && block_source_read(source, bytes, sizeof(bytes), 0) == 0 && !bytes[0] &&
-        memcmp(bytes, bytes + 1, sizeof(bytes) - 1) == 0) {
-        fputs("The file begins with zeros: it is a blank disk, or an image whose header is gone, which 'qemu-img "
-              "rescue' can copy.\n",
-              stderr);
-    }
-}
-
-/* What is there to tell of the work itself; the result is not concerned. */
-static void print_debug_stats(const CheckCommand *command, const BlockSource *source, unsigned sandbox_layers)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    fprintf(stderr,
-            "debug-stats: bytes-read %" PRIu64 " requests %" PRIu64 " workers %u metadata-bytes %" PRIu64
-            " reader %s in-flight-limit-bytes %zu peak-memory-bytes %" PRIu64 " sandbox %s\n",
-            source->bytes_read, source->requests, command->options.workers, command->progress->slot->bytes_known,
-            source->reader ? source->reader : "cache", memory_plan()->in_flight, (uint64_t)usage.ru_maxrss * 1024,
-            sandbox_layers_name(sandbox_layers));
-}
-
-static bool open_and_check(const CheckCommand *command, BlockSource *source, const CheckFiles *files, FILE *messages,
-                           Qcow2CheckResult *result, GError **errp)
-{
-    const CheckOptions *options = &command->options;
-    bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
-    bool findings = options->json ? options->findings : options->verbose || check_result_has_answer(options);
-    Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
-                             .findings = (findings && !options->quiet) || options->explain,
-                             .corruptions = options->map,
-                             .judgement = check_result_shows_judgement(options) || options->map,
-                             .lost_data = options->map || options->strict || options->repair || options->request.kind,
-                             .question = options->explain ? &options->question : NULL,
-                             .roles = options->map,
-                             .space = options->space && !options->quiet,
-                             .verify_compressed = command->decompress,
-                             .messages = messages,
-                             .max_messages = options->all_messages ? 0 : LIMIT_MESSAGES,
-                             .detect_changes = command->shared,
-                             .backing_checked = command->chain,
-                             .outcome = options->dry_run && check_result_has_answer(options),
-                             .no_advice = options->repair && options->repair_all,
-                             .workers = options->workers,
-                             .progress = command->progress->slot};
-    g_autoptr(Qcow2Image) image = NULL;
-
-    if (options->report) {
-        report_ask(&how);
-    }
-    if (qcow2_request_is_for_header(&options->request)) {
-        return repair_header(options, files->undo, source, &how, result, errp);
-    }
-    image = qcow2_open(source, messages, errp);
-    if (!image) {
-        g_prefix_error(errp, "Could not open '%s': ", options->filename);
-        return false;
-    }
-    if (options->repair || options->request.kind) {
-        return repair_opened(options, files->undo, image, &how, result, errp);
-    }
-    if (!qcow2_check(image, &how, result, errp)) {
-        g_prefix_error(errp, "Check failed: ");
-        return false;
-    }
-    return true;
-}
-
-/* The same in the eyes of the user: with progress, if wanted, that makes room for messages. */
-static bool check_in_view(const CheckCommand *command, BlockSource *source, const CheckFiles *files,
-                          Qcow2CheckResult *result, GError **errp)
-{
-    const CheckOptions *options = &command->options;
-    g_autoptr(ProgressView) view = progress_view_new(command->progress, options->progress, options->progress_fd, true);
-    FILE *messages =
-        message_stream_new(view, !options->all_messages && !options->quiet && isatty(STDERR_FILENO), options->dry_run);
-    bool checked = open_and_check(command, source, files, messages, result, errp);
-
-    if (checked && result->changed) {
-        fputs("The image was written to while it was checked. It is checked once more; the findings so far may be "
-              "transient.\n",
-              messages);
-        qcow2_check_result_clear(result);
-        block_source_follow(source);
-        checked = open_and_check(command, source, files, messages, result, errp);
-    }
-
-    __atomic_store_n(&command->progress->finished, 1, __ATOMIC_RELAXED);
-    fclose(messages);
-    return checked;
-}
-
-/* From here on the image is read, and what it says is not to be trusted. */
-static bool lock_in(const CheckOptions *options, const ImageTarget *target, CheckFiles *files, unsigned *layers)
-{
-    SandboxNeeds needs = {.network = target->open_remote != NULL, .files = check_files_paths(files)};
-    g_autoptr(GError) error = NULL;
-
-    memory_plan(); /* looks at the machine */
-    if (!sandbox_enter(options->sandbox, &needs, layers, &error)) {
-        error_report("Could not lock the check in, as --sandbox=on asks for: %s", error->message);
-        return false;
-    }
-    return true;
-}
-
-static int check_image(const CheckCommand *command, const ImageTarget *target, BlockSource *source)
-{
-    const CheckOptions *options = &command->options;
-    g_auto(CheckFiles) files = {0};
-    unsigned layers;
-    Qcow2CheckResult result = {0};
-    g_autoptr(GError) error = NULL;
-    int status;
-
-    if (!check_files_prepare(&files, options, source) || !lock_in(options, target, &files, &layers)) {
-        return EXIT_FAILED;
-    }
-    if (!check_in_view(command, source, &files, &result, &error)) {
-        error_report("%s", error->message);
-        advise_on_zeros(source);
-        return EXIT_FAILED;
-    }
-    result.check->filename = g_strdup(options->filename);
-    result.check->format = g_strdup("qcow2");
-    if (command->chain) {
-        chain_describe(command->chain, command->depth, result.check);
-    }
-    status = check_result_exit_status(options, &result);
-    result.check->has_exit_status = true;
-    result.check->exit_status = status;
-    check_files_start(&files, &result, source->length, options->workers > 1);
-    if (!options->quiet) {
-        check_result_print(options, &result);
-        status = check_result_finish_stdout() ? status : EXIT_FAILED;
-    }
-    check_result_report_failure(&result);
-    if (!check_files_finish(&files)) {
-        status = EXIT_FAILED;
-    }
-    if (options->debug_stats) {
-        print_debug_stats(command, source, layers);
-    }
-    qcow2_check_result_clear(&result);
-    return status;
-}
-
 /* The format of the image in @source, NULL and @errp set when it cannot be read. */
 static const char *guess_format(const ImageTarget *target, BlockSource *source, GError **errp)
 {
@@ -341,7 +168,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
         if (write && !target->format) {
             warn_of_guess(target->path);
         }
-        advise_on_zeros(source);
+        check_image_advise_on_zeros(source);
         return not_supported();
     }
     g_autofree char *subject = g_strdup_printf("A check of '%s' (format '%s')", command->options.filename, format);
@@ -374,7 +201,7 @@ static int rollback(const CheckCommand *command, const ImageTarget *target)
         return could_not_open(command, error);
     }
     undo = undo_rollback_open(options->rollback, &error);
-    if (undo && !lock_in(options, target, &none, &layers)) {
+    if (undo && !check_image_lock_in(options, target, &none, &layers)) {
         return EXIT_FAILED;
     }
     if (!undo || !rollback_image(options, undo, source, &error)) {
