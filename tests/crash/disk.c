@@ -6,13 +6,59 @@
 #include "disk.h"
 
 #include <errno.h>
+#include <string.h>
+
+typedef struct Buffer {
+    uint8_t *bytes;
+    size_t capacity;
+} Buffer;
 
 typedef struct CrashDisk {
     BlockSource base;
-    BlockSource *memory;
+    Buffer buffer; /* base.length bytes of it are the disk's */
+    size_t limit;
     CrashJournal *journal;
     unsigned number;
 } CrashDisk;
+
+/*
+ * Buffers of closed disks, for the next ones: there are thousands of disks, and most of the time that a new one took
+ * went into fresh pages. More than four disks are never open at once.
+ */
+static Buffer spare[4];
+
+static void grow(Buffer *buffer, size_t size)
+{
+    if (size > buffer->capacity) {
+        buffer->capacity = MAX(size, 2 * buffer->capacity);
+        buffer->bytes = g_realloc(buffer->bytes, buffer->capacity);
+    }
+}
+
+/* Returns a buffer of @size bytes, of any content. */
+static Buffer buffer_take(size_t size)
+{
+    Buffer *largest = spare, taken;
+
+    for (size_t i = 1; i < G_N_ELEMENTS(spare); i++) {
+        largest = spare[i].capacity > largest->capacity ? &spare[i] : largest;
+    }
+    taken = *largest;
+    *largest = (Buffer){0};
+    grow(&taken, MAX(size, 1));
+    return taken;
+}
+
+static void buffer_give(Buffer buffer)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(spare); i++) {
+        if (!spare[i].bytes) {
+            spare[i] = buffer;
+            return;
+        }
+    }
+    g_free(buffer.bytes);
+}
 
 static void clear_op(void *op)
 {
@@ -61,17 +107,37 @@ static ssize_t disk_read_at(BlockSource *source, void *buffer, size_t size, uint
     CrashDisk *disk = (CrashDisk *)source;
     int failure = fault_of(disk);
 
-    failure = failure ? failure : block_source_read(disk->memory, buffer, size, offset);
-    return failure ? failure : (ssize_t)size;
+    if (failure != 0) {
+        return failure;
+    }
+    memcpy(buffer, disk->buffer.bytes + offset, size);
+    return size;
+}
+
+/* Gives the disk @length bytes; new ones are 0. */
+static int set_length(CrashDisk *disk, uint64_t length)
+{
+    uint64_t before = disk->base.length;
+
+    if (length > disk->limit) {
+        return -ENOSPC;
+    }
+    grow(&disk->buffer, length);
+    if (length > before) {
+        memset(disk->buffer.bytes + before, 0, length - before);
+    }
+    disk->base.length = length;
+    return 0;
 }
 
 static ssize_t write_part(CrashDisk *disk, const void *buffer, size_t size, uint64_t offset)
 {
-    int failure = block_source_write(disk->memory, buffer, size, offset);
+    int failure = offset + size > disk->base.length ? set_length(disk, offset + size) : 0;
 
     if (failure != 0) {
         return failure;
     }
+    memcpy(disk->buffer.bytes + offset, buffer, size);
     note(disk, CRASH_WRITE, buffer, offset, size);
     return size;
 }
@@ -111,7 +177,7 @@ static int disk_truncate(BlockSource *source, uint64_t length)
     CrashDisk *disk = (CrashDisk *)source;
     int failure = fault_of(disk);
 
-    failure = failure ? failure : block_source_truncate(disk->memory, length);
+    failure = failure ? failure : set_length(disk, length);
     if (failure == 0) {
         note(disk, CRASH_TRUNCATE, NULL, length, 0);
     }
@@ -123,8 +189,8 @@ static int disk_punch(BlockSource *source, uint64_t offset, uint64_t size)
     CrashDisk *disk = (CrashDisk *)source;
     int failure = fault_of(disk);
 
-    failure = failure ? failure : block_source_punch(disk->memory, offset, size);
     if (failure == 0) {
+        memset(disk->buffer.bytes + offset, 0, size);
         note(disk, CRASH_PUNCH, NULL, offset, size);
     }
     return failure;
@@ -132,7 +198,7 @@ static int disk_punch(BlockSource *source, uint64_t offset, uint64_t size)
 
 static void disk_close(BlockSource *source)
 {
-    block_source_close(((CrashDisk *)source)->memory);
+    buffer_give(((CrashDisk *)source)->buffer);
     g_free(source);
 }
 
@@ -152,14 +218,18 @@ BlockSource *crash_disk_new(CrashJournal *journal, unsigned disk, const void *by
     g_assert_cmpuint(disk, <, CRASH_DISKS);
     *new_disk = (CrashDisk){
         .base = {.ops = &disk_ops, .length = size, .writable = true},
-        .memory = block_source_new_writable_memory(bytes, size, limit),
+        .buffer = buffer_take(size),
+        .limit = limit,
         .journal = journal,
         .number = disk,
     };
+    if (size > 0) {
+        memcpy(new_disk->buffer.bytes, bytes, size);
+    }
     return &new_disk->base;
 }
 
 const uint8_t *crash_disk_bytes(const BlockSource *disk)
 {
-    return block_source_memory_bytes(((const CrashDisk *)disk)->memory);
+    return ((const CrashDisk *)disk)->buffer.bytes;
 }
