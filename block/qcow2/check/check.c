@@ -128,6 +128,7 @@ static bool begin(Qcow2Check *c, Qcow2Image *image, const Qcow2CheckOptions *opt
     if (options->findings || options->corruptions) {
         c->collector = c->report.collector = qcow2_collector_new(LIMIT_FINDINGS, !options->findings);
     }
+    qcow2_luks_read(&c->luks, image);
     qcow2_read_snapshots(image->source, &image->header, &c->snapshots, &c->report);
     return read_bitmaps(c, errp);
 }

@@ -2,7 +2,8 @@
  * A check under way, as the parts of the driver see it that look further into an image once it is counted: findings,
  * roles of clusters, repair.
  *
- *     snapshot table, bitmap directory   (read, and reported while reading)
+ *     LUKS header                         (read)
+ *     snapshot table, bitmap directory    (read, and reported while reading)
  *     stored counts, L1 and bitmap tables (loaded)
  *     qcow2_check_count()                 everything is counted; nothing else is reported yet
  *     qcow2_check_report()                all faults, in the stock tool's order
@@ -16,6 +17,7 @@
 
 #include "block/qcow2-check.h"
 #include "block/qcow2/load/bitmap-directory.h"
+#include "block/qcow2/load/encryption.h"
 #include "block/qcow2/findings/collector.h"
 #include "block/qcow2/load/image.h"
 #include "block/qcow2/load/snapshot-table.h"
@@ -27,6 +29,7 @@ typedef struct Qcow2Check {
     const Qcow2CheckOptions *options; /* borrowed */
     Qcow2Snapshots snapshots;
     Qcow2BitmapDirectory bitmaps;
+    Qcow2LuksHeader luks;
     Qcow2Regions regions;
     Qcow2Counting counting;
     Qcow2StoredCounts *stored;

@@ -9,7 +9,6 @@
 
 #include "block/clusters/ranges.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/inspect/encryption.h"
 #include "block/qcow2/inspect/unreadable.h"
 #include "qapi/util.h"
 #include "util/number.h"
@@ -29,10 +28,9 @@
 /* What is lost, in clusters of the guest's disk, and elsewhere. */
 typedef struct Losses {
     const Qcow2Check *check;
-    GArray *ranges; /* Qcow2ClusterRange: of the active disk */
-    uint64_t more;  /* clusters that are not among them */
-    bool elsewhere; /* in a snapshot, or in places that are not known */
-    Qcow2LuksState luks;
+    GArray *ranges;      /* Qcow2ClusterRange: of the active disk */
+    uint64_t more;       /* clusters that are not among them */
+    bool elsewhere;      /* in a snapshot, or in places that are not known */
     bool is_cut;         /* the file ends within plain data, which may have ended with zeros */
     Qcow2Allocation cut; /* what the first such cluster of the disk lacks, bytes of the guest; empty: no such cluster */
     uint64_t disk;       /* clusters of the disk */
@@ -118,10 +116,7 @@ static void lose_tables(Losses *l)
 /* Without its header nothing of an encrypted disk can be read. */
 static void lose_key(Losses *l)
 {
-    const char *problem;
-
-    l->luks = qcow2_luks_state(l->check->image, &problem);
-    if (l->luks == QCOW2_LUKS_GONE) {
+    if (l->check->luks.state == QCOW2_LUKS_GONE) {
         lose(l, 0, l->check->image->header.size);
     }
 }
@@ -241,7 +236,7 @@ static ImageCheckJudgement judge(const Qcow2Check *c, const Qcow2JudgementInput 
     if (at_risk(c, in)) {
         return IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK;
     }
-    if (l->is_cut || l->luks != QCOW2_LUKS_WHOLE) {
+    if (l->is_cut || l->check->luks.state != QCOW2_LUKS_WHOLE) {
         return IMAGE_CHECK_JUDGEMENT_UNKNOWN;
     }
     if (r->corruptions || r->leaks || in->bitmaps_doubtful || counts_go_on ||

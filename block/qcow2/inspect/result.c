@@ -9,7 +9,6 @@
 
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/diagnostics.h"
-#include "block/qcow2/inspect/encryption.h"
 #include "block/qcow2/inspect/explain.h"
 #include "block/qcow2/inspect/viscera.h"
 #include "util/number.h"
@@ -69,11 +68,10 @@ static void add_note(Qcow2Check *c, GPtrArray *notes, const Qcow2Finding *note)
 static void add_encryption_note(Qcow2Check *c, GPtrArray *notes)
 {
     const Qcow2Extensions *e = &c->image->extensions;
-    const char *problem;
 
-    if (qcow2_luks_state(c->image, &problem) != QCOW2_LUKS_WHOLE) {
+    if (c->luks.problem) {
         add_note(c, notes,
-                 &(Qcow2Finding){QCOW2_FINDING_ENCRYPTION_HEADER_DAMAGED, .texts = {problem},
+                 &(Qcow2Finding){QCOW2_FINDING_ENCRYPTION_HEADER_DAMAGED, .texts = {c->luks.problem},
                                  .location = qcow2_location(IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_entry,
                                                             e->crypt_header_offset, e->crypt_header_length)});
     }

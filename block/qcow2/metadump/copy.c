@@ -10,7 +10,6 @@
 
 #include "block/io/prefetch.h"
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/inspect/encryption.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/plausible.h"
 #include "block/qcow2/metadump/lost-tables.h"
@@ -293,30 +292,26 @@ static void omit_snapshots_not_followed(Qcow2Copy *copy)
  */
 static bool copy_luks_form(Qcow2Copy *copy)
 {
-    const Qcow2Image *image = copy->check->image;
-    const Qcow2Extensions *e = &image->extensions;
-    uint8_t header[QCOW2_LUKS_HEADER_SIZE];
-    const char *problem;
-    Qcow2LuksState state = qcow2_luks_state(image, &problem);
+    const Qcow2Extensions *e = &copy->check->image->extensions;
+    Qcow2LuksHeader luks = copy->check->luks;
 
-    if (!e->has_crypt_header || e->crypt_header_offset >= image->source->length) {
+    if (!e->has_crypt_header) {
         return true;
     }
-    if (state == QCOW2_LUKS_UNREAD ||
-        block_source_read(image->source, header, sizeof(header), e->crypt_header_offset)) {
+    if (luks.state == QCOW2_LUKS_UNREAD) {
         qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
                         "it cannot be read");
         return true;
     }
-    if (state == QCOW2_LUKS_GONE) {
-        if (!qcow2_is_zeros(header, sizeof(header))) {
+    if (luks.state == QCOW2_LUKS_GONE) {
+        if (!qcow2_is_zeros(luks.bytes, sizeof(luks.bytes))) {
             qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
                             QCOW2_COPY_IMPLAUSIBLE);
         }
         return true;
     }
-    qcow2_luks_keep_form(header);
-    return qcow2_copy_bytes(copy, e->crypt_header_offset, header, sizeof(header));
+    qcow2_luks_keep_form(luks.bytes);
+    return qcow2_copy_bytes(copy, e->crypt_header_offset, luks.bytes, sizeof(luks.bytes));
 }
 
 /* What has names in it comes last: a damaged pointer may have had it copied, as a table, with the names. */

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
-#include "block/qcow2/inspect/encryption.h"
 #include "block/qcow2/load/snapshot-traces.h"
 #include "block/qcow2/repair/passes.h"
 #include "util/text.h"
@@ -86,7 +85,6 @@ static bool snapshot_orphaned(const TargetCounts *t)
 static void find_orphaned(TargetCounts *t)
 {
     const RepairInput *in = t->in;
-    const char *problem;
 
     if (!in->check->report.leaks && !in->check->report.check_errors) {
         return;
@@ -96,7 +94,7 @@ static void find_orphaned(TargetCounts *t)
         t->orphaned = "the header says that there are bitmaps, but not where";
     } else if (t->snapshot_unlisted || snapshot_orphaned(t)) {
         t->orphaned = "the snapshot table has traces of a snapshot that is lost";
-    } else if (qcow2_luks_state(in->image, &problem) != QCOW2_LUKS_WHOLE) {
+    } else if (in->check->luks.state != QCOW2_LUKS_WHOLE) {
         t->orphaned = "the encryption header is not where the image says, or not all of it";
     }
 }

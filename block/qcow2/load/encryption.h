@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef BLOCK_QCOW2_INSPECT_ENCRYPTION_H
-#define BLOCK_QCOW2_INSPECT_ENCRYPTION_H
+#ifndef BLOCK_QCOW2_LOAD_ENCRYPTION_H
+#define BLOCK_QCOW2_LOAD_ENCRYPTION_H
 
 #include "block/qcow2/load/image.h"
 
@@ -19,15 +19,19 @@ typedef enum Qcow2LuksState {
     QCOW2_LUKS_UNREAD, /* an I/O error */
 } Qcow2LuksState;
 
-/*
- * Reads the first QCOW2_LUKS_HEADER_SIZE bytes of the LUKS header of @image. *@problem: a static text that goes on "the
- * encryption header ...", NULL where the header is whole. Keys are not verified. Never fails.
- */
-Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem);
+typedef struct Qcow2LuksHeader {
+    Qcow2LuksState state;
+    const char *problem; /* a static text that continues "the encryption header"; NULL: it is whole */
+    uint8_t
+        bytes[QCOW2_LUKS_HEADER_SIZE]; /* its beginning; zeros if it was not read, or is beyond the end of the file */
+} Qcow2LuksHeader;
+
+/* Reads the beginning of the LUKS header of @image into @luks. Keys are not verified. Never fails. */
+void qcow2_luks_read(Qcow2LuksHeader *luks, const Qcow2Image *image);
 
 /*
- * Leaves in the @header of QCOW2_LUKS_HEADER_SIZE bytes what qcow2_luks_state() looks at: which key slots are in use,
- * where their material lies and how large it is. Salts, digests and the names of ciphers become zeros.
+ * Leaves in the @header of QCOW2_LUKS_HEADER_SIZE bytes what decides on Qcow2LuksHeader.state: which key slots are in
+ * use, where their material lies and how large it is. Salts, digests and the names of ciphers become zeros.
  */
 void qcow2_luks_keep_form(uint8_t *header);
 

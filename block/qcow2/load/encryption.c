@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "block/qcow2/inspect/encryption.h"
+#include "block/qcow2/load/encryption.h"
 
 #include <string.h>
 
@@ -43,36 +43,41 @@ static uint64_t material_end(const uint8_t *header)
     return end;
 }
 
-Qcow2LuksState qcow2_luks_state(const Qcow2Image *image, const char **problem)
+static Qcow2LuksState state_of(const Qcow2LuksHeader *luks, uint64_t claimed_length, const char **problem)
 {
-    const Qcow2Extensions *e = &image->extensions;
-    uint8_t header[QCOW2_LUKS_HEADER_SIZE];
-
-    *problem = NULL;
-    if (!e->has_crypt_header) {
-        return QCOW2_LUKS_WHOLE;
-    }
-    if (e->crypt_header_offset >= image->source->length) {
-        *problem = "is beyond the end of the file";
-        return QCOW2_LUKS_GONE;
-    }
-    if (block_source_read(image->source, header, sizeof(header), e->crypt_header_offset) < 0) {
-        *problem = "cannot be read";
-        return QCOW2_LUKS_UNREAD;
-    }
-    if (is_zeros(header, sizeof(header))) {
+    if (is_zeros(luks->bytes, sizeof(luks->bytes))) {
         *problem = "is zeros";
         return QCOW2_LUKS_GONE;
     }
-    if (memcmp(header, LUKS_MAGIC, LUKS_MAGIC_SIZE) != 0) {
+    if (memcmp(luks->bytes, LUKS_MAGIC, LUKS_MAGIC_SIZE) != 0) {
         *problem = "is no LUKS header";
         return QCOW2_LUKS_GONE;
     }
-    if (e->crypt_header_length < MAX(material_end(header), sizeof(header))) {
+    if (claimed_length < MAX(material_end(luks->bytes), sizeof(luks->bytes))) {
         *problem = "is longer than the image says";
         return QCOW2_LUKS_SHORT;
     }
     return QCOW2_LUKS_WHOLE;
+}
+
+void qcow2_luks_read(Qcow2LuksHeader *luks, const Qcow2Image *image)
+{
+    const Qcow2Extensions *e = &image->extensions;
+
+    *luks = (Qcow2LuksHeader){.state = QCOW2_LUKS_WHOLE};
+    if (!e->has_crypt_header) {
+        return;
+    }
+    if (e->crypt_header_offset >= image->source->length) {
+        luks->problem = "is beyond the end of the file";
+        luks->state = QCOW2_LUKS_GONE;
+    } else if (block_source_read(image->source, luks->bytes, sizeof(luks->bytes), e->crypt_header_offset) < 0) {
+        memset(luks->bytes, 0, sizeof(luks->bytes));
+        luks->problem = "cannot be read";
+        luks->state = QCOW2_LUKS_UNREAD;
+    } else {
+        luks->state = state_of(luks, e->crypt_header_length, &luks->problem);
+    }
 }
 
 static void keep(uint8_t *to, const uint8_t *from, size_t offset, size_t size)
