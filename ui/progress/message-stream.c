@@ -10,7 +10,7 @@
 
 #include "ui/progress/fold.h"
 
-#define MESSAGE_BUFFER (64u << 10)
+#define MESSAGE_BUFFER (64u << 10) /* bytes that are printed at once: there may be millions of lines */
 
 typedef struct MessageStream {
     ProgressView *view;
@@ -19,6 +19,7 @@ typedef struct MessageStream {
     bool conditional;    /* nothing of what is being done is done */
     GString *line;       /* room for a line that is changed */
     GString *lines;      /* room for lines that come out */
+    char buffer[MESSAGE_BUFFER];
 } MessageStream;
 
 /* What a message begins with that says what a repair does. */
@@ -127,18 +128,16 @@ FILE *message_stream_new(ProgressView *view, bool fold, bool conditional)
     MessageStream *stream = g_new(MessageStream, 1);
     FILE *file;
 
-    *stream = (MessageStream){
-        .view = view,
-        .unfinished = g_string_new(NULL),
-        .fold = fold ? message_fold_new() : NULL,
-        .conditional = conditional,
-        .line = g_string_new(NULL),
-        .lines = g_string_new(NULL),
-    };
+    stream->view = view;
+    stream->unfinished = g_string_new(NULL);
+    stream->fold = fold ? message_fold_new() : NULL;
+    stream->conditional = conditional;
+    stream->line = g_string_new(NULL);
+    stream->lines = g_string_new(NULL);
     file = fopencookie(stream, "w", functions);
     if (!file) {
         g_error("Could not open a stream: no memory"); /* as all of glib does then */
     }
-    setvbuf(file, NULL, isatty(STDERR_FILENO) ? _IOLBF : _IOFBF, MESSAGE_BUFFER);
+    setvbuf(file, stream->buffer, isatty(STDERR_FILENO) ? _IOLBF : _IOFBF, MESSAGE_BUFFER);
     return file;
 }
