@@ -60,7 +60,6 @@ static void note_computed_use(Comparison *c, const Qcow2CountStretch *s)
 static void report_unknown(Comparison *c, const Qcow2CountStretch *s)
 {
     int error = qcow2_stored_counts_error(c->stored, s->first);
-    uint64_t i;
 
     if (qcow2_stored_counts_block_unknown(c->stored, s->first)) {
         /* one finding is about the table, and there is nothing more to say of each cluster */
@@ -68,16 +67,14 @@ static void report_unknown(Comparison *c, const Qcow2CountStretch *s)
         return;
     }
     report_unaligned_block(c, s->first);
-    for (i = 0; i < s->n && !qcow2_report_full(c->report); i++) {
-        qcow2_report(c->report,
-                     &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
-                                     .values = {s->first + i},
-                                     .texts = {g_strerror(error)},
-                                     .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
-                                                                      (s->first + i) << c->header->cluster_bits,
-                                                                      c->header->cluster_size)});
-    }
-    qcow2_count_unreported(c->report, QCOW2_FINDING_REFCOUNT_UNREADABLE, s->n - i);
+    qcow2_report_clusters(
+        c->report,
+        &(Qcow2Finding){.kind = QCOW2_FINDING_REFCOUNT_UNREADABLE,
+                        .values = {s->first},
+                        .texts = {g_strerror(error)},
+                        .location = qcow2_location_range(IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK,
+                                                         s->first << c->header->cluster_bits, c->header->cluster_size)},
+        s->n);
 }
 
 /* The same as compare_known(), without messages. */
@@ -149,7 +146,8 @@ static bool pass_unused_block(Comparison *c, Qcow2CountStretch *s)
     return true;
 }
 
-static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint64_t wants)
+/* Of @n clusters from @cluster on. */
+static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t n, uint64_t has, uint64_t wants)
 {
     Qcow2Finding finding = {has < wants ? QCOW2_FINDING_REFCOUNT_TOO_LOW : QCOW2_FINDING_LEAK,
                             {cluster, has, wants},
@@ -160,7 +158,7 @@ static void report_mismatch(Comparison *c, uint64_t cluster, uint64_t has, uint6
     finding.location.has_refcount = finding.location.has_reference = true;
     finding.location.refcount = has;
     finding.location.reference = wants;
-    qcow2_report(c->report, &finding);
+    qcow2_report_clusters(c->report, &finding, n);
 }
 
 static void compare_known(Comparison *c, const Qcow2CountStretch *s)
@@ -182,11 +180,12 @@ static void compare_known(Comparison *c, const Qcow2CountStretch *s)
         return;
     }
     while ((i += counters_mismatch(s->stored, s->stored_at + i, s->other, s->other_at + i, s->n - i)) < s->n) {
-        uint64_t has = counters_get(s->stored, s->stored_at + i);
-        uint64_t wants = counters_get(s->other, s->other_at + i);
+        uint64_t has, wants;
+        size_t n = counters_same(s->stored, s->stored_at + i, s->stored_at + s->n, &has);
 
-        report_mismatch(c, s->first + i, has, wants);
-        i++;
+        n = counters_same(s->other, s->other_at + i, s->other_at + i + n, &wants);
+        report_mismatch(c, s->first + i, n, has, wants);
+        i += n;
     }
 }
 

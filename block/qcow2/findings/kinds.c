@@ -275,6 +275,63 @@ uint64_t qcow2_finding_write(const Qcow2Finding *finding, bool repairing, FILE *
     return to.total;
 }
 
+/* Puts the text of @finding, which is short, and a line end into @line, of USUAL_LENGTH bytes. Returns its length. */
+static size_t write_line(char *line, const Qcow2Finding *finding, bool repairing)
+{
+    Sink to;
+
+    sink_init(&to, NULL);
+    put_message(&to, finding, repairing);
+    put(&to, "\n", 1);
+    assert(!to.string);
+    memcpy(line, to.bytes, to.used);
+    return to.used;
+}
+
+/* Where the number of a cluster ends in @text, its first number. */
+static size_t cluster_end(const char *text)
+{
+    size_t begin = strcspn(text, "0123456789");
+
+    return begin + strspn(text + begin, "0123456789");
+}
+
+/* Adds 1 to the number that ends before @end of @text. False where it gets another digit. */
+static bool count_up(char *text, size_t end)
+{
+    while (end > 0 && text[end - 1] == '9') {
+        text[--end] = '0';
+    }
+    if (!end || !g_ascii_isdigit(text[end - 1])) {
+        return false;
+    }
+    text[end - 1]++;
+    return true;
+}
+
+/* A line differs from the one before in the number of the cluster, mostly in its last digit. */
+void qcow2_finding_write_clusters(const Qcow2Finding *first, uint64_t n, bool repairing, FILE *file)
+{
+    char line[USUAL_LENGTH], lines[16 * USUAL_LENGTH];
+    size_t length = 0, end = 0, used = 0;
+    Qcow2Finding f = *first;
+
+    assert(strchr(finding_table[f.kind].text, '%')[1] == 'd');
+    for (uint64_t last = f.values[0] + n; f.values[0] < last; f.values[0]++) {
+        if (!length || !count_up(line, end)) {
+            length = write_line(line, &f, repairing);
+            end = cluster_end(line);
+        }
+        if (length > sizeof(lines) - used) {
+            fwrite_unlocked(lines, 1, used, file);
+            used = 0;
+        }
+        memcpy(lines + used, line, length);
+        used += length;
+    }
+    fwrite_unlocked(lines, 1, used, file);
+}
+
 char *qcow2_finding_message(const Qcow2Finding *finding)
 {
     Sink to;

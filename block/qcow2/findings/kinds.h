@@ -39,6 +39,12 @@ char *qcow2_finding_message(const Qcow2Finding *finding);
  */
 uint64_t qcow2_finding_write(const Qcow2Finding *finding, bool repairing, FILE *file);
 
+/*
+ * The same for findings of @n clusters in a row, of which @first is the first: the first number of the text is that of
+ * the cluster, and the rest of it is short and the same for all.
+ */
+void qcow2_finding_write_clusters(const Qcow2Finding *first, uint64_t n, bool repairing, FILE *file);
+
 /* What findings of @kind mean for the verdict. */
 ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind);
 

@@ -99,6 +99,44 @@ void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding)
     write_if_wanted(report, finding, message);
 }
 
+/* How many findings, at most @n, there are before the report may be full. It is not, and no list is wanted. */
+static uint64_t count_until_full(const Qcow2Report *report, uint64_t n)
+{
+    uint64_t most = report->max_messages;
+    uint64_t groups = most - report->examined / LIMIT_EXAMINED_PER_MESSAGE;
+
+    if (!most) {
+        return n;
+    }
+    if (groups <= n) {
+        n = MIN(n, groups * LIMIT_EXAMINED_PER_MESSAGE - report->examined % LIMIT_EXAMINED_PER_MESSAGE);
+    }
+    return MIN(n, most - report->written);
+}
+
+void qcow2_report_clusters(Qcow2Report *report, const Qcow2Finding *first, uint64_t n)
+{
+    Qcow2Finding f = *first;
+
+    for (uint64_t done; n && !qcow2_report_full(report); n -= done) {
+        done = report->collector ? 1 : count_until_full(report, n);
+        if (report->collector) {
+            qcow2_report(report, &f);
+        } else {
+            report->examined += done;
+            report->written += done;
+            count(report, f.kind, done);
+            report->dangerous += is_dangerous(&f) ? done : 0;
+            if (report->messages) {
+                qcow2_finding_write_clusters(&f, done, report->repairing & QCOW2_FINDING_BIT(f.kind), report->messages);
+            }
+        }
+        f.values[0] += done;
+        f.location.cluster_offset += done * f.location.cluster_size;
+    }
+    qcow2_count_unreported(report, f.kind, n);
+}
+
 void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
 {
     count(report, kind, n);

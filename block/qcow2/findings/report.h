@@ -43,6 +43,12 @@ typedef struct Qcow2Report {
 void qcow2_report(Qcow2Report *report, const Qcow2Finding *finding);
 
 /*
+ * The same for findings of @n clusters in a row, of which @first is the first: see qcow2_finding_write_clusters(). Only
+ * those clusters tell them apart, as their location does.
+ */
+void qcow2_report_clusters(Qcow2Report *report, const Qcow2Finding *first, uint64_t n);
+
+/*
  * Returns true if findings are only counted from now on: all wanted messages are printed and no list is wanted, or
  * there were LIMIT_EXAMINED_PER_MESSAGE references examined for each message. Stays true.
  */

@@ -292,6 +292,64 @@ static void test_quiet(void)
     g_assert_cmpuint(report.corruptions, ==, 0);
 }
 
+static Qcow2Finding leak(uint64_t cluster)
+{
+    return (Qcow2Finding){QCOW2_FINDING_LEAK, {cluster, 7, 0}, .location = {.cluster_size = 65536}};
+}
+
+/* Findings of clusters in a row have a line each, whatever digits their numbers have. */
+static void test_clusters(void)
+{
+    Qcow2Finding first = leak(8), far = leak(UINT64_C(99999999999));
+    Messages m;
+
+    messages_begin(&m);
+    qcow2_report_clusters(&m.report, &first, 4);
+    m.report.repairing = QCOW2_FINDING_BIT(QCOW2_FINDING_LEAK);
+    qcow2_report_clusters(&m.report, &far, 2);
+    qcow2_report_clusters(&m.report, &first, 0);
+    g_assert_cmpstr(messages_end(&m), ==,
+                    "Leaked cluster 8 refcount=7 reference=0\n"
+                    "Leaked cluster 9 refcount=7 reference=0\n"
+                    "Leaked cluster 10 refcount=7 reference=0\n"
+                    "Leaked cluster 11 refcount=7 reference=0\n"
+                    "Repairing cluster 99999999999 refcount=7 reference=0\n"
+                    "Repairing cluster 100000000000 refcount=7 reference=0\n");
+    g_assert_cmpuint(m.report.leaks, ==, 6);
+    messages_clear(&m);
+}
+
+/* Behind the last message, or the last that is examined, they are only counted. */
+static void test_clusters_limited(void)
+{
+    Qcow2Finding first = leak(1);
+    Messages m;
+
+    messages_begin(&m);
+    m.report.max_messages = 3;
+    qcow2_report_clusters(&m.report, &first, 2);
+    qcow2_report_clusters(&m.report, &first, 1000);
+    g_assert_cmpstr(messages_end(&m), ==,
+                    "Leaked cluster 1 refcount=7 reference=0\n"
+                    "Leaked cluster 2 refcount=7 reference=0\n"
+                    "Leaked cluster 1 refcount=7 reference=0\n");
+    g_assert_cmpuint(m.report.leaks, ==, 1002);
+    g_assert_cmpuint(m.report.left_out[QCOW2_FINDING_LEAK], ==, 999);
+    messages_clear(&m);
+}
+
+/* The same where references that had nothing to report have used up most of the limit. */
+static void test_clusters_examined(void)
+{
+    Qcow2Finding first = leak(1);
+    Qcow2Report report = {.max_messages = 2, .examined = 31};
+
+    qcow2_report_clusters(&report, &first, 5);
+    g_assert_cmpuint(report.written, ==, 1);
+    g_assert_cmpuint(report.leaks, ==, 5);
+    g_assert_cmpuint(report.left_out[QCOW2_FINDING_LEAK], ==, 4);
+}
+
 /* A name of a thousand bytes is in the message as a whole, in a file and as a text. */
 static void test_long_name(void)
 {
@@ -348,6 +406,9 @@ int main(int argc, char **argv)
     g_test_add_func("/findings/hostile-name", test_hostile_name);
     g_test_add_func("/findings/long-name", test_long_name);
     g_test_add_func("/findings/long-name-limited", test_long_name_limited);
+    g_test_add_func("/findings/clusters", test_clusters);
+    g_test_add_func("/findings/clusters-limited", test_clusters_limited);
+    g_test_add_func("/findings/clusters-examined", test_clusters_examined);
     g_test_add_func("/findings/bitmaps", test_bitmaps);
     g_test_add_func("/findings/quiet", test_quiet);
     g_test_add_func("/findings/failure", test_failure);
