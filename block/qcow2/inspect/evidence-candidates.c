@@ -11,18 +11,17 @@
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-stale.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
+#include "block/qcow2/inspect/evidence-trees.h"
 #include "util/number.h"
 #include "util/search.h"
 #include "util/smallest.h"
 
 #define BEGINNING     512u  /* bytes of a cluster */
 #define CLUSTERS_EACH 65536 /* that are examined before the next are collected */
-#define LEAST_ZEROS   16    /* entries of a table that refers to nothing */
 #define L1_SAMPLE     64    /* entries of a table that tell whether it refers to tables */
 #define ORDERED       4     /* one step back of so many does not make a table scattered */
 
-#define COUNTS_OF_ENTRIES    6 /* refcount order with which counts are as wide as entries, and 1 is a zero flag */
-#define ALL_SUBCLUSTERS_ZERO UINT64_C(0xffffffff00000000)
+#define COUNTS_OF_ENTRIES 6 /* refcount order with which counts are as wide as entries, and 1 is a zero flag */
 
 /* What the beginning, and then the whole, of a cluster comes to. */
 typedef enum Verdict {
@@ -46,7 +45,8 @@ typedef struct Search {
     GArray *wanted; /* size_t: indexes of candidates to be visited */
     GArray *stale;  /* Qcow2ClusterRange: tables that nobody wants back */
     Batch batch;
-    Smallest some; /* Qcow2Candidate: what was found, by cluster */
+    bool lists_found; /* some of the leaked clusters may list tables: L1 and snapshot tables */
+    Smallest some;    /* Qcow2Candidate: what was found, by cluster */
 } Search;
 
 typedef struct SearchWorker {
@@ -153,19 +153,6 @@ static void add_extent(const Search *s, const Qcow2Extent *extent, Named *named)
     }
 }
 
-/* Returns true if many entries say that their clusters read as zeros: such a table hides what a backing file has. */
-static bool is_table_of_zeros(const Search *s, const uint8_t *bytes)
-{
-    unsigned size = qcow2_l2_entry_size(s->header), zeros = 0;
-
-    for (uint64_t at = 0; at < s->header->cluster_size && zeros < LEAST_ZEROS; at += size) {
-        uint64_t entry = load_be64(bytes + at);
-
-        zeros += size == 16 ? !entry && load_be64(bytes + at + 8) == ALL_SUBCLUSTERS_ZERO : entry == QCOW2_OFLAG_ZERO;
-    }
-    return zeros >= LEAST_ZEROS;
-}
-
 static void examine_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Result *contents, Qcow2Candidate *c)
 {
     Named named = {.wrong = contents->faults->len};
@@ -194,7 +181,7 @@ static void examine_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Resul
     c->scattered = back > contents->n_runs / ORDERED;
     c->may_be_counts = !named.all && s->header->refcount_order == COUNTS_OF_ENTRIES;
     c->may_be_l2 = named.wrong <= qcow2_bearable_damage(named.all) && named.surplus * 2 >= named.all &&
-                   (named.all || is_table_of_zeros(s, bytes));
+                   (named.all || qcow2_is_l2_of_zeros(bytes, s->header));
 }
 
 static void examine_l1(const Search *s, const uint8_t *bytes, Qcow2Candidate *c)
@@ -252,6 +239,9 @@ static bool examine_whole(void *state, size_t i, const uint8_t *bytes, int error
     if (!c.in_use) {
         examine_l1(s, bytes, &c);
         examine_snapshot_table(s, bytes, &c);
+    }
+    if (c.may_be_l1 || c.snapshot_table) {
+        __atomic_store_n(&s->lists_found, true, __ATOMIC_RELAXED);
     }
     if (c.may_be_l1 || c.may_be_l2 || c.snapshot_table) {
         smallest_add(&s->some, &c);
@@ -316,7 +306,15 @@ static bool add_cluster(Search *s, uint64_t cluster, bool in_use)
     return b->n < CLUSTERS_EACH || examine_batch(s);
 }
 
-/* Those of @surplus, which have references, that are L2 tables. */
+/* Returns true if something may lack the table in use at @offset: a tree at its index, or what lists tables itself. */
+static bool may_be_missed(const Search *s, uint64_t offset)
+{
+    uint64_t index;
+
+    return s->lists_found || (qcow2_find_l1_index(s->check, offset, &index) && qcow2_tree_without(s->check, index));
+}
+
+/* Those of @surplus, which have references, that are L2 tables and may be missed elsewhere. */
 static bool add_tables_in_use(Search *s, const Qcow2Surplus *surplus)
 {
     size_t n;
@@ -325,7 +323,8 @@ static bool add_tables_in_use(Search *s, const Qcow2Surplus *surplus)
 
     for (size_t i = FIRST_NOT_BELOW(tables, n, Qcow2TableRef, offset, surplus->first << bits);
          i < n && tables[i].offset >> bits < surplus->first + surplus->n; i++) {
-        if (tables[i].offset % s->header->cluster_size == 0 && !add_cluster(s, tables[i].offset >> bits, true)) {
+        if (tables[i].offset % s->header->cluster_size == 0 && may_be_missed(s, tables[i].offset) &&
+            !add_cluster(s, tables[i].offset >> bits, true)) {
             return false;
         }
     }
@@ -342,14 +341,14 @@ static bool add_leaked(Search *s, const Qcow2Surplus *surplus)
     return true;
 }
 
-/* What lies behind the end of the file is zeros. */
-static bool examine_all(Search *s)
+/* Clusters with a surplus that are in use, or those that are not. What lies behind the end of the file is zeros. */
+static bool examine_all(Search *s, bool in_use)
 {
     uint64_t end = DIV_ROUND_UP(s->check->counting.file_end, s->header->cluster_size);
     Qcow2Surplus surplus;
 
     for (uint64_t at = 0; qcow2_next_surplus(s->check, at, end, &surplus); at = surplus.first + surplus.n) {
-        if (!(surplus.references ? add_tables_in_use(s, &surplus) : add_leaked(s, &surplus))) {
+        if (!surplus.references == !in_use && !(in_use ? add_tables_in_use(s, &surplus) : add_leaked(s, &surplus))) {
             return false;
         }
     }
@@ -478,7 +477,7 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
     s.batch.in_use = g_new(bool, CLUSTERS_EACH);
     s.stale = qcow2_stale_bitmap_tables(check);
     smallest_init(&s.some, sizeof(Qcow2Candidate), QCOW2_MAX_CANDIDATES, compare_candidates);
-    ok = examine_all(&s);
+    ok = examine_all(&s, false) && examine_all(&s, true);
     candidates->items = g_array_ref(smallest_end(&s.some));
     candidates->too_many = s.some.more;
     ok = ok && qcow2_visit_candidates(check, candidates, &visitor);

@@ -1,6 +1,7 @@
 /*
  * Candidates: leaked clusters that have the form of an L2, L1 or snapshot table and refer to clusters with a surplus,
- * and L2 tables that are in use and have a surplus themselves.
+ * and L2 tables that are in use and have a surplus themselves, where a tree lacks a table at their index, or one of the
+ * leaked clusters lists tables.
  *
  * All leaked clusters are looked at. The first 512 bytes of each dismiss nearly all; the others are read whole. They
  * are read in the order of the file, with a prefetch, on all threads.
@@ -47,8 +48,7 @@ const Qcow2Candidate *qcow2_candidate_at(const Qcow2Candidates *candidates, uint
 
 /*
  * Reads those candidates once more that @wants, on all threads: @visit gets the bytes of each, and what an L2 table
- * decodes to. False ends everything: memory is short. Where each cluster in use has a surplus, all L2 tables are
- * candidates, of which none may be wanted.
+ * decodes to. False ends everything: memory is short.
  */
 typedef struct Qcow2CandidateVisitor {
     bool (*wants)(const void *opaque, size_t i, const Qcow2Candidate *candidate);

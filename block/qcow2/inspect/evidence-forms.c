@@ -17,6 +17,21 @@ bool qcow2_is_zeros(const uint8_t *bytes, size_t size)
     return !bytes[0] && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
+#define LEAST_ZEROS          16 /* entries of a table that refers to nothing */
+#define ALL_SUBCLUSTERS_ZERO UINT64_C(0xffffffff00000000)
+
+bool qcow2_is_l2_of_zeros(const uint8_t *bytes, const Qcow2HeaderFields *h)
+{
+    unsigned size = qcow2_l2_entry_size(h), zeros = 0;
+
+    for (uint64_t at = 0; at < h->cluster_size && zeros < LEAST_ZEROS; at += size) {
+        uint64_t entry = load_be64(bytes + at);
+
+        zeros += size == 16 ? !entry && load_be64(bytes + at + 8) == ALL_SUBCLUSTERS_ZERO : entry == QCOW2_OFLAG_ZERO;
+    }
+    return zeros >= LEAST_ZEROS;
+}
+
 #define NANOSECONDS 1000000000u /* in a second */
 
 /* Cluster aligned, behind the header and within the file. */

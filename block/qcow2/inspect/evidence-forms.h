@@ -30,6 +30,12 @@ static inline uint64_t qcow2_bearable_damage(uint64_t sound)
  */
 bool qcow2_may_be_l2(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *header, uint64_t length);
 
+/*
+ * Whether many entries of the L2 table at @bytes, a whole cluster, say that their clusters read as zeros: such a table
+ * hides what a backing file has.
+ */
+bool qcow2_is_l2_of_zeros(const uint8_t *bytes, const Qcow2HeaderFields *header);
+
 /* Whether @word can be an L1 entry that refers to a table. */
 bool qcow2_may_be_l1_entry(uint64_t word, const Qcow2HeaderFields *header, uint64_t length);
 
