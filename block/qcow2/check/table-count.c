@@ -107,18 +107,17 @@ static uint32_t equal_entries(const Qcow2TableCounter *c, const uint8_t *bytes, 
 {
     uint64_t cluster = (run->offset >> c->header->cluster_bits) + i;
     uint64_t entry = load_entry(c, bytes, run->index + i);
-    uint64_t other, same = 0;
+    uint64_t other, same;
     uint32_t n = 1;
 
-    while (i + n < run->n) {
-        if (!same && (!qcow2_stored_counts_stretch(c->stored, cluster + n, &other, &same) || other != count)) {
-            break;
+    while (i + n < run->n && qcow2_stored_counts_stretch(c->stored, cluster + n, &other, &same) && other == count) {
+        uint32_t end = (uint32_t)MIN(run->n - i, n + same);
+
+        for (; n < end; n++) {
+            if (load_entry(c, bytes, run->index + i + n) != entry + ((uint64_t)n << c->header->cluster_bits)) {
+                return n;
+            }
         }
-        if (load_entry(c, bytes, run->index + i + n) != entry + ((uint64_t)n << c->header->cluster_bits)) {
-            break;
-        }
-        same--;
-        n++;
     }
     return n;
 }
