@@ -287,6 +287,25 @@ def each_byte_is_read_once(w):
             assert read > bound // 2, f"{name}: {read} bytes read, of {bound}"
 
 
+@case("many")
+def metadata_is_read_three_times_by_a_repair(w):
+    """where all counts are 2, a repair reads the metadata for the plan, with it, and in the end; a block to change it"""
+    w.stock("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", "high.qcow2", "4G")
+    viscera = json.loads(w.check("--output=json", "high.qcow2").stdout)["viscera"]
+    blocks = viscera["refcount-table"]["refcount-blocks"]
+    with open(w.scratch / "high.qcow2", "r+b") as image:
+        for block in blocks:
+            image.seek(block["offset"])
+            counts = image.read(block["size"])
+            image.seek(block["offset"])
+            image.write(counts.replace(b"\0\1", b"\0\2"))
+    done = w.check("-r", "all", "-q", "--debug-stats", "high.qcow2")
+    read = int(re.search(r"^debug-stats: bytes-read (\d+) ", done.stderr, re.M)[1])
+    bound = 3 * sum(size for _, size in places(viscera)) + sum(block["size"] for block in blocks) + (64 << 10)
+    equal((done.returncode, w.check("-q", "high.qcow2").returncode), (0, 0))
+    assert read <= bound, f"{read} bytes read, {bound} expected at most"
+
+
 @case("threads")
 def every_reader_gives_the_same(w):
     """with nothing of the file in memory, each way of reading is used when asked for, and all give the same result"""
