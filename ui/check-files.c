@@ -16,7 +16,23 @@ static void tell(CheckFiles *files, GError **error)
     }
 }
 
-bool check_files_prepare(CheckFiles *files, const CheckOptions *options, BlockSource *source)
+/* The name of the image wherever a rollback is run: an absolute path, or the name of an image on a server. */
+static char *lasting_name(const CheckOptions *options, const ImageTarget *target)
+{
+    return target->open_remote ? g_strdup(options->filename) : g_canonicalize_filename(target->path, NULL);
+}
+
+static bool create_undo_file(CheckFiles *files, const CheckOptions *options, const ImageTarget *target,
+                             BlockSource *source, GError **errp)
+{
+    g_autofree char *name = lasting_name(options, target);
+
+    files->undo_path = options->undo_file;
+    files->undo = undo_file_create(options->undo_file, source, errp);
+    return files->undo && undo_file_name_image(files->undo, name, errp);
+}
+
+bool check_files_prepare(CheckFiles *files, const CheckOptions *options, const ImageTarget *target, BlockSource *source)
 {
     g_autoptr(GError) error = NULL;
 
@@ -29,11 +45,9 @@ bool check_files_prepare(CheckFiles *files, const CheckOptions *options, BlockSo
         files->report = report_file_new(options->report, &error);
         tell(files, &error);
     }
-    if (options->undo_file && !options->dry_run) {
-        files->undo = undo_file_create(options->undo_file, source, &error);
-        files->undo_path = options->undo_file;
+    if (options->undo_file && !options->dry_run && !create_undo_file(files, options, target, source, &error)) {
         tell(files, &error);
-        return files->undo != NULL;
+        return false;
     }
     return true;
 }

@@ -10,6 +10,7 @@
 #define UI_CHECK_FILES_H
 
 #include "block/undo/file.h"
+#include "ui/image/target.h"
 #include "ui/map/file.h"
 #include "ui/options/options.h"
 #include "ui/report/file.h"
@@ -34,10 +35,11 @@ typedef struct CheckFiles {
 } CheckFiles;
 
 /*
- * Creates the files that @options ask for; @source is the image. Call it before sandbox_enter(). Returns false, having
- * reported why, if the check must not go on. The caller clears @files in any case.
+ * Creates the files that @options ask for; @source is the image at @target. Call it before sandbox_enter(). Returns
+ * false, having reported why, if the check must not go on. The caller clears @files in any case.
  */
-bool check_files_prepare(CheckFiles *files, const CheckOptions *options, BlockSource *source);
+bool check_files_prepare(CheckFiles *files, const CheckOptions *options, const ImageTarget *target,
+                         BlockSource *source);
 
 /*
  * Returns the paths at which files will be renamed, with NULL at the end; NULL if there are none. They belong to

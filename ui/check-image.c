@@ -142,7 +142,8 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!check_files_prepare(&files, options, source) || !check_image_lock_in(options, target, &files, &layers)) {
+    if (!check_files_prepare(&files, options, target, source) ||
+        !check_image_lock_in(options, target, &files, &layers)) {
         return EXIT_FAILED;
     }
     if (!check_in_view(command, source, &files, &result, &error)) {

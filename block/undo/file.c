@@ -173,6 +173,14 @@ bool undo_file_length(UndoFile *undo, uint64_t new_length, GError **errp)
     return put_empty_record(undo, UNDO_RECORD_LENGTH, new_length, errp);
 }
 
+bool undo_file_name_image(UndoFile *undo, const char *name, GError **errp)
+{
+    size_t size = MIN(strlen(name), UNDO_NAME_SIZE);
+
+    return size == 0 || (begin_record(undo, UNDO_RECORD_NAME, 0, 0, size, errp) &&
+                         put_checked(undo, name, size, errp) && end_record(undo, errp));
+}
+
 bool undo_file_barrier(UndoFile *undo, GError **errp)
 {
     return put_empty_record(undo, UNDO_RECORD_BARRIER, 0, errp);

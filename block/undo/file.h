@@ -25,6 +25,9 @@ UndoFile *undo_file_create(const char *path, BlockSource *image, GError **errp);
 /* The same on a writable and empty source, which is borrowed. @name is for messages. */
 UndoFile *undo_file_new(BlockSource *file, const char *name, BlockSource *image, GError **errp);
 
+/* Records @name, by which users know the image; of a longer one the first UNDO_NAME_SIZE bytes. */
+bool undo_file_name_image(UndoFile *undo, const char *name, GError **errp);
+
 /*
  * Saves [@offset, @offset + @size) of the image; @size is not 0. @new_bytes are the bytes that the repair writes there,
  * by which a rollback verifies that the image was not used since; NULL if they are not known beforehand. A range may

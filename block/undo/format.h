@@ -20,6 +20,7 @@
 #define UNDO_DIGEST_SIZE   32
 #define UNDO_IDENTITY_SIZE 4096u /* bytes from the start of the image that identify it; all of a shorter one */
 #define UNDO_SECTOR        512u  /* bytes that a disk writes as a whole or not at all */
+#define UNDO_NAME_SIZE     4096u /* of the name of an image, at most */
 
 typedef struct UndoHeader {
     char magic[8];
@@ -36,6 +37,7 @@ typedef enum UndoRecordType {
     UNDO_RECORD_LENGTH = 2,  /* offset: the length of the image after the repair */
     UNDO_RECORD_BARRIER = 3, /* the repair flushes here */
     UNDO_RECORD_END = 4,     /* offset: number of records before this one */
+    UNDO_RECORD_NAME = 5,    /* the payload, of size bytes, is the name of the image */
 } UndoRecordType;
 
 /* Of a range: the new bytes are known, and follow the old ones. */
@@ -43,7 +45,7 @@ typedef enum UndoRecordType {
 
 /*
  * The payload of a range is its old bytes, as far as the range lies below the old length of the image, then its new
- * bytes, if the flag is set. Other records have none, and their unused members are 0.
+ * bytes, if the flag is set. Other records but names have none, and their unused members are 0.
  */
 typedef struct UndoRecord {
     uint32_t type;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "util/number.h"
+#include "util/text.h"
 
 #define BUFFER_SIZE (64u << 10)
 
@@ -141,6 +142,21 @@ static bool read_range(UndoReader *reader, const UndoRecord *record, GError **er
     return pass_over(reader, range.old_size, errp) && (!range.has_new || pass_over(reader, range.size, errp));
 }
 
+static bool read_name(UndoReader *reader, const UndoRecord *record, GError **errp)
+{
+    char name[UNDO_NAME_SIZE];
+
+    if (record->size == 0 || record->size > sizeof(name) || record->flags != 0) {
+        return refuse(errp, "It has a name that no image has");
+    }
+    if (!read_checked(reader, name, record->size, errp)) {
+        return false;
+    }
+    g_free(reader->contents->name);
+    reader->contents->name = text_escape(name, record->size);
+    return true;
+}
+
 static bool read_record(UndoReader *reader, GError **errp)
 {
     UndoRecord record;
@@ -161,6 +177,8 @@ static bool read_record(UndoReader *reader, GError **errp)
     case UNDO_RECORD_BARRIER:
         reader->barrier = true;
         return true;
+    case UNDO_RECORD_NAME:
+        return read_name(reader, &record, errp);
     case UNDO_RECORD_END:
         reader->ended = record.offset == reader->records;
         return reader->ended || refuse(errp, "It is damaged: the number of its records is wrong");
@@ -195,4 +213,5 @@ bool undo_contents_read(UndoContents *contents, BlockSource *file, GError **errp
 void undo_contents_clear(UndoContents *contents)
 {
     g_clear_pointer(&contents->ranges, g_array_unref);
+    g_clear_pointer(&contents->name, g_free);
 }

@@ -29,6 +29,7 @@ typedef struct UndoContents {
     uint64_t new_length;
     uint8_t identity[UNDO_DIGEST_SIZE]; /* of the first bytes of the image before the repair */
     GArray *ranges;                     /* UndoRange, in the order in which they were saved */
+    char *name;                         /* of the image, escaped for messages; NULL: not recorded */
 } UndoContents;
 
 /* Fills @contents from @file. False and @errp set if it is incomplete or damaged. Clear @contents in any case. */

@@ -110,6 +110,24 @@ bool undo_rollback_apply(const UndoRollback *rollback, GError **errp)
            !failed(block_source_flush(image), "flush the image", errp);
 }
 
+/* A refusal ends with the name of the image to which the undo file belongs. */
+static bool verify_named(const UndoContents *contents, BlockSource *file, BlockSource *image, GArray *differences,
+                         GError **errp)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (undo_verify(contents, file, image, differences, &error)) {
+        return true;
+    }
+    if (contents->name && error->code == EINVAL) {
+        g_set_error(errp, BLOCK_ERROR, error->code, "%s. It was made by a repair of '%s'", error->message,
+                    contents->name);
+    } else {
+        g_propagate_error(errp, g_steal_pointer(&error));
+    }
+    return false;
+}
+
 bool undo_rollback_verify(UndoRollback *rollback, BlockSource *file, const char *name, BlockSource *image,
                           GError **errp)
 {
@@ -119,7 +137,7 @@ bool undo_rollback_verify(UndoRollback *rollback, BlockSource *file, const char 
         .differences = g_array_new(false, false, sizeof(UndoDifference)),
     };
     if (!undo_contents_read(&rollback->contents, file, errp) ||
-        !undo_verify(&rollback->contents, file, image, rollback->differences, errp)) {
+        !verify_named(&rollback->contents, file, image, rollback->differences, errp)) {
         g_autofree char *shown = text_escape(name, strlen(name));
 
         g_prefix_error(errp, "Could not use undo file '%s': ", shown);

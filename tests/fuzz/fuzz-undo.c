@@ -27,6 +27,9 @@ static bool roll_back(BlockSource *file, BlockSource *image, Output *said)
     limits_begin();
     done = undo_rollback_from(file, "u\x1b[1m", image, say, &error);
     limits_end("a rollback");
+    if (error) {
+        fprintf(say, "%s\n", error->message);
+    }
     fclose(say);
     output_is_printable(said);
     g_assert_true(done == !error);

@@ -35,6 +35,9 @@ static uint64_t old_part(const UndoHeader *header, const UndoRecord *r)
 
 static uint64_t payload_size(const UndoHeader *header, const UndoRecord *r)
 {
+    if (GUINT32_FROM_BE(r->type) == UNDO_RECORD_NAME) {
+        return GUINT64_FROM_BE(r->size);
+    }
     if (GUINT32_FROM_BE(r->type) != UNDO_RECORD_RANGE) {
         return 0;
     }

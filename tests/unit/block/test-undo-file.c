@@ -239,6 +239,30 @@ static void test_other_image(Fixture *f, gconstpointer data)
     assert_refused(f, f->file, "*It belongs to another image*");
 }
 
+/* The image that was meant is named, with all that its name may have; a name of no length, or too long, is none. */
+static void test_whose(Fixture *f, gconstpointer data)
+{
+    g_autofree char *longer = g_strnfill(5000, 'x');
+
+    g_assert_true(undo_file_name_image(f->undo, "/vm/first", NULL));
+    g_assert_true(undo_file_name_image(f->undo, "/vm/a\x1b[1m\n.qcow2", NULL));
+    save(f, 4096, 'a', 8);
+    seal(f);
+    assert_rolls_back(f);
+    write_fill(f, 100, 'o', 1);
+    assert_refused(f, f->file, "*changed since the repair. It was made by a repair of '/vm/a\\x1b[1m\\x0a.qcow2'");
+    undo_file_free(f->undo);
+    g_assert_cmpint(block_source_truncate(f->file, 0), ==, 0);
+    f->undo = undo_file_new(f->file, "memory", f->image, NULL);
+    g_assert_true(undo_file_name_image(f->undo, "", NULL));
+    g_assert_true(undo_file_name_image(f->undo, longer, NULL));
+    seal(f);
+    write_fill(f, 100, 'p', 1);
+    longer[UNDO_NAME_SIZE] = '\0';
+    g_autofree char *pattern = g_strdup_printf("*repair of '%s'", longer);
+    assert_refused(f, f->file, pattern);
+}
+
 /* A file that was cut is refused, wherever. */
 static void test_cut(Fixture *f, gconstpointer data)
 {
@@ -371,6 +395,10 @@ static void test_forged(Fixture *f, gconstpointer data)
         {{UNDO_RECORD_RANGE, 0, LENGTH, UINT64_C(1) << 62}, "*It ends too early*"},
         {{UNDO_RECORD_LENGTH, 0, UINT64_MAX, 0}, "*It ends too early*"},
         {{UNDO_RECORD_END, 0, 7, 0}, "*the number of its records is wrong"},
+        {{UNDO_RECORD_NAME, 0, 0, 0}, "*It has a name that no image has"},
+        {{UNDO_RECORD_NAME, 0, 0, UNDO_NAME_SIZE + 1}, "*It has a name that no image has"},
+        {{UNDO_RECORD_NAME, 1, 0, 1}, "*It has a name that no image has"},
+        {{UNDO_RECORD_NAME, 0, 0, UNDO_NAME_SIZE}, "*It ends too early*"},
         {{99, 0, 0, 0}, "*It has a record that this program does not know"},
     };
 
@@ -464,6 +492,7 @@ int main(int argc, char **argv)
         {"grown-since", test_grown_since},
         {"new-end-used", test_new_end_used},
         {"other-image", test_other_image},
+        {"whose", test_whose},
         {"cut", test_cut},
         {"flipped", test_flipped},
         {"unreadable-file", test_unreadable_file},
