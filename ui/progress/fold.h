@@ -1,12 +1,13 @@
 /*
- * Folding messages for a terminal: lines that differ in one number only are one line.
+ * Folding messages for a terminal: lines that are the same, or differ in one number only, are one line.
  *
  *     Leaked cluster 5 refcount=1 reference=0
  *     Leaked cluster 6 refcount=1 reference=0      Leaked clusters 5-7 refcount=1 reference=0 (3)
  *     Leaked cluster 7 refcount=1 reference=0
  *
  * The number is the same one in all lines of a run, and grows. Where not all between the first and the last occur, the
- * line has "..." instead of "-". Pure; memory for two lines. Not thread safe.
+ * line has "..." instead of "-". Lines of up to four kinds may take turns, such as a fault and its repair; an empty
+ * line ends all runs. Runs come in the order of their first lines. Pure; memory for eight lines. Not thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

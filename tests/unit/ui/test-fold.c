@@ -34,10 +34,27 @@ static void test_runs(void)
           "e=80000000000a0000 refcount=2", "e=80000000000b0000 refcount=2");
 }
 
+/* Lines that are the same are counted; a number that grows behind them begins a run of its own. */
+static void test_same(void)
+{
+    CHECK("the same 1 (3)\n", "the same 1", "the same 1", "the same 1");
+    CHECK("same 1 (2)\nsame 2\n", "same 1", "same 1", "same 2");
+    CHECK("n 1-2 (2)\nn 2 (2)\n", "n 1", "n 2", "n 2", "n 2");
+}
+
+/* Kinds that take turns are folded, up to four of them, in the order of their first lines. */
+static void test_turns(void)
+{
+    CHECK("ERROR clusters 5-7 (3)\nRepairing clusters 5-7 (3)\n", "ERROR cluster 5", "Repairing cluster 5",
+          "ERROR cluster 6", "Repairing cluster 6", "ERROR cluster 7", "Repairing cluster 7");
+    CHECK("n 1-2 (2)\nx\ny\nz\n", "n 1", "x", "y", "z", "n 2");
+    CHECK("n 1\nx\ny\nz\nw\nn 2\n", "n 1", "x", "y", "z", "w", "n 2");
+    CHECK("n 1\n\nn 2\n", "n 1", "", "n 2");
+}
+
 static void test_no_runs(void)
 {
     CHECK("one\n", "one");
-    CHECK("the same 1\nthe same 1\n", "the same 1", "the same 1");
     CHECK("down 2\ndown 1\n", "down 2", "down 1");
     CHECK("two 1 1\ntwo 2 2\n", "two 1 1", "two 2 2");
     CHECK("a 1 x\nb 2 x\n\n", "a 1 x", "b 2 x", "");
@@ -63,6 +80,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/fold/runs", test_runs);
+    g_test_add_func("/fold/same", test_same);
+    g_test_add_func("/fold/turns", test_turns);
     g_test_add_func("/fold/no-runs", test_no_runs);
     g_test_add_func("/fold/another-number", test_another_number);
     g_test_add_func("/fold/long-numbers", test_long_numbers);
