@@ -168,7 +168,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
         if (write && !target->format) {
             warn_of_guess(target->path);
         }
-        check_image_advise_on_zeros(source);
+        check_image_advise_on_zeros(&command->options, source);
         return not_supported();
     }
     g_autofree char *subject = g_strdup_printf("A check of '%s' (format '%s')", command->options.filename, format);

@@ -17,6 +17,7 @@
 #include "block/probe.h"
 #include "block/qcow2.h"
 #include "ui/check-result.h"
+#include "ui/output/answer-text.h"
 #include "ui/progress/message-stream.h"
 #include "ui/progress/view.h"
 #include "ui/repair-command.h"
@@ -24,12 +25,20 @@
 #include "util/error-report.h"
 #include "util/sandbox.h"
 
-void check_image_advise_on_zeros(BlockSource *source)
+void check_image_advise_on_zeros(const CheckOptions *options, BlockSource *source)
 {
     char bytes[BLOCK_PROBE_SIZE];
 
-    if (isatty(STDERR_FILENO) && block_source_read(source, bytes, sizeof(bytes), 0) == 0 && !bytes[0] &&
-        memcmp(bytes, bytes + 1, sizeof(bytes) - 1) == 0) {
+    if (!options->table && !isatty(STDERR_FILENO)) {
+        return;
+    }
+    if (block_source_read(source, bytes, sizeof(bytes), 0) != 0 || bytes[0] ||
+        memcmp(bytes, bytes + 1, sizeof(bytes) - 1) != 0) {
+        return;
+    }
+    if (options->table) {
+        printf("%cunknown\tbegins with zeros: no image, or its header is gone", ANSWER_ROW_MARK);
+    } else {
         fputs("The file begins with zeros: it is a blank disk, or an image whose header is gone, which 'qemu-img "
               "rescue' can copy.\n",
               stderr);
@@ -148,7 +157,7 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
     }
     if (!check_in_view(command, source, &files, &result, &error)) {
         error_report("%s", error->message);
-        check_image_advise_on_zeros(source);
+        check_image_advise_on_zeros(options, source);
         return EXIT_FAILED;
     }
     result.check->filename = g_strdup(options->filename);
@@ -160,11 +169,16 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
     result.check->has_exit_status = true;
     result.check->exit_status = status;
     check_files_start(&files, &result, source->length, options->workers > 1);
+    if (check_result_has_answer(options)) {
+        check_result_report_failure(&result); /* the answer is last */
+    }
     if (!options->quiet) {
         check_result_print(options, &result);
         status = check_result_finish_stdout() ? status : EXIT_FAILED;
     }
-    check_result_report_failure(&result);
+    if (!check_result_has_answer(options)) {
+        check_result_report_failure(&result);
+    }
     if (!check_files_finish(&files)) {
         status = EXIT_FAILED;
     }

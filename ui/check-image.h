@@ -38,9 +38,9 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
 bool check_image_lock_in(const CheckOptions *options, const ImageTarget *target, CheckFiles *files, unsigned *layers);
 
 /*
- * Tells people, if the file in @source begins with zeros, of the rescue. Elsewhere the messages are the stock tool's. A
- * raw disk may begin with zeros, too.
+ * Tells people, if the file in @source begins with zeros, of the rescue, and the table of many images. Elsewhere the
+ * messages are the stock tool's. A raw disk may begin with zeros, too.
  */
-void check_image_advise_on_zeros(BlockSource *source);
+void check_image_advise_on_zeros(const CheckOptions *options, BlockSource *source);
 
 #endif

@@ -99,8 +99,10 @@ void many_table_add(ManyTable *t, const char *filename, int status, const char *
     if (mark) {
         *size = (size_t)(mark - result);
     }
-    if (text && status != 1 && status != 63) {
+    if (text) {
         *text = '\0';
+    }
+    if (text && ((status != 1 && status != 63) || g_str_equal(line, "unknown"))) {
         row.word = find_word(line);
         row.text = g_strdup(text + 1);
     } else {

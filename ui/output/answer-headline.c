@@ -15,10 +15,11 @@
 #define KINDS_NAMED 3u
 #define NEXT_LINES  6u /* indentation of the lines behind the first */
 
-/* Kinds of findings that name a place beyond the end of the file. */
-#define CUT_OFF                                                                                                        \
-    (KIND_BIT(REGION_BEYOND_END) | KIND_BIT(TABLE_CUT_OFF) | KIND_BIT(COMPRESSED_CUT_OFF) |                            \
-     KIND_BIT(REFCOUNT_BLOCK_OUTSIDE))
+/* Faults of the snapshot table, though the faulty word may be in the header. */
+#define SNAPSHOT_TABLE                                                                                                 \
+    (KIND_BIT(SNAPSHOTS_TOO_MANY) | KIND_BIT(SNAPSHOT_TABLE_UNALIGNED) | KIND_BIT(SNAPSHOT_EXTRA_TOO_LARGE) |          \
+     KIND_BIT(SNAPSHOT_TABLE_TOO_BIG) | KIND_BIT(SNAPSHOT_TABLE_UNREADABLE))
+
 bool answer_has(const Answer *a, uint64_t kinds)
 {
     return a->kinds & kinds;
@@ -29,11 +30,30 @@ char *answer_count(uint64_t n, const char *one, const char *several)
     return g_strdup_printf("%" PRIu64 " %s", n, n == 1 ? one : several);
 }
 
-bool answer_is_cut(const Answer *a)
+void answer_append_range(GString *text, const Qcow2Allocation *range)
 {
-    const ImageCheck *c = a->check;
+    g_autofree char *size = size_format(range->size);
 
-    return answer_has(a, CUT_OFF) && c->has_file_length_least && c->file_length_least >= c->file_length;
+    g_string_append_printf(text, "0x%" PRIx64 "-0x%" PRIx64 " (%s)", range->offset, range->offset + (range->size - 1),
+                           size);
+}
+
+const char *answer_structure_name(ImageCheckStructure structure)
+{
+    static const char *const names[IMAGE_CHECK_STRUCTURE__MAX] = {
+        [IMAGE_CHECK_STRUCTURE_HEADER] = "the header",
+        [IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE] = "the refcount table",
+        [IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK] = "refcount blocks",
+        [IMAGE_CHECK_STRUCTURE_L1] = "an L1 table",
+        [IMAGE_CHECK_STRUCTURE_L2] = "L2 tables",
+        [IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE] = "the snapshot table",
+        [IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY] = "the bitmap directory",
+        [IMAGE_CHECK_STRUCTURE_BITMAP_TABLE] = "bitmap tables",
+        [IMAGE_CHECK_STRUCTURE_BITMAP_DATA] = "bitmaps",
+        [IMAGE_CHECK_STRUCTURE_CRYPT_HEADER] = "the encryption header",
+    };
+
+    return names[structure];
 }
 
 const char *answer_headword(const Answer *a, AnswerColour *colour)
@@ -71,10 +91,15 @@ const char *answer_headword(const Answer *a, AnswerColour *colour)
 
 static void say_cut(const Answer *a, GString *text)
 {
-    g_autofree char *length = size_format(a->check->file_length);
-    g_autofree char *least = size_format(a->check->file_length_least + a->check->cluster_size);
+    const ImageCheck *c = a->check;
+    g_autofree char *length = size_format(c->file_length);
+    g_autofree char *end = size_format(answer_missing_end(a));
 
-    g_string_append_printf(text, "the file ends at %s, and its counts reach to %s", length, least);
+    if (c->has_file_length_least && c->file_length_least >= c->file_length) {
+        g_string_append_printf(text, "the file ends at %s, and its counts reach to %s", length, end);
+    } else {
+        g_string_append_printf(text, "the file ends at 0x%" PRIx64 ", within a table", c->file_length);
+    }
 }
 
 /* The tables of the damaged entries: "one L2 table", or "3 L1 and L2 tables". */
@@ -169,7 +194,29 @@ static void say_price(const Answer *a, GString *text)
     }
 }
 
-static void say_matter(const Answer *a, GString *text)
+/* What could not be examined. */
+static void say_unknown(const Answer *a, GString *text)
+{
+    const char *name = NULL;
+    bool several = false;
+
+    if (answer_has(a, KIND_BIT(DATA_CUT_OFF)) && !a->check->check_errors) {
+        g_string_append(text, "the file ends within a cluster of data");
+        return;
+    }
+    for (size_t i = 0; i < a->check->findings.len; i++) {
+        const ImageCheckFinding *f = &a->check->findings.items[i];
+        const char *part = f->severity != IMAGE_CHECK_SEVERITY_ERROR ? NULL
+                           : (SNAPSHOT_TABLE >> f->kind & 1)         ? "the snapshot table"
+                                                                     : answer_structure_name(f->structure);
+
+        several |= name && part && part != name;
+        name = part ? part : name;
+    }
+    g_string_append_printf(text, "%s could not be examined", name && !several ? name : "a part of the image");
+}
+
+void answer_say_matter(const Answer *a, GString *text)
 {
     const ImageCheck *c = a->check;
     bool lost = c->judgement == IMAGE_CHECK_JUDGEMENT_DATA_LOST;
@@ -179,7 +226,7 @@ static void say_matter(const Answer *a, GString *text)
     } else if (lost && !c->corruptions) {
         say_lost(a, text);
     } else if (c->judgement == IMAGE_CHECK_JUDGEMENT_UNKNOWN) {
-        g_string_append(text, "a part of the image could not be examined");
+        say_unknown(a, text);
     } else if (c->corruptions) {
         (a->causes.n_words ? say_causes : say_kinds)(a, text);
         say_price(a, text);
@@ -212,7 +259,7 @@ void answer_print_headline(FILE *out, const Answer *a, unsigned columns, bool co
     AnswerColour colour;
     const char *word = answer_headword(a, &colour);
 
-    say_matter(a, text);
+    answer_say_matter(a, text);
     print_line(out, a, word, colour, text->str, columns, colours);
 }
 

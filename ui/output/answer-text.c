@@ -13,9 +13,7 @@
 #include "util/size.h"
 #include "util/text.h"
 
-#define NAMES_SHOWN  4u
-#define PLACES_SHOWN 4u
-#define LEAST_WIDTH  40u
+#define LEAST_WIDTH 40u
 
 /* With these a write may land on what something else uses. */
 #define DANGEROUS                                                                                                      \
@@ -53,40 +51,7 @@ static char *command_word(const CheckOptions *options)
                                          : g_steal_pointer(&word);
 }
 
-/* "0x40000-0x4ffff (64.0 KiB)" */
-static void append_range(GString *text, const Qcow2Allocation *range)
-{
-    g_autofree char *size = size_format(range->size);
-
-    g_string_append_printf(text, "0x%" PRIx64 "-0x%" PRIx64 " (%s)", range->offset, range->offset + (range->size - 1),
-                           size);
-}
-
 /* ---- the rows ---- */
-
-static void add_missing(Answer *a)
-{
-    const ImageCheck *c = a->check;
-    g_autofree char *missing = size_format(c->file_length_least + c->cluster_size - c->file_length);
-    g_autoptr(GString) text = g_string_new(NULL);
-    uint64_t tables = 0, blocks = a->count_by_kind[QCOW2_FINDING_REFCOUNT_BLOCK_OUTSIDE];
-    const char *separator = ", among them ";
-
-    for (size_t i = 0; i < c->findings.len; i++) {
-        const ImageCheckFinding *f = &c->findings.items[i];
-
-        tables += f->kind == QCOW2_FINDING_REGION_BEYOND_END && f->structure == IMAGE_CHECK_STRUCTURE_L1 ? f->count : 0;
-    }
-    if (tables) {
-        g_string_append_printf(text, "%s%" PRIu64 " L2 table%s", separator, tables, tables == 1 ? "" : "s");
-        separator = " and ";
-    }
-    if (blocks) {
-        g_string_append_printf(text, "%s%" PRIu64 " refcount block%s", separator, blocks, blocks == 1 ? "" : "s");
-    }
-    rows_add(&a->rows, NULL, "at least %s are missing%s", missing, text->str);
-    rows_add(&a->rows, NULL, "a repair cannot bring them back. Was a copy broken off, or the file system full?");
-}
 
 /* What the guest has lost; @ranges are of @bytes in all. */
 static void add_guest(Answer *a)
@@ -104,20 +69,9 @@ static void add_guest(Answer *a)
     }
     for (size_t i = 0; i < c->guest_lost.len && i < PLACES_SHOWN; i++) {
         g_string_append(text, i ? ", " : "");
-        append_range(text, &c->guest_lost.items[i]);
+        answer_append_range(text, &c->guest_lost.items[i]);
     }
     rows_add(&a->rows, "guest", "%s cannot be what was written", text->str);
-}
-
-static void append_names(GString *text, const GPtrArray *names)
-{
-    for (guint i = 0; i < names->len && i < NAMES_SHOWN; i++) {
-        const char *name = g_ptr_array_index(names, i);
-        g_autofree char *shown = text_escape(name, strlen(name));
-
-        g_string_append_printf(text, "%s%s", i ? ", " : "", shown);
-    }
-    g_string_append(text, names->len > NAMES_SHOWN ? " and more" : "");
 }
 
 /* The entries that are damaged, and what they are for. */
@@ -146,14 +100,14 @@ static void add_causes(Answer *a)
     }
     for (guint i = 0; i < causes->guest->len && i < PLACES_SHOWN; i++) {
         g_string_append(guest, i ? ", " : "");
-        append_range(guest, &g_array_index(causes->guest, Qcow2Allocation, i));
+        answer_append_range(guest, &g_array_index(causes->guest, Qcow2Allocation, i));
     }
     if (causes->guest->len) {
         rows_add(&a->rows, "guest", "%s%s, disk as it is now", guest->str,
                  causes->guest->len > PLACES_SHOWN ? " and more" : "");
     }
-    append_names(snapshots, causes->snapshots);
-    append_names(intact, causes->intact);
+    answer_append_names(snapshots, causes->snapshots);
+    answer_append_names(intact, causes->intact);
     if (causes->snapshots->len) {
         rows_add(&a->rows, "snapshots", "%s ha%s such entries, too", snapshots->str,
                  causes->snapshots->len == 1 ? "s" : "ve");
@@ -166,23 +120,11 @@ static void add_causes(Answer *a)
 
 static void add_danger(Answer *a)
 {
-    static const char *const names[IMAGE_CHECK_STRUCTURE__MAX] = {
-        [IMAGE_CHECK_STRUCTURE_HEADER] = "the header",
-        [IMAGE_CHECK_STRUCTURE_REFCOUNT_TABLE] = "the refcount table",
-        [IMAGE_CHECK_STRUCTURE_REFCOUNT_BLOCK] = "refcount blocks",
-        [IMAGE_CHECK_STRUCTURE_L1] = "an L1 table",
-        [IMAGE_CHECK_STRUCTURE_L2] = "L2 tables",
-        [IMAGE_CHECK_STRUCTURE_SNAPSHOT_TABLE] = "the snapshot table",
-        [IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY] = "the bitmap directory",
-        [IMAGE_CHECK_STRUCTURE_BITMAP_TABLE] = "bitmap tables",
-        [IMAGE_CHECK_STRUCTURE_BITMAP_DATA] = "bitmaps",
-        [IMAGE_CHECK_STRUCTURE_CRYPT_HEADER] = "the encryption header",
-    };
     g_autoptr(GString) targets = g_string_new(NULL);
 
     for (unsigned i = 0; i < IMAGE_CHECK_STRUCTURE__MAX; i++) {
-        if ((a->causes.leads_to >> i & 1) && names[i]) {
-            g_string_append_printf(targets, "%s%s", targets->len ? ", " : "", names[i]);
+        if ((a->causes.leads_to >> i & 1) && answer_structure_name(i)) {
+            g_string_append_printf(targets, "%s%s", targets->len ? ", " : "", answer_structure_name(i));
         }
     }
     if (targets->len) {
@@ -313,7 +255,7 @@ static void add_rows(Answer *a)
     ImageCheckEvidence best = IMAGE_CHECK_EVIDENCE_GUESSED;
 
     if (answer_is_cut(a)) {
-        add_missing(a);
+        answer_add_missing(a);
     }
     if (a->causes.n_words && !answer_is_cut(a)) {
         add_causes(a);
@@ -321,6 +263,7 @@ static void add_rows(Answer *a)
     if (!a->causes.n_words || answer_is_cut(a)) {
         add_guest(a);
     }
+    answer_add_notes(a);
     add_evidence(a, &evidence, &best);
     add_danger(a);
     if (evidence && can_be_repaired(a)) {
@@ -359,7 +302,7 @@ static void add_stays(Answer *a, const Answer *outcome)
 
     for (size_t i = 0; i < c->guest_lost.len && i < PLACES_SHOWN; i++) {
         g_string_append(guest, i ? ", " : "");
-        append_range(guest, &c->guest_lost.items[i]);
+        answer_append_range(guest, &c->guest_lost.items[i]);
     }
     if (guest->len) {
         rows_add(&a->rows, "stays", "guest %s%s cannot be what was written", guest->str,
@@ -485,9 +428,12 @@ void print_answer_row(FILE *out, const CheckOptions *options, const Qcow2CheckRe
         g_string_append_printf(text, "%s%s (%s)", text->len ? ", " : "", leaks, size);
     }
     if (c->guest_lost.len) {
-        g_string_append_printf(text, "; %s lost, %s0x%" PRIx64, lost, c->guest_ranges_lost > 1 ? "first " : "guest ",
-                               c->guest_lost.items[0].offset);
+        g_string_append_printf(text, "%s%s lost, %s0x%" PRIx64, text->len ? "; " : "", lost,
+                               c->guest_ranges_lost > 1 ? "first " : "guest ", c->guest_lost.items[0].offset);
         g_string_append_printf(text, "-0x%" PRIx64, c->guest_lost.items[0].offset + c->guest_lost.items[0].size - 1);
+    }
+    if (!text->len && c->judgement != IMAGE_CHECK_JUDGEMENT_SOUND) {
+        answer_say_matter(&a, text);
     }
     fprintf(out, "%c%s\t%s", ANSWER_ROW_MARK, answer_headword(&a, &colour), text->str);
 }

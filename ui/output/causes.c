@@ -24,7 +24,8 @@ static bool is_data(ImageCheckStructure structure)
 
 static bool is_metadata(ImageCheckStructure structure)
 {
-    return !is_data(structure) && structure != IMAGE_CHECK_STRUCTURE_NONE;
+    return !is_data(structure) && structure != IMAGE_CHECK_STRUCTURE_NONE &&
+           structure != IMAGE_CHECK_STRUCTURE_BITMAP_DATA;
 }
 
 static void add_name(GPtrArray *names, const char *name)
@@ -66,7 +67,17 @@ static bool is_entry_fault(const ImageCheckFinding *f)
     return table && f->has_entry_offset && (ENTRY_FAULTS >> f->kind & 1);
 }
 
-/* Of metadata and guest data in one cluster the entry that leads to the data is wrong: metadata has its own place. */
+/* Whether the structure of @f is what uses the clusters that it is about, rather than the table with the faulty word.
+ */
+static bool is_about_users(const ImageCheckFinding *f)
+{
+    return f->kind != QCOW2_FINDING_L1_COPIED_WRONG && f->kind != QCOW2_FINDING_L2_COPIED_WRONG;
+}
+
+/*
+ * Of metadata and guest data in one cluster the entry that leads to the data is wrong: metadata has its own place. Of
+ * bits of a bitmap and guest data either may be.
+ */
 static void add_data_on_metadata(Causes *c, const ImageCheck *check, const ImageCheckFinding *f)
 {
     unsigned metadata = is_metadata(f->structure) ? 1u << f->structure : 0;
@@ -106,7 +117,7 @@ static void find_words(Causes *c, const ImageCheck *check)
         if (is_entry_fault(f)) {
             add_words(c, check, f->structure, f->entry_offset, (uint64_t)f->count);
             add_place(c, f->guest, f->snapshot);
-        } else {
+        } else if (is_about_users(f)) {
             add_data_on_metadata(c, check, f);
         }
     }

@@ -31,6 +31,7 @@ typedef struct Losses {
     GArray *ranges;      /* Qcow2ClusterRange: of the active disk */
     uint64_t more;       /* clusters that are not among them */
     bool elsewhere;      /* in a snapshot, or in places that are not known */
+    bool bitmaps_cut;    /* the file ends within the directory or the table of bitmaps */
     bool is_cut;         /* the file ends within plain data, which may have ended with zeros */
     Qcow2Allocation cut; /* what the first such cluster of the disk lacks, bytes of the guest; empty: no such cluster */
     uint64_t disk;       /* clusters of the disk */
@@ -135,6 +136,7 @@ static void lose_leaked(Losses *l, const Qcow2LostData *lost)
         bool known = e->has_guest && e->tree == QCOW2_TREE_ACTIVE && e->certainty != IMAGE_CHECK_EVIDENCE_GUESSED;
 
         if (is_of_bitmaps(e)) {
+            l->bitmaps_cut = true;
             continue;
         }
         if (known && (e->kind != QCOW2_EVIDENCE_EMPTIED || e->lost)) {
@@ -239,7 +241,7 @@ static ImageCheckJudgement judge(const Qcow2Check *c, const Qcow2JudgementInput 
     if (l->is_cut || l->check->luks.state != QCOW2_LUKS_WHOLE) {
         return IMAGE_CHECK_JUDGEMENT_UNKNOWN;
     }
-    if (r->corruptions || r->leaks || in->bitmaps_doubtful || counts_go_on ||
+    if (r->corruptions || r->leaks || in->bitmaps_doubtful || l->bitmaps_cut || counts_go_on ||
         (c->image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT)) {
         return IMAGE_CHECK_JUDGEMENT_BOOKKEEPING;
     }
