@@ -125,18 +125,26 @@ static const char *guess_format(const ImageTarget *target, BlockSource *source, 
     return block_probe(target->path, bytes);
 }
 
-/* Loads what --verify-compressed needs; false, having reported why, if that is not there. */
+/*
+ * Loads what --verify-compressed and --explain need, which cannot be done later. Without it an explanation does not say
+ * whether data can be decompressed; with --verify-compressed it returns false, having reported why.
+ */
 static bool load_decompression(CheckCommand *command)
 {
+    const CheckOptions *options = &command->options;
     g_autoptr(GError) error = NULL;
-    DecompressGetOps *get_ops = module_function(COMPRESSION_MODULE, DECOMPRESS_FUNCTION, &error);
+    DecompressGetOps *get_ops;
 
-    if (!get_ops) {
-        error_report("--verify-compressed needs a part that this build or installation lacks: %s", error->message);
-        return false;
+    if (!options->verify_compressed && !(options->explain && options->question.guest)) {
+        return true;
     }
-    command->decompress = get_ops();
-    return true;
+    get_ops = module_function(COMPRESSION_MODULE, DECOMPRESS_FUNCTION, &error);
+    if (get_ops) {
+        command->decompress = get_ops();
+    } else if (options->verify_compressed) {
+        error_report("--verify-compressed needs a part that this build or installation lacks: %s", error->message);
+    }
+    return get_ops || !options->verify_compressed;
 }
 
 static int check_target(CheckCommand *command, const ImageTarget *target)
@@ -159,7 +167,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
         signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
         signal(SIGXFSZ, SIG_IGN); /* an output file that gets too large is an error of writing it */
         ours.shared = target->file.force_share;
-        if (command->options.verify_compressed && !load_decompression(&ours)) {
+        if (!load_decompression(&ours)) {
             return EXIT_FAILED;
         }
         return check_image(&ours, target, source);

@@ -65,15 +65,16 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
     const CheckOptions *options = &command->options;
     bool viscera = options->json ? !options->no_dump_meta : options->dump_meta > 0;
     bool findings = options->json ? options->findings : options->verbose || check_result_has_answer(options);
+    Qcow2Question question = options->question;
     Qcow2CheckOptions how = {.viscera = viscera && !options->quiet,
                              .findings = (findings && !options->quiet) || options->explain,
                              .corruptions = options->map,
                              .judgement = check_result_shows_judgement(options) || options->map,
                              .lost_data = options->map || options->strict || options->repair || options->request.kind,
-                             .question = options->explain ? &options->question : NULL,
+                             .question = options->explain ? &question : NULL,
                              .roles = options->map,
                              .space = options->space && !options->quiet,
-                             .verify_compressed = command->decompress,
+                             .verify_compressed = options->verify_compressed ? command->decompress : NULL,
                              .messages = messages,
                              .max_messages = options->all_messages ? 0 : LIMIT_MESSAGES,
                              .detect_changes = command->shared,
@@ -84,6 +85,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .progress = command->progress->slot};
     g_autoptr(Qcow2Image) image = NULL;
 
+    question.decompress = command->decompress;
     if (options->report) {
         report_ask(&how);
     }

@@ -20,7 +20,7 @@ typedef struct CheckCommand {
     ProgressState *progress;         /* of this image alone: one slot */
     const Chain *chain;              /* that the image is in, NULL: it was not asked for */
     size_t depth;                    /* of the image in it */
-    const DecompressOps *decompress; /* for --verify-compressed; else NULL */
+    const DecompressOps *decompress; /* for --verify-compressed and --explain; else NULL */
     bool shared;                     /* another program may write to the image: -U, or an option of the image */
 } CheckCommand;
 

@@ -20,6 +20,7 @@ typedef struct Qcow2Question {
     bool guest;           /* the offset is one of the guest's disk; else of the file */
     uint64_t offset;      /* bytes */
     const char *snapshot; /* for an offset of the disk of a snapshot: its name or ID; NULL: the active disk */
+    const DecompressOps *decompress; /* to read the compressed data at the offset, and decompress it; NULL: do not */
 } Qcow2Question;
 
 typedef struct Qcow2CheckOptions {

@@ -135,8 +135,8 @@ static void print_guest(FILE *out, const ImageCheckGuestExplanation *guest)
         print_entry(out, "L2", guest->l2);
     }
     begin_line(out, "the guest finds");
-    fprintf(out, "%s%s\n", from_backing ? "what the backing file has" : state_texts[guest->state],
-            guest->problem ? guest->problem : "");
+    fprintf(out, "%s%s%s\n", from_backing ? "what the backing file has" : state_texts[guest->state],
+            guest->problem ? guest->problem : "", guest->has_decompresses ? "; it can be decompressed" : "");
     if (guest->host) {
         begin_line(out, guest->data_file ? "in the data file" : "in the file");
         print_range(out, "", guest->host);

@@ -49,7 +49,6 @@ struct Qcow2CompressedVerifier {
     const DecompressOps *ops;
     BlockSource *source;
     Qcow2UnreadableFinder *found;
-    CompressionFormat format;
     unsigned sector_bits; /* of the number of sectors in a key */
     uint64_t file_end;    /* rounded up to a sector */
 
@@ -145,7 +144,6 @@ Qcow2CompressedVerifier *qcow2_compressed_new(const Qcow2Image *image, const Dec
     v->ops = ops;
     v->source = image->source;
     v->found = found;
-    v->format = v->header->incompatible_features & QCOW2_INCOMPAT_COMPRESSION ? COMPRESSION_ZSTD : COMPRESSION_ZLIB;
     v->sector_bits = v->header->cluster_bits - 8;
     v->file_end = DIV_ROUND_UP(image->source->length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE;
     v->visitor = (Qcow2TableVisitor){.visit = collect, .states = v->states};
@@ -236,18 +234,23 @@ static BlockRange group_range(const void *opaque, size_t i)
     return (BlockRange){.offset = group->offset, .size = group->size};
 }
 
+static CompressionFormat format_of(const Qcow2HeaderFields *header)
+{
+    return header->incompatible_features & QCOW2_INCOMPAT_COMPRESSION ? COMPRESSION_ZSTD : COMPRESSION_ZLIB;
+}
+
 static bool begins_with_zeros(const uint8_t *data, size_t length)
 {
     return !data[0] && memcmp(data, data + 1, MIN(length, BEGINNING) - 1) == 0;
 }
 
-/* What is wrong with @length bytes of compressed data; 0: nothing. */
-static Qcow2UnreadableReason examine_data(const Worker *w, const uint8_t *data, size_t length)
+Qcow2UnreadableReason qcow2_compressed_examine(const DecompressOps *ops, Decompressor *decompressor,
+                                               const Qcow2HeaderFields *header, const uint8_t *data, size_t length)
 {
-    const Qcow2CompressedVerifier *v = w->verifier;
-    CompressionFormat other = v->format == COMPRESSION_ZLIB ? COMPRESSION_ZSTD : COMPRESSION_ZLIB;
+    CompressionFormat format = format_of(header);
+    CompressionFormat other = format == COMPRESSION_ZLIB ? COMPRESSION_ZSTD : COMPRESSION_ZLIB;
 
-    switch (v->ops->decompress(w->decompressor, v->format, data, length)) {
+    switch (ops->decompress(decompressor, format, data, length)) {
     case DECOMPRESS_WHOLE:
         return 0;
     case DECOMPRESS_SHORT:
@@ -256,10 +259,16 @@ static Qcow2UnreadableReason examine_data(const Worker *w, const uint8_t *data, 
         if (begins_with_zeros(data, length)) {
             return QCOW2_UNREADABLE_ZEROS;
         }
-        return v->ops->decompress(w->decompressor, other, data, length) == DECOMPRESS_WHOLE
-                   ? QCOW2_UNREADABLE_OTHER_FORMAT
-                   : QCOW2_UNREADABLE_INVALID;
+        return ops->decompress(decompressor, other, data, length) == DECOMPRESS_WHOLE ? QCOW2_UNREADABLE_OTHER_FORMAT
+                                                                                      : QCOW2_UNREADABLE_INVALID;
     }
+}
+
+static Qcow2UnreadableReason examine_data(const Worker *w, const uint8_t *data, size_t length)
+{
+    const Qcow2CompressedVerifier *v = w->verifier;
+
+    return qcow2_compressed_examine(v->ops, w->decompressor, v->header, data, length);
 }
 
 /* After a read of the group has failed: a part of it may be all right. False: memory is short. */

@@ -36,6 +36,13 @@ const Qcow2TableVisitor *qcow2_compressed_visitor(const Qcow2CompressedVerifier 
  */
 bool qcow2_compressed_verify(Qcow2CompressedVerifier *verifier, Qcow2Check *check, GError **errp);
 
+/*
+ * Examines @length bytes of compressed data, at least 1, of an image with @header. Returns what is wrong with it; 0:
+ * nothing. @decompressor is one of @ops, for a cluster.
+ */
+Qcow2UnreadableReason qcow2_compressed_examine(const DecompressOps *ops, Decompressor *decompressor,
+                                               const Qcow2HeaderFields *header, const uint8_t *data, size_t length);
+
 /* Fills the numbers of @result, once all is verified. */
 void qcow2_compressed_finish(const Qcow2CompressedVerifier *verifier, ImageCheck *result);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
+#include "block/qcow2/inspect/compressed.h"
 #include "block/qcow2/load/l2-result.h"
 #include "block/qcow2/inspect/lookup.h"
 #include "qapi/util.h"
@@ -205,6 +206,31 @@ static uint64_t file_end(const Lookup *l)
     return l->check->counting.file_end;
 }
 
+/* Reads the data and decompresses it: nothing else says whether the guest can read it. */
+static void decompress(Lookup *l, const Qcow2Extent *e)
+{
+    const DecompressOps *ops = l->check->options->question->decompress;
+    Decompressor *decompressor = ops ? ops->create(l->header->cluster_size) : NULL;
+    g_autofree uint8_t *data = decompressor ? g_try_malloc(e->length) : NULL;
+    Qcow2UnreadableReason reason;
+
+    if (data && block_source_read(l->check->image->source, data, e->length, e->offset) != 0) {
+        break_off(l, "the compressed data cannot be read; reading fails with an I/O error");
+    } else if (data) {
+        reason = qcow2_compressed_examine(ops, decompressor, l->header, data, e->length);
+        if (reason) {
+            g_autofree char *problem =
+                g_strdup_printf("the compressed data cannot be decompressed: %s; reading fails with an I/O error",
+                                qcow2_compressed_problem(l->header, reason));
+            break_off(l, problem);
+        }
+        l->answer->has_decompresses = l->answer->decompresses = !reason;
+    }
+    if (decompressor) {
+        ops->free(decompressor);
+    }
+}
+
 /* Compressed data have no subclusters; reading passes over their bitmap. */
 static void explain_compressed(Lookup *l)
 {
@@ -224,6 +250,8 @@ static void explain_compressed(Lookup *l)
         break_off(l, "the compressed data is beyond the end of the file; reading fails with an I/O error");
     } else if (file_end(l) - e.offset < e.length) {
         break_off(l, "the file ends before the end of the compressed data; the guest cannot read it");
+    } else {
+        decompress(l, &e);
     }
 }
 

@@ -291,8 +291,7 @@ static const char *reason_text(Qcow2UnreadableReason reason)
                : "the offset in the external data file is not that of the guest's disk";
 }
 
-/* What is wrong with compressed data that was read. */
-static const char *damage_text(const Qcow2HeaderFields *h, Qcow2UnreadableReason reason)
+const char *qcow2_compressed_problem(const Qcow2HeaderFields *h, Qcow2UnreadableReason reason)
 {
     switch (reason) {
     case QCOW2_UNREADABLE_NOT_READ:
@@ -322,7 +321,7 @@ static Qcow2Finding finding_of(const Qcow2HeaderFields *h, const Qcow2Unreadable
     case QCOW2_UNREADABLE_DATA_CUT:
         return (Qcow2Finding){QCOW2_FINDING_DATA_CUT_OFF};
     default:
-        return (Qcow2Finding){QCOW2_FINDING_COMPRESSED_DAMAGED, .texts = {damage_text(h, u->reason)}};
+        return (Qcow2Finding){QCOW2_FINDING_COMPRESSED_DAMAGED, .texts = {qcow2_compressed_problem(h, u->reason)}};
     }
 }
 

@@ -44,6 +44,9 @@ typedef struct Qcow2Unreadable {
 
 typedef struct Qcow2UnreadableFinder Qcow2UnreadableFinder;
 
+/* Says in words what is wrong with compressed data that was read. Static. */
+const char *qcow2_compressed_problem(const Qcow2HeaderFields *header, Qcow2UnreadableReason reason);
+
 /* For a check of @image, before it begins. @image is borrowed. */
 Qcow2UnreadableFinder *qcow2_unreadable_new(const Qcow2Image *image);
 void qcow2_unreadable_free(Qcow2UnreadableFinder *finder);
