@@ -74,7 +74,7 @@ static bool await_ready(struct nbd_handle *nbd, const char *uri, unsigned timeou
 }
 
 /* What the server says is checked, as later arithmetic relies on it. */
-static bool read_limits(struct nbd_handle *nbd, NbdLimits *limits, GError **errp)
+bool nbd_handle_limits(struct nbd_handle *nbd, NbdLimits *limits, GError **errp)
 {
     int64_t length = nbd_get_size(nbd);
     int64_t alignment = nbd_get_block_size(nbd, LIBNBD_SIZE_MINIMUM);
@@ -103,7 +103,7 @@ static bool read_limits(struct nbd_handle *nbd, NbdLimits *limits, GError **errp
     return true;
 }
 
-struct nbd_handle *nbd_handle_connect(const char *uri, unsigned timeout_ms, NbdLimits *limits, GError **errp)
+struct nbd_handle *nbd_handle_start(const char *uri, GError **errp)
 {
     struct nbd_handle *nbd = nbd_create();
 
@@ -117,7 +117,17 @@ struct nbd_handle *nbd_handle_connect(const char *uri, unsigned timeout_ms, NbdL
     nbd_set_pread_initialize(nbd, false); /* no byte of a failed read is looked at */
     if (nbd_aio_connect_uri(nbd, uri) < 0) {
         set_connect_error(uri, errp);
-    } else if (await_ready(nbd, uri, timeout_ms, errp) && read_limits(nbd, limits, errp)) {
+        nbd_close(nbd);
+        return NULL;
+    }
+    return nbd;
+}
+
+struct nbd_handle *nbd_handle_connect(const char *uri, unsigned timeout_ms, NbdLimits *limits, GError **errp)
+{
+    struct nbd_handle *nbd = nbd_handle_start(uri, errp);
+
+    if (!nbd || (await_ready(nbd, uri, timeout_ms, errp) && nbd_handle_limits(nbd, limits, errp))) {
         return nbd;
     }
     nbd_close(nbd);

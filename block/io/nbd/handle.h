@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <libnbd.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct NbdLimits {
@@ -27,6 +28,15 @@ typedef struct NbdLimits {
  * nbd_close().
  */
 struct nbd_handle *nbd_handle_connect(const char *uri, unsigned timeout_ms, NbdLimits *limits, GError **errp);
+
+/*
+ * Begins to connect to @uri; what follows is done when the socket is ready for it. NULL and @errp set on failure. To be
+ * closed with nbd_close().
+ */
+struct nbd_handle *nbd_handle_start(const char *uri, GError **errp);
+
+/* Fills @limits from a handle that is connected. False and @errp set if they cannot be kept. */
+bool nbd_handle_limits(struct nbd_handle *nbd, NbdLimits *limits, GError **errp);
 
 /* The last error of libnbd in this thread, without the name of the function that it starts with. */
 const char *nbd_handle_last_error(void);

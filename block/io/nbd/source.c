@@ -1,8 +1,8 @@
 /*
  * A block source over an export of an NBD server: see block/remote.h.
  *
- * Where the server allows it, each reader has a connection of its own, so that threads do not meet. The first reader,
- * those beyond MAX_CONNECTIONS, and plain reads share the first connection.
+ * Where the server allows it, each reader has a connection of its own, so that threads do not meet, and leaves it to
+ * the next one. One reader, those for which there is none, and plain reads share the first connection.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,10 +15,9 @@
 #include "block/io/nbd/name.h"
 #include "util/number.h"
 
-#define MAX_CONNECTIONS 8
-#define MAX_WRITE       (32u << 20) /* bytes at once, multiples of any alignment; as long as others need for theirs */
-#define MAX_TRIM        (1u << 30)
-#define MAX_IN_FLIGHT   1024 /* on a connection; a server leaves in the socket what it has no thread for */
+#define MAX_WRITE     (32u << 20) /* bytes at once, multiples of any alignment; as long as others need for theirs */
+#define MAX_TRIM      (1u << 30)
+#define MAX_IN_FLIGHT 1024 /* on a connection; a server leaves in the socket what it has no thread for */
 
 /*
  * How long further connections may take, in milliseconds at least, and as a multiple of what the first one took: a
@@ -31,14 +30,15 @@ typedef struct NbdSource {
     BlockSource base;
     NbdExport nbd_export;
     NbdConnection *first;
-    unsigned further_ms;
-    int connections; /* atomic; those being made included */
-    int no_more;     /* atomic; the server took no further connection */
+    GMutex lock;        /* over what follows */
+    bool first_is_lent; /* to a reader */
+    GQueue idle;        /* of NbdConnection, which no reader has */
 } NbdSource;
 
 typedef struct NbdReader {
     BlockReader base;
     NbdConnection *connection;
+    bool is_lent; /* to this reader alone */
     GQueue done;
 } NbdReader;
 
@@ -73,34 +73,52 @@ static BlockRequest *reader_wait(BlockReader *base)
 static void reader_close(BlockReader *base)
 {
     NbdReader *reader = (NbdReader *)base;
+    NbdSource *nbd = (NbdSource *)base->source;
 
-    if (reader->connection != ((NbdSource *)base->source)->first) {
-        nbd_connection_free(reader->connection);
+    if (reader->is_lent) {
+        g_mutex_lock(&nbd->lock);
+        if (reader->connection == nbd->first) {
+            nbd->first_is_lent = false;
+        } else {
+            g_queue_push_head(&nbd->idle, reader->connection);
+        }
+        g_mutex_unlock(&nbd->lock);
     }
     g_free(reader);
 }
 
 static const BlockReaderOps reader_ops = {.submit = reader_submit, .wait = reader_wait, .close = reader_close};
 
-/* A connection for one more reader: a new one, if that can be had, or else the first. */
-static NbdConnection *connection_for_reader(NbdSource *nbd)
+/* A connection that no other reader has, if there is one. */
+static NbdConnection *idle_connection(NbdSource *nbd)
 {
-    NbdConnection *connection;
-    int before;
+    NbdConnection *connection = nbd->first;
 
-    if (!nbd_connection_allows_more(nbd->first) || g_atomic_int_get(&nbd->no_more)) {
-        return nbd->first;
+    g_mutex_lock(&nbd->lock);
+    if (nbd->first_is_lent) {
+        connection = g_queue_pop_head(&nbd->idle);
     }
-    before = g_atomic_int_add(&nbd->connections, 1);
-    if (before == 0 || before >= MAX_CONNECTIONS) {
-        return nbd->first;
-    }
-    connection = nbd_connection_new(&nbd->nbd_export, nbd->further_ms, NULL);
-    if (!connection) {
-        g_atomic_int_set(&nbd->no_more, 1);
-        return nbd->first;
-    }
+    nbd->first_is_lent = true;
+    g_mutex_unlock(&nbd->lock);
     return connection;
+}
+
+/* A connection for @reader alone, or else, and while only the first one is sure to see what was written, the first. */
+static void give_connection(NbdSource *nbd, NbdReader *reader)
+{
+    reader->connection = nbd->first;
+    if (!nbd_connection_allows_more(nbd->first) || g_atomic_int_get(&nbd->nbd_export.unflushed)) {
+        return;
+    }
+    reader->connection = idle_connection(nbd);
+    if (!reader->connection && nbd_export_take_socket(&nbd->nbd_export)) {
+        reader->connection = nbd_connection_new(&nbd->nbd_export, nbd->nbd_export.further_ms, NULL);
+        if (!reader->connection) {
+            nbd_export_give_up_socket(&nbd->nbd_export);
+        }
+    }
+    reader->is_lent = reader->connection != NULL;
+    reader->connection = reader->is_lent ? reader->connection : nbd->first;
 }
 
 static BlockReader *nbd_reader_new(BlockSource *source)
@@ -110,8 +128,8 @@ static BlockReader *nbd_reader_new(BlockSource *source)
     __atomic_store_n(&source->reader, "nbd", __ATOMIC_RELAXED);
     *reader = (NbdReader){
         .base = {.ops = &reader_ops, .source = source, .max_in_flight = MAX_IN_FLIGHT},
-        .connection = connection_for_reader((NbdSource *)source),
     };
+    give_connection((NbdSource *)source, reader);
     return &reader->base;
 }
 
@@ -213,6 +231,8 @@ static void nbd_close_source(BlockSource *source)
     if (nbd->first) {
         nbd_connection_free(nbd->first);
     }
+    g_queue_clear_full(&nbd->idle, (GDestroyNotify)nbd_connection_free);
+    g_mutex_clear(&nbd->lock);
     g_free(nbd->nbd_export.name);
     g_free(nbd->nbd_export.uri);
     g_free(nbd);
@@ -255,12 +275,14 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
     }
     nbd = g_new0(NbdSource, 1);
     nbd->base.ops = &nbd_ops;
+    g_mutex_init(&nbd->lock);
     nbd->nbd_export = (NbdExport){
         .name = g_strdup(name),
         .uri = uri,
         .options = *options,
         .connect_ms = (options->timeout ? options->timeout : REMOTE_CONNECT_SECONDS) * 1000,
         .silence_seconds = options->timeout ? options->timeout : REMOTE_SILENCE_SECONDS,
+        .sockets = 1,
     };
     nbd->first = nbd_connection_new(&nbd->nbd_export, nbd->nbd_export.connect_ms, errp);
     if (!nbd->first || (options->writable && !may_be_written(nbd_connection_limits(nbd->first), errp))) {
@@ -271,6 +293,6 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
     nbd->base.writable = options->writable;
     nbd->base.fixed_length = true;
     further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
-    nbd->further_ms = (unsigned)MIN(MAX(further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
+    nbd->nbd_export.further_ms = (unsigned)MIN(MAX(further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
     return &nbd->base;
 }
