@@ -5,6 +5,7 @@
  */
 #include "block/source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -59,6 +60,39 @@ static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
     return 0;
 }
 
+/* ---- the head ---- */
+
+void block_source_keep_head(BlockSource *source, uint8_t *bytes, size_t size, int64_t latency)
+{
+    assert(!source->head && !source->writable && size <= source->length);
+    source->head = bytes;
+    source->head_size = size;
+    account(source, size);
+    note_latency(source, latency);
+}
+
+void block_source_refresh(BlockSource *source)
+{
+    g_clear_pointer(&source->head, g_free);
+    source->head_size = 0;
+}
+
+/* Returns true if all of a range was in the head, or behind the end of the source. */
+static bool read_from_head(const BlockSource *source, void *buffer, size_t size, uint64_t offset)
+{
+    size_t there;
+
+    if (!source->head || MIN(offset + size, source->length) > source->head_size) {
+        return false;
+    }
+    there = offset < source->head_size ? MIN(size, source->head_size - offset) : 0;
+    if (there > 0) {
+        memcpy(buffer, source->head + offset, there);
+    }
+    memset((char *)buffer + there, 0, size - there);
+    return true;
+}
+
 int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t offset)
 {
     uint64_t end;
@@ -67,6 +101,9 @@ int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t o
 
     if (__builtin_add_overflow(offset, size, &end) || end > BLOCK_SOURCE_MAX_LENGTH) {
         return -EIO;
+    }
+    if (read_from_head(source, buffer, size, offset)) {
+        return 0;
     }
     account(source, offset < source->length ? MIN(size, source->length - offset) : 0);
     start = g_get_monotonic_time();
@@ -201,6 +238,10 @@ bool block_reader_submit(BlockReader *reader, BlockRequest *request)
         /* the end of the file is rare: it may be read at once */
         return plain_submit(reader, request);
     }
+    if (read_from_head(source, request->buffer, request->size, request->offset)) {
+        request->error = 0;
+        return true;
+    }
     account(source, request->size);
     if (!reader->ops->submit(reader, request)) {
         return false;
@@ -242,12 +283,14 @@ BlockSourceState block_source_state(BlockSource *source)
 
 void block_source_follow(BlockSource *source)
 {
+    block_source_refresh(source);
     source->length = block_source_state(source).length;
 }
 
 void block_source_close(BlockSource *source)
 {
     if (source) {
+        block_source_refresh(source);
         source->ops->close(source);
     }
 }

@@ -111,7 +111,12 @@ struct BlockSource {
     uint64_t latency;   /* of one read that had to wait, and for no other, microseconds; 0: none had to */
     gint lost;          /* nothing can be read any more: the server is gone for good; set by the kind of source */
     const char *reader; /* what had reads in flight, for whoever wants to know; NULL: nothing had to wait */
-    int flush_error;    /* of the first flush that failed, a negative errno value; kept by the functions below */
+
+    /* The first bytes, which need not be asked for again; kept by the functions below. NULL: none are there. */
+    uint8_t *head;
+    size_t head_size;
+
+    int flush_error; /* of the first flush that failed, a negative errno value; kept by the functions below */
 };
 
 /* What a kind of source does for a reader; requests handed to it lie wholly below the length. */
@@ -224,7 +229,18 @@ bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size);
 /* The state at this moment; where it is not known, the length as it was when the source was opened. */
 BlockSourceState block_source_state(BlockSource *source);
 
-/* Takes the length that the source has now, when another program writes to it. No reader is there. */
+/*
+ * For kinds of sources whose reads take long: keeps the first @size bytes, which were read at once when the source was
+ * opened, and gives reads that lie in them from there. Takes @bytes. @latency: microseconds that reading them took.
+ */
+#define BLOCK_SOURCE_HEAD (256u << 10) /* bytes: in most images the header, the refcount table, and the L1 table */
+
+void block_source_keep_head(BlockSource *source, uint8_t *bytes, size_t size, int64_t latency);
+
+/* Reads from here on give what the source has now, and nothing that was kept before. No reader is there. */
+void block_source_refresh(BlockSource *source);
+
+/* The same, and takes the length that the source has now, when another program writes to it. */
 void block_source_follow(BlockSource *source);
 
 void block_source_close(BlockSource *source);

@@ -147,6 +147,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """GET of one range of a file; the first folder of the path says what goes wrong."""
 
     protocol_version = "HTTP/1.1"
+    OPENING = 1  # requests with which an image is opened
 
     def log_message(self, *_):
         pass
@@ -166,13 +167,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def range(self, path):
         size = path.stat().st_size
         first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"]).groups())
+        with self.server.lock:
+            self.server.ranges.append((first, last))
         return first, min(last, size - 1), size
 
-    def answer(self, path, shift=0, grow=0, short=0, star=False):
+    def answer(self, path, shift=0, grow=0, short=0, star=False, touch=()):
         first, last, size = self.range(path)
         with open(path, "rb") as f:
             f.seek(first)
-            body = f.read(last - first + 1)
+            body = bytearray(f.read(last - first + 1))
+        for place in touch:
+            if first <= place <= last:
+                body[place - first] ^= 1
         if first >= size:
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{size}")
@@ -201,7 +207,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.refuse(int(path.name))
 
     def fault_later_status(self, path, number):
-        self.answer(path) if number < 4 else self.refuse(503)
+        self.answer(path) if number <= self.OPENING else self.refuse(503)
 
     def fault_no_ranges(self, path, number):
         body = path.read_bytes()
@@ -212,22 +218,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def fault_wrong_range(self, path, number):
-        self.answer(path, shift=512 * (number > 3))
+        self.answer(path, shift=512 * (number > self.OPENING))
 
     def fault_grows(self, path, number):
-        self.answer(path, grow=512 * (number > 3))
+        self.answer(path, grow=512 * (number > self.OPENING))
 
     def fault_short(self, path, number):
-        self.answer(path, short=number > 3)
+        self.answer(path, short=number > self.OPENING)
 
     def fault_short_once(self, path, number):
-        self.answer(path, short=number == 4)
+        self.answer(path, short=number == self.OPENING + 1)
+
+    def fault_touched(self, path, number):
+        """A byte of the first cluster that means nothing changes once, after the image was opened."""
+        self.answer(path, touch=[60000] if number > self.OPENING else [])
 
     def fault_no_length(self, path, number):
         self.answer(path, star=True)
 
     def fault_silent(self, path, number):
-        if number > 3:
+        if number > self.OPENING:
             self.server.closing.wait()
         else:
             self.answer(path)
@@ -263,7 +273,7 @@ class HttpServer(http.server.ThreadingHTTPServer):
 
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.folder, self.lock, self.requests = folder, threading.Lock(), 0
+        self.folder, self.lock, self.requests, self.ranges = folder, threading.Lock(), 0, []
         self.closing, self.four, self.expired = threading.Event(), threading.Barrier(4), set()
 
     def handle_error(self, request, client_address):

@@ -211,6 +211,8 @@ static bool initialize_library(GError **errp)
 
 BlockSource *block_source_open_curl(const char *name, const RemoteOptions *options, GError **errp)
 {
+    g_autofree uint8_t *head = NULL;
+    int64_t latency;
     CurlSource *curl;
 
     if (options->writable) {
@@ -229,11 +231,13 @@ BlockSource *block_source_open_curl(const char *name, const RemoteOptions *optio
         .connect_seconds = options->timeout ? options->timeout : REMOTE_CONNECT_SECONDS,
         .silence_seconds = options->timeout ? options->timeout : REMOTE_SILENCE_SECONDS,
     };
+    head = g_malloc(BLOCK_SOURCE_HEAD);
     curl->plain = curl_transfer_new(&curl->file, errp);
-    if (!curl->plain || !curl_transfer_examine(curl->plain, &curl->file, errp)) {
+    if (!curl->plain || !curl_transfer_examine(curl->plain, &curl->file, head, BLOCK_SOURCE_HEAD, &latency, errp)) {
         curl_close(&curl->base);
         return NULL;
     }
     curl->base.length = curl->file.length;
+    block_source_keep_head(&curl->base, g_steal_pointer(&head), MIN(curl->base.length, BLOCK_SOURCE_HEAD), latency);
     return &curl->base;
 }

@@ -54,14 +54,26 @@ static size_t take_header(char *line, size_t one, size_t size, void *opaque)
     return size;
 }
 
+/* As long as the length is not known, the end of the file may come before that of the range. */
 static bool is_range_asked_for(const CurlTransfer *transfer)
 {
     const BlockRequest *request = transfer->request;
     const HttpRange *range = &transfer->range;
+    uint64_t last = request->offset + request->size - 1;
 
-    return transfer->has_range && range->has_range && range->first == request->offset &&
-           range->last == request->offset + request->size - 1 &&
-           (!transfer->file->length_known || !range->has_length || range->length == transfer->file->length);
+    if (!transfer->has_range || !range->has_range || range->first != request->offset) {
+        return false;
+    }
+    if (transfer->file->length_known) {
+        return range->last == last && (!range->has_length || range->length == transfer->file->length);
+    }
+    return range->last == (range->has_length ? MIN(last, range->length - 1) : MIN(last, range->last));
+}
+
+/* The bytes of the range that comes in, at most those that were asked for. */
+static size_t range_size(const CurlTransfer *transfer)
+{
+    return (size_t)(transfer->range.last - transfer->range.first + 1);
 }
 
 static long http_status(const CurlTransfer *transfer)
@@ -78,7 +90,7 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *opaque)
     BlockRequest *request = transfer->request;
 
     if (http_status(transfer) != STATUS_PARTIAL || !is_range_asked_for(transfer) ||
-        size > request->size - transfer->received) {
+        size > range_size(transfer) - transfer->received) {
         transfer->unasked = true;
         return size + 1; /* anything but the size breaks the transfer off */
     }
@@ -270,7 +282,7 @@ static bool is_worth_another_try(const CurlTransfer *transfer, CURLcode result)
 CurlVerdict curl_transfer_judge(CurlTransfer *transfer, CURLcode result, GError **errp)
 {
     if (result == CURLE_OK && http_status(transfer) == STATUS_PARTIAL && is_range_asked_for(transfer) &&
-        transfer->received == transfer->request->size) {
+        transfer->received == range_size(transfer)) {
         return CURL_VERDICT_READ;
     }
     if (is_worth_another_try(transfer, result)) {
@@ -282,7 +294,7 @@ CurlVerdict curl_transfer_judge(CurlTransfer *transfer, CURLcode result, GError 
         set_curl_error(transfer, result, errp);
     } else if (http_status(transfer) == STATUS_PARTIAL && is_range_asked_for(transfer)) {
         g_set_error(errp, BLOCK_ERROR, EIO, "The server sent %s of a range of %zu bytes",
-                    transfer->unasked ? "more than the bytes" : "only a part", transfer->request->size);
+                    transfer->unasked ? "more than the bytes" : "only a part", range_size(transfer));
     } else {
         set_status_error(transfer, errp);
     }
@@ -331,10 +343,21 @@ static void note_connection(const CurlTransfer *transfer, CurlFile *file)
     file->multiplexed = version >= CURL_HTTP_VERSION_2_0;
 }
 
-bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, GError **errp)
+/* Of the last request, without what it took to make the connection. */
+static int64_t time_to_first_byte(const CurlTransfer *transfer)
 {
-    char byte;
-    BlockRequest request = {.offset = 0, .size = 1, .buffer = &byte};
+    curl_off_t sent = 0;
+    curl_off_t first = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
+    return MAX(first - sent, 0);
+}
+
+bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, void *bytes, size_t size, int64_t *latency,
+                           GError **errp)
+{
+    BlockRequest request = {.offset = 0, .size = size, .buffer = bytes};
     g_autoptr(GError) error = NULL;
 
     if (curl_transfer_perform(transfer, &request, &error)) {
@@ -348,6 +371,7 @@ bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, GError **errp
         return false;
     }
     file->length_known = true;
+    *latency = time_to_first_byte(transfer);
     note_connection(transfer, file);
     return true;
 }

@@ -49,7 +49,11 @@ CurlVerdict curl_transfer_judge(CurlTransfer *transfer, CURLcode result, GError 
 /* Performs a request to its end, blocking. False and @errp set on failure. */
 bool curl_transfer_perform(CurlTransfer *transfer, BlockRequest *request, GError **errp);
 
-/* Finds out the length of the file, and what else @file, which is that of the transfer, tells of it. */
-bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, GError **errp);
+/*
+ * Finds out the length of the file, and what else @file, which is that of the transfer, tells of it, by reading the
+ * first @size bytes of it, or all, to @bytes. @latency: microseconds to the first byte.
+ */
+bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, void *bytes, size_t size, int64_t *latency,
+                           GError **errp);
 
 #endif

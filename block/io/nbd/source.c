@@ -264,6 +264,18 @@ static bool may_be_written(const NbdLimits *limits, GError **errp)
     return true;
 }
 
+/* Reads what is wanted first at once. If that fails, the reads of those who want it fail, and say so. */
+static void read_head(NbdSource *nbd)
+{
+    size_t size = MIN(nbd->base.length, BLOCK_SOURCE_HEAD);
+    int64_t start = g_get_monotonic_time();
+    g_autofree uint8_t *bytes = size ? g_try_malloc(size) : NULL;
+
+    if (bytes && nbd_read_at(&nbd->base, bytes, size, 0) == (ssize_t)size) {
+        block_source_keep_head(&nbd->base, g_steal_pointer(&bytes), size, g_get_monotonic_time() - start);
+    }
+}
+
 BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *options, GError **errp)
 {
     char *uri = nbd_name_to_uri(name, errp);
@@ -294,5 +306,8 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
     nbd->base.fixed_length = true;
     further_ms = FURTHER_FACTOR * (g_get_monotonic_time() - start) / G_TIME_SPAN_MILLISECOND;
     nbd->nbd_export.further_ms = (unsigned)MIN(MAX(further_ms, MIN_FURTHER_MS), nbd->nbd_export.connect_ms);
+    if (!options->writable) {
+        read_head(nbd);
+    }
     return &nbd->base;
 }

@@ -44,7 +44,10 @@ void qcow2_change_detector_begin(Qcow2ChangeDetector *watch, const Qcow2Image *i
 bool qcow2_change_detector_changed(const Qcow2ChangeDetector *watch)
 {
     BlockSourceState now = block_source_state(watch->image->source);
-    g_autofree char *again = content(watch->image);
+    g_autofree char *again = NULL;
+
+    block_source_refresh(watch->image->source);
+    again = content(watch->image);
 
     return now.length != watch->image->opened.length || now.changed_at != watch->image->opened.changed_at ||
            !g_str_equal(again, watch->content);
