@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/secrets.h"
 #include "util/text.h"
 
 static const char *usage_command = "";
@@ -30,7 +31,8 @@ void error_print_line(const char *line, size_t size)
 
 static void report(const char *format, va_list arguments)
 {
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    g_autofree char *whole = g_strdup_vprintf(format, arguments);
+    g_autofree char *text = secrets_hide(whole);
     g_auto(GStrv) lines = g_strsplit(text, "\n", 0); /* messages have line ends of their own */
 
     fprintf(stderr, "%s: ", g_get_prgname());

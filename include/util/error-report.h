@@ -12,7 +12,8 @@
 
 /*
  * Prints "NAME: MESSAGE" and a line end. On a terminal, characters that could control it are escaped (util/text.h);
- * elsewhere the bytes are the stock tool's, file names unchanged.
+ * elsewhere the bytes are the stock tool's, file names unchanged, but for what grants access to an image
+ * (util/secrets.h).
  */
 void error_report(const char *format, ...) G_GNUC_PRINTF(1, 2);
 

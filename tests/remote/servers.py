@@ -297,23 +297,28 @@ NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
 events {{ }}
 http {{
-    access_log off; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    log_format methods "$request_method $http_range"; access_log {folder}/access.log methods; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
     server {{
         listen 127.0.0.1:{port} ssl {http2}; root {folder};
         ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
+        {rules}
     }}
 }}
 """
 
 
 @contextlib.contextmanager
-def nginx(folder, http2):
-    """Yields the URL of @folder over TLS. The certificate is signed by @folder/ca.pem."""
+def nginx(folder, http2, rules=""):
+    """Yields the URL of @folder over TLS. The certificate is signed by @folder/ca.pem.
+
+    @rules are for the server. Methods and ranges of requests go to @folder/access.log.
+    """
     listener, port = listen_tcp()
     config = folder / "nginx.conf"
     user = "user root;\n" if os.geteuid() == 0 else ""  # so that it may read the folder
-    config.write_text(user + NGINX.format(folder=folder, port=port, http2="http2" if http2 else ""))
+    config.write_text(user + NGINX.format(folder=folder, port=port, http2="http2" if http2 else "", rules=rules))
+    (folder / "access.log").unlink(missing_ok=True)
     with running(["nginx", "-c", config, "-e", folder / "nginx.log"], listener, NGINX="3;"):
         yield f"https://127.0.0.1:{port}"
 
