@@ -297,7 +297,7 @@ NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
 events {{ }}
 http {{
-    log_format methods "$request_method $http_range"; access_log {folder}/access.log methods; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    log_format methods "$request_method $connection $http_range"; access_log {folder}/access.log methods; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
     server {{
         listen 127.0.0.1:{port} ssl {http2}; root {folder};
@@ -312,7 +312,7 @@ http {{
 def nginx(folder, http2, rules=""):
     """Yields the URL of @folder over TLS. The certificate is signed by @folder/ca.pem.
 
-    @rules are for the server. Methods and ranges of requests go to @folder/access.log.
+    @rules are for the server. Method, connection and range of each request go to @folder/access.log.
     """
     listener, port = listen_tcp()
     config = folder / "nginx.conf"

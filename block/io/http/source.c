@@ -19,22 +19,25 @@
 #define CONNECTIONS_A_READER  32
 #define CONNECTIONS_IN_ALL    64
 
-#define POLL_MS 1000 /* libcurl wakes earlier if there is something to do */
-
 typedef struct CurlSource {
     BlockSource base;
     CurlFile file;
     RemoteOptions options;
-    int failure_told;    /* atomic */
-    int connections;     /* atomic; promised to readers */
-    GMutex lock;         /* for what follows */
-    CurlTransfer *plain; /* of reads without a reader */
+    int failure_told; /* atomic */
+    int connections;  /* atomic; promised to readers */
+    GMutex lock;      /* for what follows */
+    GQueue lanes;     /* of CurlLane, which nobody has */
 } CurlSource;
+
+/* Connections of one thread, and what it asks with. The next thread gets them as they are. */
+typedef struct CurlLane {
+    CURLM *multi;
+    GQueue idle; /* of CurlTransfer; the others are in flight */
+} CurlLane;
 
 typedef struct CurlReader {
     BlockReader base;
-    CURLM *multi;
-    GQueue idle; /* of CurlTransfer */
+    CurlLane *lane;
     GQueue done; /* of BlockRequest */
 } CurlReader;
 
@@ -47,6 +50,51 @@ static int tell_failure(CurlSource *curl, const GError *error)
     return error->code == ETIMEDOUT ? -ETIMEDOUT : -EIO;
 }
 
+/* ---- lanes ---- */
+
+static void free_lane(gpointer opaque)
+{
+    CurlLane *lane = opaque;
+
+    g_queue_clear_full(&lane->idle, (GDestroyNotify)curl_transfer_free);
+    curl_multi_cleanup(lane->multi);
+    g_free(lane);
+}
+
+/* A lane that nobody else has, or NULL where libcurl does not work. */
+static CurlLane *take_lane(CurlSource *curl)
+{
+    CurlLane *lane;
+    CURLM *multi;
+
+    g_mutex_lock(&curl->lock);
+    lane = g_queue_pop_head(&curl->lanes);
+    g_mutex_unlock(&curl->lock);
+    multi = lane ? NULL : curl_multi_init();
+    if (multi) {
+        curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_A_CONNECTION);
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_A_READER); /* kept while nothing is asked */
+        lane = g_new0(CurlLane, 1);
+        lane->multi = multi;
+    }
+    return lane;
+}
+
+static void give_back_lane(CurlSource *curl, CurlLane *lane)
+{
+    g_mutex_lock(&curl->lock);
+    g_queue_push_head(&curl->lanes, lane);
+    g_mutex_unlock(&curl->lock);
+}
+
+/* A transfer that is in no queue, or NULL. */
+static CurlTransfer *take_transfer(CurlSource *curl, CurlLane *lane, GError **errp)
+{
+    CurlTransfer *transfer = g_queue_pop_head(&lane->idle);
+
+    return transfer ? transfer : curl_transfer_new(&curl->file, errp);
+}
+
 /* ---- readers ---- */
 
 static void finish(CurlReader *reader, CurlTransfer *transfer, CURLcode result)
@@ -54,10 +102,10 @@ static void finish(CurlReader *reader, CurlTransfer *transfer, CURLcode result)
     BlockRequest *request = curl_transfer_request(transfer);
     g_autoptr(GError) error = NULL;
 
-    curl_multi_remove_handle(reader->multi, curl_transfer_easy(transfer));
+    curl_multi_remove_handle(reader->lane->multi, curl_transfer_easy(transfer));
     switch (curl_transfer_judge(transfer, result, &error)) {
     case CURL_VERDICT_AGAIN:
-        if (curl_multi_add_handle(reader->multi, curl_transfer_easy(transfer)) == CURLM_OK) {
+        if (curl_multi_add_handle(reader->lane->multi, curl_transfer_easy(transfer)) == CURLM_OK) {
             return;
         }
         request->error = -ENOMEM;
@@ -69,7 +117,7 @@ static void finish(CurlReader *reader, CurlTransfer *transfer, CURLcode result)
         request->error = tell_failure((CurlSource *)reader->base.source, error);
         break;
     }
-    g_queue_push_tail(&reader->idle, transfer);
+    g_queue_push_tail(&reader->lane->idle, transfer);
     g_queue_push_tail(&reader->done, request);
 }
 
@@ -78,8 +126,8 @@ static void advance(CurlReader *reader)
     CURLMsg *message;
     int left;
 
-    curl_multi_perform(reader->multi, &left);
-    while ((message = curl_multi_info_read(reader->multi, &left))) {
+    curl_multi_perform(reader->lane->multi, &left);
+    while ((message = curl_multi_info_read(reader->lane->multi, &left))) {
         CURLcode result = message->data.result;
         CurlTransfer *transfer = NULL;
 
@@ -93,18 +141,15 @@ static void advance(CurlReader *reader)
 static bool reader_submit(BlockReader *base, BlockRequest *request)
 {
     CurlReader *reader = (CurlReader *)base;
-    CurlTransfer *transfer = g_queue_pop_head(&reader->idle);
+    CurlTransfer *transfer = take_transfer((CurlSource *)base->source, reader->lane, NULL);
 
-    if (!transfer) {
-        transfer = curl_transfer_new(&((CurlSource *)base->source)->file, NULL);
-    }
     if (!transfer) {
         request->error = -ENOMEM;
         return true;
     }
     curl_transfer_start(transfer, request);
-    if (curl_multi_add_handle(reader->multi, curl_transfer_easy(transfer)) != CURLM_OK) {
-        g_queue_push_tail(&reader->idle, transfer);
+    if (curl_multi_add_handle(reader->lane->multi, curl_transfer_easy(transfer)) != CURLM_OK) {
+        g_queue_push_tail(&reader->lane->idle, transfer);
         request->error = -ENOMEM;
         return true;
     }
@@ -117,7 +162,7 @@ static BlockRequest *reader_wait(BlockReader *base)
     CurlReader *reader = (CurlReader *)base;
 
     while (g_queue_is_empty(&reader->done)) {
-        curl_multi_poll(reader->multi, NULL, 0, POLL_MS, NULL);
+        curl_multi_poll(reader->lane->multi, NULL, 0, CURL_POLL_MS, NULL);
         advance(reader);
     }
     return g_queue_pop_head(&reader->done);
@@ -131,8 +176,7 @@ static void reader_close(BlockReader *base)
     if (!curl->file.multiplexed) {
         g_atomic_int_add(&curl->connections, -(int)base->max_in_flight);
     }
-    g_queue_clear_full(&reader->idle, (GDestroyNotify)curl_transfer_free);
-    curl_multi_cleanup(reader->multi);
+    give_back_lane(curl, reader->lane);
     g_free(reader);
 }
 
@@ -151,18 +195,17 @@ static unsigned take_connections(CurlSource *curl)
 static BlockReader *curl_reader_new(BlockSource *source)
 {
     CurlSource *curl = (CurlSource *)source;
-    CURLM *multi = curl_multi_init();
+    CurlLane *lane = take_lane(curl);
     CurlReader *reader;
 
-    if (!multi) {
+    if (!lane) {
         return NULL;
     }
-    curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_A_CONNECTION);
     __atomic_store_n(&source->reader, "http", __ATOMIC_RELAXED);
     reader = g_new0(CurlReader, 1);
     *reader = (CurlReader){
         .base = {.ops = &reader_ops, .source = source},
-        .multi = multi,
+        .lane = lane,
     };
     reader->base.max_in_flight = curl->file.multiplexed ? MULTIPLEXED_IN_FLIGHT : take_connections(curl);
     return &reader->base;
@@ -174,20 +217,28 @@ static ssize_t curl_read_at(BlockSource *source, void *buffer, size_t size, uint
 {
     CurlSource *curl = (CurlSource *)source;
     BlockRequest request = {.offset = offset, .size = size, .buffer = buffer};
+    CurlLane *lane = take_lane(curl);
+    CurlTransfer *transfer = lane ? take_transfer(curl, lane, NULL) : NULL;
     g_autoptr(GError) error = NULL;
-    bool read;
+    bool read = transfer && curl_transfer_perform(transfer, lane->multi, &request, &error);
 
-    g_mutex_lock(&curl->lock);
-    read = curl_transfer_perform(curl->plain, &request, &error);
-    g_mutex_unlock(&curl->lock);
-    return read ? (ssize_t)size : tell_failure(curl, error);
+    if (transfer) {
+        g_queue_push_tail(&lane->idle, transfer);
+    }
+    if (lane) {
+        give_back_lane(curl, lane);
+    }
+    if (read) {
+        return (ssize_t)size;
+    }
+    return error ? tell_failure(curl, error) : -ENOMEM;
 }
 
 static void curl_close(BlockSource *source)
 {
     CurlSource *curl = (CurlSource *)source;
 
-    curl_transfer_free(curl->plain);
+    g_queue_clear_full(&curl->lanes, free_lane);
     g_mutex_clear(&curl->lock);
     g_free(curl->file.name);
     g_free(curl->file.moved_to);
@@ -209,10 +260,33 @@ static bool initialize_library(GError **errp)
     return once == 1;
 }
 
+/* Reads the beginning of the file, and what is told with it. */
+static bool open_file(CurlSource *curl, GError **errp)
+{
+    g_autofree uint8_t *head = g_malloc(BLOCK_SOURCE_HEAD);
+    CurlLane *lane = take_lane(curl);
+    CurlTransfer *transfer = lane ? take_transfer(curl, lane, errp) : NULL;
+    int64_t latency = 0;
+    bool opened = false;
+
+    if (!lane) {
+        g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "libcurl could not be initialized");
+        return false;
+    }
+    if (transfer) {
+        opened = curl_transfer_examine(transfer, lane->multi, &curl->file, head, BLOCK_SOURCE_HEAD, &latency, errp);
+        g_queue_push_tail(&lane->idle, transfer);
+    }
+    give_back_lane(curl, lane);
+    if (opened) {
+        curl->base.length = curl->file.length;
+        block_source_keep_head(&curl->base, g_steal_pointer(&head), MIN(curl->base.length, BLOCK_SOURCE_HEAD), latency);
+    }
+    return opened;
+}
+
 BlockSource *block_source_open_curl(const char *name, const RemoteOptions *options, GError **errp)
 {
-    g_autofree uint8_t *head = NULL;
-    int64_t latency;
     CurlSource *curl;
 
     if (options->writable) {
@@ -231,13 +305,9 @@ BlockSource *block_source_open_curl(const char *name, const RemoteOptions *optio
         .connect_seconds = options->timeout ? options->timeout : REMOTE_CONNECT_SECONDS,
         .silence_seconds = options->timeout ? options->timeout : REMOTE_SILENCE_SECONDS,
     };
-    head = g_malloc(BLOCK_SOURCE_HEAD);
-    curl->plain = curl_transfer_new(&curl->file, errp);
-    if (!curl->plain || !curl_transfer_examine(curl->plain, &curl->file, head, BLOCK_SOURCE_HEAD, &latency, errp)) {
+    if (!open_file(curl, errp)) {
         curl_close(&curl->base);
         return NULL;
     }
-    curl->base.length = curl->file.length;
-    block_source_keep_head(&curl->base, g_steal_pointer(&head), MIN(curl->base.length, BLOCK_SOURCE_HEAD), latency);
     return &curl->base;
 }

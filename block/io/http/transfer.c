@@ -131,8 +131,6 @@ static void set_options(CurlTransfer *transfer)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)file->connect_seconds);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)file->silence_seconds);
-    /* Waiting for a connection to be shared is of use only where it can be. */
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, file->multiplexed ? 1L : 0L);
     if (authorities && *authorities) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, authorities);
     }
@@ -175,6 +173,8 @@ static void ask(CurlTransfer *transfer, const char *url)
     snprintf(range, sizeof(range), "%" PRIu64 "-%" PRIu64, request->offset, request->offset + request->size - 1);
     curl_easy_setopt(transfer->easy, CURLOPT_URL, url);
     curl_easy_setopt(transfer->easy, CURLOPT_RANGE, range);
+    /* Waiting for a connection to be shared is of use only where it can be. */
+    curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, transfer->file->multiplexed ? 1L : 0L);
     transfer->has_range = false;
     transfer->received = 0;
     transfer->unasked = false;
@@ -301,13 +301,32 @@ CurlVerdict curl_transfer_judge(CurlTransfer *transfer, CURLcode result, GError 
     return CURL_VERDICT_FAILED;
 }
 
-bool curl_transfer_perform(CurlTransfer *transfer, BlockRequest *request, GError **errp)
+static CURLcode perform_once(CurlTransfer *transfer, CURLM *multi)
+{
+    CURLcode result = CURLE_OUT_OF_MEMORY;
+    CURLMsg *message;
+    int running = 0;
+
+    if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) {
+        return result;
+    }
+    for (curl_multi_perform(multi, &running); running; curl_multi_perform(multi, &running)) {
+        curl_multi_poll(multi, NULL, 0, CURL_POLL_MS, NULL);
+    }
+    while ((message = curl_multi_info_read(multi, &running))) {
+        result = message->data.result;
+    }
+    curl_multi_remove_handle(multi, transfer->easy);
+    return result;
+}
+
+bool curl_transfer_perform(CurlTransfer *transfer, CURLM *multi, BlockRequest *request, GError **errp)
 {
     CurlVerdict verdict;
 
     curl_transfer_start(transfer, request);
     do {
-        verdict = curl_transfer_judge(transfer, curl_easy_perform(transfer->easy), errp);
+        verdict = curl_transfer_judge(transfer, perform_once(transfer, multi), errp);
     } while (verdict == CURL_VERDICT_AGAIN);
     return verdict == CURL_VERDICT_READ;
 }
@@ -354,13 +373,13 @@ static int64_t time_to_first_byte(const CurlTransfer *transfer)
     return MAX(first - sent, 0);
 }
 
-bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, void *bytes, size_t size, int64_t *latency,
-                           GError **errp)
+bool curl_transfer_examine(CurlTransfer *transfer, CURLM *multi, CurlFile *file, void *bytes, size_t size,
+                           int64_t *latency, GError **errp)
 {
     BlockRequest request = {.offset = 0, .size = size, .buffer = bytes};
     g_autoptr(GError) error = NULL;
 
-    if (curl_transfer_perform(transfer, &request, &error)) {
+    if (curl_transfer_perform(transfer, multi, &request, &error)) {
         if (!transfer->range.has_length) {
             g_set_error_literal(errp, BLOCK_ERROR, ENOTSUP, "The server does not tell the length of the file");
             return false;

@@ -13,6 +13,8 @@
 
 #include "block/remote.h"
 
+#define CURL_POLL_MS 1000 /* libcurl wakes earlier if there is something to do */
+
 /* What all transfers of one file have in common; outlives them. Constant once the file is open. */
 typedef struct CurlFile {
     char *name;      /* the URL as the user gave it */
@@ -46,14 +48,14 @@ typedef enum CurlVerdict {
 /* Judges a transfer that was performed, with @result. */
 CurlVerdict curl_transfer_judge(CurlTransfer *transfer, CURLcode result, GError **errp);
 
-/* Performs a request to its end, blocking. False and @errp set on failure. */
-bool curl_transfer_perform(CurlTransfer *transfer, BlockRequest *request, GError **errp);
+/* Performs a request to its end, blocking, on @multi, which has no other. False and @errp set on failure. */
+bool curl_transfer_perform(CurlTransfer *transfer, CURLM *multi, BlockRequest *request, GError **errp);
 
 /*
  * Finds out the length of the file, and what else @file, which is that of the transfer, tells of it, by reading the
  * first @size bytes of it, or all, to @bytes. @latency: microseconds to the first byte.
  */
-bool curl_transfer_examine(CurlTransfer *transfer, CurlFile *file, void *bytes, size_t size, int64_t *latency,
-                           GError **errp);
+bool curl_transfer_examine(CurlTransfer *transfer, CURLM *multi, CurlFile *file, void *bytes, size_t size,
+                           int64_t *latency, GError **errp);
 
 #endif
