@@ -5,103 +5,49 @@
  */
 #include "ui/map/faulty-runs.h"
 
-#include "util/number.h"
-
-/* Clusters of the file. */
-typedef struct Range {
-    uint64_t first, end;
-} Range;
-
-typedef struct Ranges {
-    GArray *array; /* of Range, in the order of the file; they may overlap */
-    guint next;    /* the first that may not be behind us */
-} Ranges;
+#include "ui/map/ranges.h"
 
 struct FaultyRuns {
     const ClusterRoles *roles;
     uint64_t at;     /* of the roles */
     ClusterRun rest; /* what is left of a run that was cut */
-    Ranges damaged;
+    MapRanges damaged;
 };
 
-/* False when none of the bytes are in the file. */
-static bool range_of(const ClusterRoles *roles, uint64_t offset, uint64_t size, Range *range)
+static void add_range(FaultyRuns *runs, uint64_t offset, uint64_t size)
 {
-    uint64_t cluster_size = cluster_roles_cluster_size(roles);
-    uint64_t end;
-
-    range->first = offset / cluster_size;
-    if (size == 0 || range->first >= cluster_roles_clusters(roles)) {
-        return false;
-    }
-    range->end = add_u64(offset, size - 1, &end) ? end / cluster_size + 1 : UINT64_MAX;
-    return true;
+    map_ranges_add(&runs->damaged, cluster_roles_clusters(runs->roles), cluster_roles_cluster_size(runs->roles), offset,
+                   size);
 }
 
 static void add_corruption(FaultyRuns *runs, const ImageCheckFinding *finding)
 {
-    const Qcow2Allocation *cluster = finding->cluster;
-    Range range;
-
-    if (cluster && range_of(runs->roles, cluster->offset, cluster->size, &range)) {
-        g_array_append_val(runs->damaged.array, range);
+    if (finding->cluster) {
+        add_range(runs, finding->cluster->offset, finding->cluster->size);
     }
-    if (finding->has_entry_offset && range_of(runs->roles, finding->entry_offset, 1, &range)) {
-        g_array_append_val(runs->damaged.array, range);
+    if (finding->has_entry_offset) {
+        add_range(runs, finding->entry_offset, 1);
     }
-}
-
-static int compare_ranges(const void *left, const void *right)
-{
-    const Range *a = left, *b = right;
-
-    return (a->first > b->first) - (a->first < b->first);
 }
 
 FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheckFindingList *findings)
 {
     FaultyRuns *runs = g_new(FaultyRuns, 1);
 
-    *runs = (FaultyRuns){.roles = roles, .damaged.array = g_array_new(FALSE, FALSE, sizeof(Range))};
+    *runs = (FaultyRuns){.roles = roles};
     for (size_t i = 0; i < findings->len; i++) {
         if (findings->items[i].severity == IMAGE_CHECK_SEVERITY_CORRUPTION) {
             add_corruption(runs, &findings->items[i]);
         }
     }
-    g_array_sort(runs->damaged.array, compare_ranges);
+    map_ranges_sort(&runs->damaged);
     return runs;
 }
 
 void faulty_runs_free(FaultyRuns *runs)
 {
-    g_array_unref(runs->damaged.array);
+    map_ranges_clear(&runs->damaged);
     g_free(runs);
-}
-
-/* The first range that ends behind @cluster. Clusters come in the order of the file: a range that is passed is not
- * looked at again, since those behind it begin no earlier. */
-static const Range *next_range(Ranges *ranges, uint64_t cluster)
-{
-    while (ranges->next < ranges->array->len && g_array_index(ranges->array, Range, ranges->next).end <= cluster) {
-        ranges->next++;
-    }
-    return ranges->next < ranges->array->len ? &g_array_index(ranges->array, Range, ranges->next) : NULL;
-}
-
-/* Shortens @run so that it lies wholly in one of the ranges, which gives true, or in none. */
-static bool cut_run(Ranges *ranges, ClusterRun *run)
-{
-    const Range *range = next_range(ranges, run->first);
-
-    if (!range) {
-        return false;
-    }
-    if (range->first > run->first) {
-        run->n = MIN(run->n, range->first - run->first);
-        return false;
-    }
-    run->n = MIN(run->n, range->end - run->first);
-    return true;
 }
 
 bool faulty_runs_next(void *opaque, ClusterRun *run)
@@ -112,7 +58,7 @@ bool faulty_runs_next(void *opaque, ClusterRun *run)
         return false;
     }
     *run = runs->rest;
-    run->corrupt |= cut_run(&runs->damaged, run);
+    run->corrupt |= map_ranges_cut(&runs->damaged, run);
     runs->rest.first += run->n;
     runs->rest.n -= run->n;
     return true;
