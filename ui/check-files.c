@@ -38,7 +38,7 @@ bool check_files_prepare(CheckFiles *files, const CheckOptions *options, const I
 
     *files = (CheckFiles){0};
     if (options->map) {
-        files->map = map_file_new(options->map, options->map_curve, &error);
+        files->map = map_file_new(options->map, options->map_curve, options->map_guest, &error);
         tell(files, &error);
     }
     if (options->report) {

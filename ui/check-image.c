@@ -73,6 +73,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .lost_data = options->map || options->strict || options->repair || options->request.kind,
                              .question = options->explain ? &question : NULL,
                              .roles = options->map,
+                             .layout = options->map,
                              .space = options->space && !options->quiet,
                              .verify_compressed = options->verify_compressed ? command->decompress : NULL,
                              .messages = messages,

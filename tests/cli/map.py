@@ -40,11 +40,11 @@ class Artist:
         self.colour = [int(value, 16) for value in re.findall("^``#([0-9a-f]{6})``", document, re.MULTILINE)]
         assert len(self.colour) == len(ROLES)
 
-    def draw(self, clusters, runs, curve="hilbert", cluster=CLUSTER):
-        """`runs` are (first, n, role) or (first, n, role, damaged)."""
+    def draw(self, clusters, runs, curve="hilbert", cluster=CLUSTER, seams=(), order="host", step=1):
+        """`runs` are (first, n, role) or (first, n, role, damaged); before each cluster of `seams` there is a seam."""
         lines = "".join(f"{first} {n} {role} {int(any(damaged))}\n" for first, n, role, *damaged in runs)
-        done = subprocess.run([self.program, str(cluster), str(clusters * cluster), curve], input=lines.encode(),
-                              stdout=subprocess.PIPE, check=True)
+        words = [cluster, clusters * cluster, curve, order, step, *seams]
+        done = subprocess.run([self.program, *map(str, words)], input=lines.encode(), stdout=subprocess.PIPE, check=True)
         return Picture(done.stdout)
 
 
@@ -150,6 +150,88 @@ def bridges(artist):
             joined = j == i + 1 and i > 0
             found = picture[between]
             assert found == artist.colour[DATA] if joined else found in quiet, (i, j, hex(found), quiet)
+
+
+def edge(order, index, picture, curve=hilbert):
+    """The colours across the edge between the squares of two clusters: the last 4 pixels of one, the first 4 of the other."""
+    size = min(1024 >> order, 128)
+    (x, y), (u, v) = ([MARGIN + size * part for part in curve(order, i)] for i in (index - 1, index))
+    middle = size // 2
+    if x == u:
+        down = range(-4, 4) if v > y else range(3, -5, -1)
+        return [picture[u + middle, max(y, v) + i] for i in down]
+    across = range(-4, 4) if u > x else range(3, -5, -1)
+    return [picture[max(x, u) + i, v + middle] for i in across]
+
+
+@case
+def seams_of_squares(artist):
+    """a seam is a black line over the gap and as much of the square behind it, in each direction of the curve"""
+    # squares 5 to 11 of a curve of 64 go up, down, to the right and to the left
+    for order, gap in (3, 2), (4, 2), (5, 2), (6, 1):
+        clusters = 4**order
+        seams = [2, 7, 8, 9, 13, 40, clusters - 1]
+        picture = artist.draw(clusters, [(0, clusters, DATA)], seams=seams)
+        for index in range(1, clusters):
+            dark = [i for i, colour in enumerate(edge(order, index, picture)) if colour == PAPER]
+            (x, y), (u, v) = hilbert(order, index - 1), hilbert(order, index)
+            # the gap is at the right or below of a square: it is before the edge, or, going back, behind it
+            first = 4 - gap if u > x or v > y else 4
+            assert dark == (list(range(first, first + 2 * gap)) if index in seams else []), (order, index, dark)
+
+
+@case
+def seams_of_small_squares(artist):
+    """a seam between small squares is a black line of a pixel; of the smallest the first behind it is darker"""
+    for order in 7, 8:
+        picture = artist.draw(4**order, [(0, 4**order, DATA)], seams=[2, 700, 701, 702, 9000])
+        for index in 1, 2, 3, 699, 700, 701, 702, 703, 9000, 9001:
+            dark = [i for i, colour in enumerate(edge(order, index, picture)) if colour == PAPER]
+            assert dark == ([4] if index in (2, 700, 701, 702, 9000) else []), (order, index, dark)
+    for order in 9, 10:
+        picture = artist.draw(4**order, [(0, 4**order, DATA)], seams=[2, 700])
+        found = [picture[corner(order, index)] for index in (1, 2, 3, 699, 700, 701)]
+        quiet = blend(PAPER, artist.colour[DATA], 150 / 255)
+        assert found == [artist.colour[DATA], quiet, artist.colour[DATA]] * 2
+
+
+@case
+def no_seams_of_points(artist):
+    """where a point is several clusters, seams are not shown"""
+    runs = [(0, 2**21, DATA)]
+    assert artist.draw(2**21, runs, seams=[2, 700]).lines == artist.draw(2**21, runs).lines
+
+
+@case
+def seams_row_by_row(artist):
+    """with the linear curve a seam is at the left of a square, also where a row begins with it"""
+    picture = artist.draw(64, [(0, 64, L2)], "linear", seams=[3, 8])
+    for index in range(64):
+        y, x = divmod(index, 8)
+        dark = picture[MARGIN + 128 * x, MARGIN + 128 * y + 60] == PAPER
+        assert dark == (index in (3, 8)), index
+
+
+@case
+def guest_legend(artist):
+    """of the guest's disk the legend says that nothing is stored, has no leaks, and tells how much was looked at"""
+    runs = [(0, 4, DATA), (9, 1, COMPRESSED)]
+    disk = artist.draw(64, runs, order="guest")
+    there = {DATA, COMPRESSED, FREE, SHARED, HEADER}  # the last is white, as is the outline of what is damaged
+    strip = legend_of(disk, 1024)
+    assert {artist.colour[role] for role in there} <= strip
+    assert not {artist.colour[role] for role in set(ROLES) - there} & strip
+    assert artist.draw(64, runs, order="guest", step=4).height == disk.height + 26  # a line more
+    assert artist.draw(64, runs, order="guest", seams=[2]).height == disk.height + 26
+
+
+@case
+def largest_disk(artist):
+    """a disk that claims 2^63 bytes has the picture of its million points, as any other"""
+    picture = artist.draw(2**54, [(0, 1, DATA)], order="guest", cluster=512)
+    assert picture.width == 1024 + 2 * MARGIN and picture.height < 1400
+    assert picture[corner(10, 0)] not in (PAPER, artist.colour[FREE], artist.colour[DATA])  # a little of it is in use
+    assert picture[corner(10, 1)] == artist.colour[FREE]
 
 
 @case

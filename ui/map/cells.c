@@ -16,6 +16,7 @@ typedef struct Cells {
     MapMark mark;                       /* likewise */
     MapCell look;                       /* of the cells that were not given on yet */
     uint32_t first, n;                  /* these */
+    const uint64_t *seam, *seams_end;   /* those that may not be behind us */
 } Cells;
 
 static void give_on(Cells *c)
@@ -32,7 +33,7 @@ static bool looks_like(const MapCell *a, const MapCell *b)
 
 static void add_cells(Cells *c, uint32_t n, MapCell look)
 {
-    if (!c->n || !looks_like(&c->look, &look)) {
+    if (!c->n || look.seam || !looks_like(&c->look, &look)) {
         give_on(c);
         c->first += c->n;
         c->n = 0;
@@ -90,12 +91,28 @@ static void add_to_cell(Cells *c, uint64_t n, ClusterRole role, MapMark mark)
     }
 }
 
+/* Returns how many of the next @n cells there are up to a seam; *@seam: there is one before the first of them. */
+static uint64_t cells_up_to_seam(Cells *c, uint64_t n, bool *seam)
+{
+    while (c->seam < c->seams_end && *c->seam < c->position) {
+        c->seam++;
+    }
+    *seam = c->seam < c->seams_end && *c->seam == c->position;
+    c->seam += *seam;
+    return c->seam < c->seams_end ? MIN(n, *c->seam - c->position) : n;
+}
+
 static void add_whole_cells(Cells *c, uint64_t n, ClusterRole role, MapMark mark)
 {
     MapCell look = {.role = role, .fill = role == CLUSTER_ROLE_FREE ? 0 : MAP_FILL_ALL, .mark = mark};
 
-    add_cells(c, (uint32_t)n, look);
-    c->position += n * c->layout->clusters_per_cell;
+    while (n > 0) {
+        uint64_t part = cells_up_to_seam(c, n, &look.seam);
+
+        add_cells(c, (uint32_t)part, look);
+        c->position += part * c->layout->clusters_per_cell;
+        n -= part;
+    }
 }
 
 /* The next @n clusters. */
@@ -140,6 +157,10 @@ void map_cells(const MapLayout *layout, const MapImage *image, MapCellsSeen *see
     Cells c = {.layout = layout, .seen = seen, .opaque = opaque};
     ClusterRun run;
 
+    if (layout->clusters_per_cell == 1 && image->n_seams) {
+        c.seam = image->seams;
+        c.seams_end = image->seams + image->n_seams;
+    }
     *totals = (MapTotals){0};
     while (image->next_run(image->opaque, &run)) {
         add_run(&c, &run, totals);

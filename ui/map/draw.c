@@ -15,7 +15,7 @@
 
 bool map_draw(const MapImage *image, MapCurve curve, FILE *out, GError **errp)
 {
-    MapLayout layout = map_layout(curve, DIV_ROUND_UP(image->file_length, image->cluster_size));
+    MapLayout layout = map_layout(curve, DIV_ROUND_UP(image->length, image->cluster_size));
     int cells_width = (int)(layout.columns * layout.cell);
     int legend_y = 2 * MARGIN + (int)(layout.rows * layout.cell);
     int width = MAX(cells_width, MAP_LEGEND_WIDTH_LEAST);

@@ -1,5 +1,5 @@
 /*
- * The picture of an image file, as a PNG: the role of each cluster.
+ * The picture of an image file, or of the guest's disk, as a PNG: the role of each cluster.
  *
  * Clusters lie along a curve, as squares of their role's colour, or as points that stand for many clusters each;
  * docs/interop/map.rst explains the picture. Its libraries are large, so this is a module (util/module.h). Time and

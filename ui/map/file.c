@@ -5,21 +5,28 @@
  */
 #include "ui/map/file.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "block/source.h"
+#include "qapi/util.h"
 #include "ui/map/faulty-runs.h"
+#include "ui/map/guest-runs.h"
+#include "ui/map/seams.h"
 #include "util/module.h"
+#include "util/number.h"
 #include "util/output-file.h"
 #include "util/text.h"
 
 struct MapFile {
     MapDraw *draw;
     MapCurve curve;
+    bool guest;
     OutputFile *file;
 };
 
-MapFile *map_file_new(const char *path, MapCurve curve, GError **errp)
+MapFile *map_file_new(const char *path, MapCurve curve, bool guest, GError **errp)
 {
     MapDraw *draw = module_function(MAP_MODULE, MAP_FUNCTION, errp);
     OutputFile *file = draw ? output_file_new(path, MAP_SIGNATURE, errp) : NULL;
@@ -27,7 +34,7 @@ MapFile *map_file_new(const char *path, MapCurve curve, GError **errp)
 
     if (file) {
         map = g_new(MapFile, 1);
-        *map = (MapFile){.draw = draw, .curve = curve, .file = file};
+        *map = (MapFile){.draw = draw, .curve = curve, .guest = guest, .file = file};
     }
     return map;
 }
@@ -77,19 +84,65 @@ static char *date_line(void)
     return g_date_time_format(now, "Checked %Y-%m-%d %H:%M UTC");
 }
 
-bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
+static bool draw(MapFile *map, MapImage *image, const Mappings *mappings, GError **errp)
+{
+    MapSeams seams;
+    bool ok = map_seams_find(mappings, &seams);
+
+    image->seams = seams.clusters;
+    image->n_seams = seams.n;
+    ok = ok ? map->draw(image, map->curve, output_file_stream(map->file), errp) : qapi_set_out_of_memory(errp);
+    map_seams_clear(&seams);
+    return ok;
+}
+
+static bool draw_file(MapFile *map, MapImage *image, const Qcow2CheckResult *result, GError **errp)
 {
     g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
+
+    image->next_run = next_run;
+    image->opaque = runs;
+    return draw(map, image, &result->layout->mappings, errp);
+}
+
+static bool draw_disk(MapFile *map, MapImage *image, const Qcow2CheckResult *result, GError **errp)
+{
+    g_autoptr(GuestRuns) runs = NULL;
+    Mappings by_guest;
+    bool ok;
+
+    if (result->layout->summary.data_file) {
+        g_set_error_literal(
+            errp, BLOCK_ERROR, ENOTSUP,
+            "Could not make the picture: the guest's data is in an external data file, whose places a check "
+            "does not collect");
+        return false;
+    }
+    image->guest = true;
+    image->length = result->layout->summary.virtual_size;
+    image->step = result->layout->mappings.step;
+    if (!guest_mappings(&result->layout->mappings, &by_guest)) {
+        return qapi_set_out_of_memory(errp);
+    }
+    runs =
+        guest_runs_new(&by_guest, DIV_ROUND_UP(image->length, image->cluster_size), image->cluster_size, result->check);
+    image->next_run = guest_runs_next;
+    image->opaque = runs;
+    ok = draw(map, image, &by_guest, errp);
+    mappings_clear(&by_guest);
+    return ok;
+}
+
+bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
+{
     g_autofree char *name = printable(result->check->filename);
     g_autofree char *verdict = verdict_line(result->check);
     g_autofree char *date = date_line();
-    MapImage image = {.cluster_size = cluster_roles_cluster_size(result->roles),
-                      .file_length = length,
-                      .caption = {name, verdict, date},
-                      .next_run = next_run,
-                      .opaque = runs};
+    MapImage image = {
+        .cluster_size = cluster_roles_cluster_size(result->roles), .length = length, .caption = {name, verdict, date}};
+    bool drawn = map->guest ? draw_disk(map, &image, result, errp) : draw_file(map, &image, result, errp);
 
-    return map->draw(&image, map->curve, output_file_stream(map->file), errp) && output_file_commit(map->file, errp);
+    return drawn && output_file_commit(map->file, errp);
 }
 
 void map_file_free(MapFile *map)

@@ -15,17 +15,18 @@
 typedef struct MapFile MapFile;
 
 /*
- * Creates the file @path, for a picture along @curve, and loads the module that draws it. Call it before the check:
- * the sandbox (util/sandbox.h) opens nothing later. Returns NULL and sets @errp, a complete message, on failure.
+ * Creates the file @path, for a picture along @curve, of the guest's disk with @guest or else of the file, and loads
+ * the module that draws it. Call it before the check: the sandbox (util/sandbox.h) opens nothing later. Returns NULL
+ * and sets @errp, a complete message, on failure.
  */
-MapFile *map_file_new(const char *path, MapCurve curve, GError **errp);
+MapFile *map_file_new(const char *path, MapCurve curve, bool guest, GError **errp);
 
 /* Returns the path at which map_file_write() renames a file; it belongs to @map. */
 const char *map_file_path(const MapFile *map);
 
 /*
- * Draws an image of @length bytes, and renames the file to its path. @result has roles and findings. Returns false,
- * sets @errp and leaves no file on failure.
+ * Draws an image whose file has @length bytes, and renames the picture to its path. @result has roles, findings, layout
+ * and judgement. Returns false, sets @errp and leaves no file on failure.
  */
 bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp);
 

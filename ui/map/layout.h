@@ -11,14 +11,15 @@
 
 #include "ui/map/curve.h"
 
-#define MAP_SIDE_MAX 1024u /* cells, and pixels */
-#define MAP_CELL_MAX 128u  /* pixels */
-#define MAP_FINE     16u   /* pixels; cells below this have no room for gaps and patterns */
+#define MAP_SIDE_MAX  1024u /* cells, and pixels */
+#define MAP_CELL_MAX  128u  /* pixels */
+#define MAP_FINE      16u   /* pixels; cells below this have no room for gaps and patterns */
+#define MAP_SEAM_FROM 4     /* pixels; cells below this have no room for a seam at their edge, and are darker instead */
 
 typedef struct MapLayout {
     MapCurve curve;
     unsigned order;
-    uint64_t clusters;          /* of the file */
+    uint64_t clusters;          /* of the file or disk */
     uint64_t clusters_per_cell; /* a power of two */
     uint32_t cells;             /* in use; the last one may stand for fewer clusters */
     uint32_t columns, rows;     /* cells that are shown: the part of the square that the curve reaches */

@@ -5,6 +5,7 @@
  */
 #include "ui/map/legend.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "ui/map/font.h"
@@ -19,7 +20,7 @@
 #define SWATCH       22
 #define SPACING      10
 
-#define LINES_MOST   6
+#define LINES_MOST   7
 #define ENTRIES_MOST (CLUSTER_ROLE__MAX + 2) /* damage and what is kept are no roles */
 
 typedef struct Legend {
@@ -88,10 +89,11 @@ static void draw_caption(Legend *legend, const MapImage *image)
 
 static void draw_image_line(Legend *legend, const MapImage *image, const MapLayout *layout)
 {
-    g_autofree char *length = format_size(image->file_length);
+    g_autofree char *length = format_size(image->length);
     g_autofree char *clusters = format_clusters(layout->clusters);
     g_autofree char *size = format_size(image->cluster_size);
-    g_autofree char *text = g_strdup_printf("%s file, %s of %s", length, clusters, size);
+    g_autofree char *text =
+        g_strdup_printf("%s%s, %s of %s", length, image->guest ? " disk of the guest" : " file", clusters, size);
 
     draw_line(legend, text, image->caption[0] ? MAP_COLOUR_FAINT : MAP_COLOUR_TEXT);
 }
@@ -103,6 +105,23 @@ static void draw_cell_line(Legend *legend, const MapImage *image, const MapLayou
     g_autofree char *text =
         g_strdup_printf("Each %s: %s, %s. %s from the top left.", layout->cell > 1 ? "square" : "point", clusters, size,
                         layout->curve == MAP_CURVE_HILBERT ? "Hilbert curve" : "Row by row");
+
+    draw_line(legend, text, MAP_COLOUR_FAINT);
+}
+
+/* What stands for the others, where not all could be looked at. */
+static void draw_step_line(Legend *legend, const MapImage *image)
+{
+    g_autofree char *text = g_strdup_printf("So many pieces: one cluster in %" PRIu64 " was looked at.", image->step);
+
+    draw_line(legend, text, MAP_COLOUR_TEXT);
+}
+
+static void draw_seam_line(Legend *legend, const MapImage *image, const MapLayout *layout)
+{
+    g_autofree char *text = g_strdup_printf("%s: the order of %s breaks there.",
+                                            layout->cell >= MAP_SEAM_FROM ? "Black seams" : "Darker points",
+                                            image->guest ? "the file" : "the disk");
 
     draw_line(legend, text, MAP_COLOUR_FAINT);
 }
@@ -143,7 +162,8 @@ static void draw_role(Legend *legend, ClusterRole role, const MapImage *image, c
 {
     MapCell cell = {.role = role, .fill = role == CLUSTER_ROLE_FREE ? 0 : MAP_FILL_ALL};
 
-    draw_entry(legend, role_style(role)->name, &cell, totals->clusters[role] * image->cluster_size);
+    draw_entry(legend, image->guest && role == CLUSTER_ROLE_FREE ? "nothing stored" : role_style(role)->name, &cell,
+               totals->clusters[role] * image->cluster_size);
 }
 
 /* What the image has, and what it is good to know that it has not. */
@@ -159,8 +179,10 @@ static void draw_entries(Legend *legend, const MapImage *image, const MapTotals 
         }
     }
     draw_role(legend, CLUSTER_ROLE_FREE, image, totals);
-    draw_entry(legend, role_style(CLUSTER_ROLE_LEAKED)->name, &leaked,
-               (totals->clusters[CLUSTER_ROLE_LEAKED] - totals->kept) * image->cluster_size);
+    if (!image->guest) {
+        draw_entry(legend, role_style(CLUSTER_ROLE_LEAKED)->name, &leaked,
+                   (totals->clusters[CLUSTER_ROLE_LEAKED] - totals->kept) * image->cluster_size);
+    }
     if (totals->kept) {
         draw_entry(legend, "leaked, kept", &kept, totals->kept * image->cluster_size);
     }
@@ -189,6 +211,11 @@ int map_legend_draw(MapCanvas *canvas, int x, int y, int width, const MapLayout 
     draw_cell_line(&legend, image, layout);
     if (layout->clusters_per_cell > 1) {
         draw_fill_line(&legend);
+    } else if (image->n_seams) {
+        draw_seam_line(&legend, image, layout);
+    }
+    if (image->step > 1) {
+        draw_step_line(&legend, image);
     }
     legend.y += SPACING;
     draw_entries(&legend, image, totals);

@@ -28,6 +28,12 @@ typedef struct Painter {
     GArray *marked; /* of Marked; small cells only */
 } Painter;
 
+/* Pixels of the lines between cells. */
+static int gap_of(const Painter *painter)
+{
+    return painter->layout->cell >= 32 ? 2 : painter->layout->cell >= MAP_FINE ? 1 : 0;
+}
+
 static uint32_t next_block(const Painter *painter, uint32_t first, uint32_t n, MapBlock *block)
 {
     return map_curve_block(painter->layout->curve, painter->layout->order, first, n, block);
@@ -72,10 +78,35 @@ static bool are_neighbours(const MapBlock *a, const MapBlock *b)
     return (a->x == b->x) + (a->y == b->y) == 1 && MAX(a->x, b->x) - MIN(a->x, b->x) <= 1;
 }
 
+/* A line between the cells @first - 1 and @first, over the gap between them and as much or a pixel of the latter. */
+static void paint_seam(const Painter *painter, uint32_t first, const MapCell *cell)
+{
+    int size = (int)painter->layout->cell;
+    int gap = gap_of(painter), inside = MAX(gap, 1);
+    MapBlock a, b;
+    int x, y;
+
+    next_block(painter, first - 1, 1, &a);
+    next_block(painter, first, 1, &b);
+    x = painter->x + (int)b.x * size;
+    y = painter->y + (int)b.y * size;
+    if (size < MAP_SEAM_FROM) {
+        map_canvas_fill(painter->canvas, x, y, size, size, map_gap_colour(cell));
+    } else if (!are_neighbours(&a, &b)) {
+        map_canvas_fill(painter->canvas, x, y, inside, size - gap, ROLE_COLOUR_PAPER); /* a new row begins with it */
+    } else if (a.y != b.y) {
+        y = b.y > a.y ? y - gap : y + size - inside - gap;
+        map_canvas_fill(painter->canvas, x, y, size - gap, gap + inside, ROLE_COLOUR_PAPER);
+    } else {
+        x = b.x > a.x ? x - gap : x + size - inside - gap;
+        map_canvas_fill(painter->canvas, x, y, gap + inside, size - gap, ROLE_COLOUR_PAPER);
+    }
+}
+
 static void paint_squares(const Painter *painter, uint32_t first, uint32_t n, const MapCell *cell)
 {
     int size = (int)painter->layout->cell;
-    int gap = size >= 32 ? 2 : 1;
+    int gap = gap_of(painter);
     MapBlock block, last;
 
     for (uint32_t i = 0; i < n; i++) {
@@ -114,9 +145,15 @@ static void paint_cells(void *opaque, uint32_t first, uint32_t n, const MapCell 
 
     if (painter->layout->cell >= MAP_FINE) {
         paint_squares(painter, first, n, cell);
+    } else {
+        paint_blocks(painter, first, n, 0, map_cell_colour(cell));
+    }
+    if (cell->seam && first > 0) {
+        paint_seam(painter, first, cell);
+    }
+    if (painter->layout->cell >= MAP_FINE) {
         return;
     }
-    paint_blocks(painter, first, n, 0, map_cell_colour(cell));
     if (cell->mark != MAP_MARK_NONE) {
         Marked marked = {.first = first, .n = n, .mark = cell->mark};
 

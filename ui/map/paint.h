@@ -2,8 +2,8 @@
  * Painting the cells of a picture.
  *
  * Large cells are squares with gaps, which the curve bridges within a run. Small cells fill rectangles of the curve. A
- * fault is a frame in a large cell; among small ones it is painted last and larger than its cell, so that it shows at
- * any scale.
+ * seam is a black line, or, among the smallest cells, a darker one, with which the next piece begins. A fault is a
+ * frame in a large cell; among small ones it is painted last and larger than its cell, so that it shows at any scale.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

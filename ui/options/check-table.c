@@ -67,7 +67,9 @@ static const Option rows[] = {
     {"map", 0, LOOK, OWN, .argument = "FILE", .file = "png", .purpose = "the file to write", TEXT(map),
      .help = "draw a picture of what the clusters of the file are used for: a PNG"},
     {"map-curve", 0, LOOK, DROPPABLE, .argument = "CURVE", .values = "hilbert linear", .parse = option_parse_map_curve,
-     .help = "the order of clusters in the picture: hilbert (default) or linear"},
+     .help = "how clusters lie in the picture: hilbert (default) or linear"},
+    {"map-order", 0, LOOK, DROPPABLE, .argument = "ORDER", .values = "host guest", .parse = option_parse_map_order,
+     .help = "whose clusters: host (default), those of the file, or guest, those of the disk as it is now"},
     {"report", 0, LOOK, OWN, .argument = "FILE", .file = "html", .purpose = "the file to write", TEXT(report),
      .help = "write a page for a browser that shows all of this: HTML"},
 

@@ -71,6 +71,8 @@ typedef struct CheckOptions {
     const char *report;              /* --report: a path, or - for stdout; NULL: none */
     bool has_map_curve;              /* --map-curve was given */
     MapCurve map_curve;              /* --map-curve */
+    bool has_map_order;              /* --map-order was given */
+    bool map_guest;                  /* --map-order=guest: a picture of the guest's disk */
     bool no_dump_meta;               /* --no-dump-meta */
     unsigned dump_meta;              /* how often -M was given */
     GHashTable *object_ids;          /* the ids of objects given so far, a set of strings */

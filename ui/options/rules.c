@@ -144,11 +144,11 @@ static bool allows_rollback(const CheckOptions *options)
 
 static bool allows_map(const CheckOptions *options)
 {
-    if (!options->map && !options->has_map_curve) {
+    if (!options->map && !options->has_map_curve && !options->has_map_order) {
         return true;
     }
     if (!options->map) {
-        error_report_usage("--map-curve is of use with --map only");
+        error_report_usage("%s is of use with --map only", options->has_map_curve ? "--map-curve" : "--map-order");
     } else if (g_str_equal(options->map, "-")) {
         error_report_usage("--map expects the name of a file; the standard output is for the result of the check");
     } else if (options->many) {

@@ -82,6 +82,20 @@ bool option_parse_map_curve(CheckOptions *options, const char *argument)
     return true;
 }
 
+bool option_parse_map_order(CheckOptions *options, const char *argument)
+{
+    static const char *const names[] = {"host", "guest", NULL};
+    int order = find_choice(names, argument);
+
+    if (order < 0) {
+        error_report_usage("--map-order expects host or guest, not '%s'", argument);
+        return false;
+    }
+    options->has_map_order = true;
+    options->map_guest = order == 1;
+    return true;
+}
+
 bool option_parse_repair(CheckOptions *options, const char *argument)
 {
     static const char *const names[] = {"leaks", "all", NULL};

@@ -19,6 +19,7 @@ OptionParse option_parse_object;    /* stops at an object that only the stock to
 OptionParse option_parse_dump_meta; /* counts how often the option was given */
 OptionParse option_parse_explain;   /* OFFSET or guest:OFFSET */
 OptionParse option_parse_map_curve;
+OptionParse option_parse_map_order;
 OptionParse option_parse_repair;
 OptionParse option_parse_min_evidence;
 OptionParse option_parse_only;   /* kinds of findings, separated by commas */

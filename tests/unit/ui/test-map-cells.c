@@ -27,18 +27,21 @@ static bool next_run(void *opaque, ClusterRun *run)
 /* One letter a role, in the order of ClusterRole. */
 static const char letters[] = ".HtrLldcTsbe?X";
 
-/* "5+2:d16! " are two cells from the sixth on of data, all of it in use and some of it damaged; ? is a leak. */
+/* "5+2:d16! " are two cells from the sixth on of data, all of it in use and some of it damaged; ? is a leak. A seam in
+ * front of them is a bar. */
 static void describe(void *opaque, uint32_t first, uint32_t n, const MapCell *cell)
 {
     static const char *const marks[] = {"", "?", "k", "!"};
 
-    g_string_append_printf(opaque, "%u+%u:%c%u%s ", first, n, letters[cell->role], cell->fill, marks[cell->mark]);
+    g_string_append_printf(opaque, "%s%u+%u:%c%u%s ", cell->seam ? "|" : "", first, n, letters[cell->role], cell->fill,
+                           marks[cell->mark]);
 }
 
 static MapTotals expect_cells(uint64_t clusters, const ClusterRun *runs, size_t n, const char *expected)
 {
+    static const uint64_t seams[] = {100, 103, 104, 110, 120};
     Runs source = {runs, runs + n};
-    MapImage image = {.next_run = next_run, .opaque = &source};
+    MapImage image = {.next_run = next_run, .opaque = &source, .seams = seams, .n_seams = G_N_ELEMENTS(seams)};
     MapLayout layout = map_layout(MAP_CURVE_HILBERT, clusters);
     g_autoptr(GString) cells = g_string_new(NULL);
     uint64_t sum = 0;
@@ -66,6 +69,15 @@ static void test_one_each(void)
     g_assert_cmpuint(totals.clusters[CLUSTER_ROLE_DATA], ==, 4);
     g_assert_cmpuint(totals.clusters[CLUSTER_ROLE_LEAKED], ==, 2);
     g_assert_cmpuint(totals.damaged, ==, 1);
+}
+
+/* Seams are at 100, 103, 104, 110 and 120: within runs, between two, and behind the last. */
+static void test_seams(void)
+{
+    static const ClusterRun runs[] = {
+        {98, 4, CLUSTER_ROLE_DATA}, {102, 2, CLUSTER_ROLE_DATA}, {104, 2, CLUSTER_ROLE_L2}};
+
+    expect_cells(107, runs, G_N_ELEMENTS(runs), "0+98:.0 98+2:d16 |100+3:d16 |103+1:d16 |104+2:l16 106+1:.0 ");
 }
 
 /* Runs of one look make one, and a file without a run is free. */
@@ -155,6 +167,7 @@ static void test_largest(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/map-cells/seams", test_seams);
     g_test_add_func("/map-cells/one-each", test_one_each);
     g_test_add_func("/map-cells/merged", test_merged);
     g_test_add_func("/map-cells/dominant", test_dominant);
