@@ -50,6 +50,8 @@ static void load_fields(const uint8_t *bytes, Qcow2HeaderFields *h)
     }
 }
 
+#define MAX_CLUSTER (UINT64_C(1) << QCOW2_MAX_CLUSTER_BITS)
+
 /*
  * One step through the extensions. False at their end; with *error set where the area is malformed, and with
  * *more set where it goes on behind @size.
@@ -67,6 +69,10 @@ typedef struct ExtensionWalk {
     bool more;
 } ExtensionWalk;
 
+/*@ requires \valid_read(h) && h->backing_file_offset <= MAX_CLUSTER && h->cluster_size <= MAX_CLUSTER;
+    assigns \nothing;
+    ensures \result.bytes == bytes && \result.size == size && \result.next == h->header_length &&
+            \result.end <= MAX_CLUSTER; */
 static ExtensionWalk extension_walk(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *h)
 {
     return (ExtensionWalk){
@@ -77,6 +83,12 @@ static ExtensionWalk extension_walk(const uint8_t *bytes, size_t size, const Qco
     };
 }
 
+/*@ requires \valid(w) && w->end <= MAX_CLUSTER;
+    requires \valid_read(w->bytes + (0 .. w->size - 1)) && \separated(w, w->bytes + (0 .. w->size - 1));
+    assigns w->next, w->type, w->length, w->payload, w->malformed, w->more;
+    ensures \result ==> \old(w->next) < w->end && w->next >= \old(w->next) + 8;
+    ensures \result ==> w->payload == w->bytes + (\old(w->next) + 8) &&
+                        \old(w->next) + 8 + w->length <= w->size && w->next >= \old(w->next) + 8 + w->length; */
 static bool next_extension(ExtensionWalk *w)
 {
     uint64_t payload = w->next + sizeof(Qcow2DiskExtension);
@@ -110,6 +122,11 @@ static bool next_extension(ExtensionWalk *w)
     return true;
 }
 
+/*@ requires \valid_read(h) && h->backing_file_offset <= MAX_CLUSTER && h->cluster_size <= MAX_CLUSTER;
+    requires \valid(at) && \valid(record) && \valid_read(bytes + (0 .. size - 1));
+    requires \separated(at, record, h, bytes + (0 .. size - 1));
+    assigns *at, *record;
+    ensures \result ==> \old(*at) + 8 <= *at && \old(*at) < MAX_CLUSTER; */
 bool qcow2_next_extension(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *h, uint64_t *at,
                           Qcow2ExtensionRecord *record)
 {
@@ -221,6 +238,12 @@ Qcow2HeaderFault qcow2_decode_header(const uint8_t *bytes, size_t size, Qcow2Hea
     return fault ? fault : check_tables(h);
 }
 
+/*@ predicate is_payload(ExtensionWalk *w) = \valid_read(w) && \valid_read(w->payload + (0 .. w->length - 1)); */
+
+/*@ requires is_payload(w);
+    requires \valid_read(h) && h->cluster_size > 0;
+    requires \valid(e) && \separated(e, w, h);
+    assigns *e; */
 static Qcow2ExtensionFault decode_crypt_header(const ExtensionWalk *w, const Qcow2HeaderFields *h, Qcow2Extensions *e)
 {
     if (h->crypt_method != QCOW2_CRYPT_LUKS) {
@@ -239,6 +262,10 @@ static Qcow2ExtensionFault decode_crypt_header(const ExtensionWalk *w, const Qco
     return QCOW2_EXTENSION_SOUND;
 }
 
+/*@ requires is_payload(w);
+    requires \valid_read(h) && h->cluster_size > 0;
+    requires \valid(e) && \separated(e, w, h);
+    assigns *e; */
 static Qcow2ExtensionFault decode_bitmaps(const ExtensionWalk *w, const Qcow2HeaderFields *h, Qcow2Extensions *e)
 {
     const uint8_t *p = w->payload;
@@ -273,6 +300,10 @@ static Qcow2ExtensionFault decode_bitmaps(const ExtensionWalk *w, const Qcow2Hea
     return QCOW2_EXTENSION_SOUND;
 }
 
+/*@ requires is_payload(w);
+    requires \valid_read(h) && h->cluster_size > 0;
+    requires \valid(e) && \separated(e, w, h);
+    assigns *e; */
 static Qcow2ExtensionFault decode_extension(const ExtensionWalk *w, const Qcow2HeaderFields *h, Qcow2Extensions *e)
 {
     switch (w->type) {
@@ -290,6 +321,10 @@ static Qcow2ExtensionFault decode_extension(const ExtensionWalk *w, const Qcow2H
     }
 }
 
+/*@ requires \valid_read(h) && h->backing_file_offset <= MAX_CLUSTER && h->cluster_size <= MAX_CLUSTER;
+    requires h->cluster_size > 0 && \valid(e) && \valid(more) && \valid(length) && \valid_read(bytes + (0 .. size - 1));
+    requires \separated(e, more, length, h, bytes + (0 .. size - 1));
+    assigns *e, *more, *length; */
 Qcow2ExtensionFault qcow2_decode_extensions(const uint8_t *bytes, size_t size, const Qcow2HeaderFields *h,
                                             Qcow2Extensions *e, bool *more, uint32_t *length)
 {
@@ -297,6 +332,10 @@ Qcow2ExtensionFault qcow2_decode_extensions(const uint8_t *bytes, size_t size, c
 
     *e = (Qcow2Extensions){0};
     *more = false;
+    /* each record moves the walk by its 8 bytes at least */
+    /*@ loop invariant walk.bytes == bytes && walk.size == size && walk.end == \at(walk.end, LoopEntry);
+        loop assigns walk, *e;
+        loop variant walk.end - walk.next; */
     while (next_extension(&walk)) {
         Qcow2ExtensionFault fault = decode_extension(&walk, h, e);
 

@@ -23,11 +23,17 @@ Qcow2L2Shape qcow2_l2_shape(const Qcow2HeaderFields *h)
     return shape;
 }
 
+/*@ assigns \nothing; */
 static uint32_t allocated_subclusters(uint64_t bitmap)
 {
     return (uint32_t)bitmap;
 }
 
+/*@ requires \valid_read(s) && \valid(item) && \separated(s, item) && 9 <= s->cluster_bits <= 21;
+    requires item->kind == QCOW2_L2_NOTHING && (item->word & QCOW2_OFLAG_COMPRESSED) != 0;
+    assigns item->kind, item->offset, item->length, item->faults;
+    ensures item->kind == QCOW2_L2_COMPRESSED || item->kind == QCOW2_L2_NOTHING;
+    ensures item->kind == QCOW2_L2_COMPRESSED <==> is_compressed(s, item->word, bitmap); */
 static void decode_compressed(const Qcow2L2Shape *s, uint64_t bitmap, Qcow2L2Item *item)
 {
     item->offset = qcow2_l2_compressed_offset(s->cluster_bits, item->word);
@@ -42,6 +48,10 @@ static void decode_compressed(const Qcow2L2Shape *s, uint64_t bitmap, Qcow2L2Ite
     }
 }
 
+/*@ requires \valid_read(s) && \valid(item) && \separated(s, item) && s->cluster_size > 0;
+    assigns item->kind, item->faults;
+    ensures item->kind == QCOW2_L2_RUN || item->kind == QCOW2_L2_UNALIGNED;
+    ensures item->kind == QCOW2_L2_RUN <==> item->offset % s->cluster_size == 0; */
 static void decode_cluster(const Qcow2L2Shape *s, uint64_t bitmap, Qcow2L2Item *item)
 {
     bool has_data = s->extended ? allocated_subclusters(bitmap) != 0 : !(item->word & QCOW2_OFLAG_ZERO);

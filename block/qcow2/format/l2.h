@@ -65,10 +65,25 @@ Qcow2L2Shape qcow2_l2_shape(const Qcow2HeaderFields *header);
 
 #define QCOW2_L2_MAX_ENTRIES (UINT32_C(1) << (QCOW2_MAX_CLUSTER_BITS - 3))
 
+/* The kinds as the format has them. Each word is of exactly one. */
+/*@ predicate is_compressed(Qcow2L2Shape *s, uint64_t word, uint64_t bitmap) =
+      (word & QCOW2_OFLAG_COMPRESSED) != 0 && !s->data_file && bitmap == 0;
+    predicate is_cluster(Qcow2L2Shape *s, uint64_t word) =
+      (word & QCOW2_OFLAG_COMPRESSED) == 0 &&
+      ((word & QCOW2_OFFSET_MASK) != 0 ||
+       (s->data_file && (word & QCOW2_OFLAG_COPIED) != 0 && (s->extended || (word & QCOW2_OFLAG_ZERO) == 0)));
+    predicate is_kind(Qcow2L2Kind kind, Qcow2L2Shape *s, uint64_t word, uint64_t bitmap) =
+      (kind == QCOW2_L2_COMPRESSED <==> is_compressed(s, word, bitmap)) &&
+      (kind == QCOW2_L2_RUN <==> is_cluster(s, word) && (word & QCOW2_OFFSET_MASK) % s->cluster_size == 0) &&
+      (kind == QCOW2_L2_UNALIGNED <==> is_cluster(s, word) && (word & QCOW2_OFFSET_MASK) % s->cluster_size != 0) &&
+      (kind == QCOW2_L2_NOTHING <==> !is_compressed(s, word, bitmap) && !is_cluster(s, word)); */
+
 /* Decodes the entry @word, number @index of its table, whose subcluster bitmap is @bitmap (0: it has none). */
-/*@ requires \valid_read(s) && 9 <= s->cluster_bits <= 21;
+/*@ requires \valid_read(s) && 9 <= s->cluster_bits <= 21 && s->cluster_size > 0;
     assigns \nothing;
-    ensures \result.index == index && \result.n == 1 && \result.word == word; */
+    ensures \result.index == index && \result.n == 1 && \result.word == word;
+    ensures is_kind(\result.kind, s, word, bitmap);
+    ensures is_cluster(s, word) ==> \result.offset == (word & QCOW2_OFFSET_MASK); */
 Qcow2L2Item qcow2_l2_decode_entry(const Qcow2L2Shape *s, uint32_t index, uint64_t word, uint64_t bitmap);
 
 /* The number of bits of the offset of compressed data: x of docs/interop/qcow2-format.rst 6.1. */
@@ -98,7 +113,8 @@ static inline uint32_t qcow2_l2_compressed_length(unsigned cluster_bits, uint64_
 
 /* Returns true if there is compressed data behind @word: it is of that kind, and nothing makes that impossible. */
 /*@ requires \valid_read(s);
-    assigns \nothing; */
+    assigns \nothing;
+    ensures \result <==> is_compressed(s, word, bitmap); */
 static inline bool qcow2_l2_is_compressed(const Qcow2L2Shape *s, uint64_t word, uint64_t bitmap)
 {
     return (word & QCOW2_OFLAG_COMPRESSED) && !s->data_file && !bitmap;
@@ -191,7 +207,8 @@ static inline uint32_t qcow2_l2_extended_run_end(const Qcow2L2Shape *s, const ui
 
 /*@ predicate is_table(Qcow2L2Shape *s, uint8_t *table) =
       \valid_read(s) && s->n <= QCOW2_L2_MAX_ENTRIES && s->entry_size == (s->extended ? 16 : 8) &&
-      9 <= s->cluster_bits <= 21 && (s->extended ? \valid_read(table + (0 .. s->n * 16 - 1))
+      9 <= s->cluster_bits <= 21 && s->cluster_size > 0 &&
+      (s->extended ? \valid_read(table + (0 .. s->n * 16 - 1))
                                                  : \valid_read(table + (0 .. s->n * 8 - 1))); */
 
 /* The number of entries from @i on that are a run beginning with @word, which is a usual one. */
