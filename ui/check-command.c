@@ -20,6 +20,7 @@
 #include "ui/fallback.h"
 #include "ui/image/resolve.h"
 #include "ui/many/jobs.h"
+#include "ui/many/together.h"
 #include "ui/options/parse.h"
 #include "ui/progress/signal.h"
 #include "ui/rollback-command.h"
@@ -111,6 +112,12 @@ static int not_supported(void)
     return EXIT_NOT_SUPPORTED;
 }
 
+static void ignore_signals(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
+    signal(SIGXFSZ, SIG_IGN); /* an output file that gets too large is an error of writing it */
+}
+
 /* The format of the image in @source, NULL and @errp set when it cannot be read. */
 static const char *guess_format(const ImageTarget *target, BlockSource *source, GError **errp)
 {
@@ -164,8 +171,7 @@ static int check_target(CheckCommand *command, const ImageTarget *target)
     }
     assert(source && format);
     if (g_str_equal(format, "qcow2")) {
-        signal(SIGPIPE, SIG_IGN); /* the verdict is in the exit status, whoever stops reading */
-        signal(SIGXFSZ, SIG_IGN); /* an output file that gets too large is an error of writing it */
+        ignore_signals();
         ours.shared = target->file.force_share;
         if (!load_decompression(&ours)) {
             return EXIT_FAILED;
@@ -248,27 +254,56 @@ static unsigned choose_workers(const CheckOptions *options, unsigned at_a_time)
     return options->workers ? options->workers : CLAMP(g_get_num_processors() / at_a_time, 1, MAX_WORKERS);
 }
 
-/* In a process of its own: see ui/many/jobs.h. */
-static int run_one_of_many(void *context, size_t index, const char *filename, unsigned at_a_time,
-                           CheckProgress *progress)
+static int run_first(CheckCommand *one, size_t index)
 {
-    ProgressState state = {.images = 1, .slots = 1, .slot = progress};
-    CheckCommand one = *(const CheckCommand *)context;
-
-    one.options.filename = filename;
-    one.options.progress = false;
-    one.options.progress_fd = -1;
-    one.options.workers = choose_workers(&one.options, at_a_time);
-    one.progress = &state;
-    if (one.chain) {
-        one.depth = index;
-        chain_choose(one.chain, index, &one.options);
-        if (chain_member(one.chain, index)->refusal) {
-            error_report("%s", chain_member(one.chain, index)->refusal);
+    if (one->chain) {
+        one->depth = index;
+        chain_choose(one->chain, index, &one->options);
+        if (chain_member(one->chain, index)->refusal) {
+            error_report("%s", chain_member(one->chain, index)->refusal);
             return EXIT_FAILED;
         }
     }
-    return run_one(&one);
+    return run_one(one);
+}
+
+/* Several images, all open when the process is locked in. */
+static int run_together(const CheckCommand *command, char *const *filenames, OpenImage *images, size_t number,
+                        ManyProcess *process)
+{
+    CheckCommand one = *command;
+    g_auto(CheckFiles) none = {0};
+    unsigned layers;
+
+    ignore_signals();
+    if (!check_image_lock_in(&command->options, &images[0].target, &none, &layers)) {
+        return EXIT_FAILED;
+    }
+    for (size_t i = 0; i < number; i++) {
+        one.options.filename = filenames[i];
+        one.shared = images[i].target.file.force_share;
+        many_checked(process, check_image_locked_in(&one, images[i].source, &none, layers));
+        open_image_close(&images[i]);
+    }
+    return EXIT_CLEAN;
+}
+
+/* In a process beside others: see ui/many/jobs.h. */
+static int run_some_of_many(void *context, char *const *filenames, ManyProcess *process)
+{
+    ProgressState state = {.images = 1, .slots = 1, .slot = process->progress};
+    CheckCommand one = *(const CheckCommand *)context;
+    OpenImage images[MAX_TOGETHER];
+    size_t opened;
+
+    filenames += process->first;
+    one.options.filename = *filenames;
+    one.options.progress = false;
+    one.options.progress_fd = -1;
+    one.options.workers = choose_workers(&one.options, process->at_a_time);
+    one.progress = &state;
+    opened = process->number > 1 ? open_together(&one.options, filenames, process->number, images) : 0;
+    return opened > 0 ? run_together(&one, filenames, images, opened, process) : run_first(&one, process->first);
 }
 
 static int run_chain(const CheckCommand *command)
@@ -280,7 +315,7 @@ static int run_chain(const CheckCommand *command)
     all.chain = chain;
     all.options.many = true;
     all.options.filenames = chain->filenames;
-    status = check_many(&all.options, run_one_of_many, &all);
+    status = check_many(&all.options, 1, run_some_of_many, &all);
     if (status != EXIT_FAILED && chain_broken_off_at(chain)) {
         error_report("Could not follow the chain beyond '%s'", chain_broken_off_at(chain));
         status = EXIT_FAILED;
@@ -297,7 +332,7 @@ static int run_many(CheckCommand *command)
 
     command->options.many = true;
     command->options.table = !command->options.json && !command->options.quiet && isatty(STDOUT_FILENO);
-    status = check_many(&command->options, run_one_of_many, command);
+    status = check_many(&command->options, images_together(&command->options), run_some_of_many, command);
     return check_result_finish_stdout() ? status : EXIT_FAILED;
 }
 

@@ -145,20 +145,14 @@ bool check_image_lock_in(const CheckOptions *options, const ImageTarget *target,
     return true;
 }
 
-int check_image(const CheckCommand *command, const ImageTarget *target, BlockSource *source)
+int check_image_locked_in(const CheckCommand *command, BlockSource *source, CheckFiles *files, unsigned layers)
 {
     const CheckOptions *options = &command->options;
-    g_auto(CheckFiles) files = {0};
-    unsigned layers;
     Qcow2CheckResult result = {0};
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!check_files_prepare(&files, options, target, source) ||
-        !check_image_lock_in(options, target, &files, &layers)) {
-        return EXIT_FAILED;
-    }
-    if (!check_in_view(command, source, &files, &result, &error)) {
+    if (!check_in_view(command, source, files, &result, &error)) {
         error_report("%s", error->message);
         check_image_advise_on_zeros(options, source);
         return EXIT_FAILED;
@@ -171,7 +165,7 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
     status = check_result_exit_status(options, &result);
     result.check->has_exit_status = true;
     result.check->exit_status = status;
-    check_files_start(&files, &result, source->length, options->workers > 1);
+    check_files_start(files, &result, source->length, options->workers > 1);
     if (check_result_has_answer(options)) {
         check_result_report_failure(&result); /* the answer is last */
     }
@@ -182,7 +176,7 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
     if (!check_result_has_answer(options)) {
         check_result_report_failure(&result);
     }
-    if (!check_files_finish(&files)) {
+    if (!check_files_finish(files)) {
         status = EXIT_FAILED;
     }
     if (options->debug_stats) {
@@ -190,4 +184,16 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
     }
     qcow2_check_result_clear(&result);
     return status;
+}
+
+int check_image(const CheckCommand *command, const ImageTarget *target, BlockSource *source)
+{
+    g_auto(CheckFiles) files = {0};
+    unsigned layers;
+
+    if (!check_files_prepare(&files, &command->options, target, source) ||
+        !check_image_lock_in(&command->options, target, &files, &layers)) {
+        return EXIT_FAILED;
+    }
+    return check_image_locked_in(command, source, &files, layers);
 }

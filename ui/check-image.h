@@ -37,6 +37,9 @@ int check_image(const CheckCommand *command, const ImageTarget *target, BlockSou
  */
 bool check_image_lock_in(const CheckOptions *options, const ImageTarget *target, CheckFiles *files, unsigned *layers);
 
+/* check_image() in a process that is locked in already, by @layers; @files are prepared. */
+int check_image_locked_in(const CheckCommand *command, BlockSource *source, CheckFiles *files, unsigned layers);
+
 /*
  * Tells people, if the file in @source begins with zeros, of the rescue, and the table of many images. Elsewhere the
  * messages are the stock tool's. A raw disk may begin with zeros, too.

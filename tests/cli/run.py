@@ -121,6 +121,7 @@ def one_object_is_the_single_one(w):
     names = ["leaky.qcow2", "clean.qcow2", "corrupt.qcow2", "other.vdi"]
     alone = [json.loads(w.check("--output=json", name).stdout) for name in names]
     equal(w.lines(*names), alone)
+    equal(w.lines("--jobs=1", *names * 4), alone * 4)  # several in one process
 
 
 @case("many")

@@ -45,7 +45,7 @@ int captured_process_start(CapturedProcess *process)
     return error;
 }
 
-void captured_process_clear(CapturedProcess *process)
+static void close_files(CapturedProcess *process)
 {
     if (process->out >= 0) {
         close(process->out);
@@ -53,5 +53,21 @@ void captured_process_clear(CapturedProcess *process)
     if (process->err >= 0) {
         close(process->err);
     }
+    process->out = process->err = -1;
+}
+
+bool captured_process_read(CapturedProcess *process, GError **errp)
+{
+    process->stdout_file = g_mapped_file_new_from_fd(process->out, FALSE, errp);
+    process->stderr_file = process->stdout_file ? g_mapped_file_new_from_fd(process->err, FALSE, errp) : NULL;
+    close_files(process);
+    return process->stderr_file != NULL;
+}
+
+void captured_process_clear(CapturedProcess *process)
+{
+    close_files(process);
+    g_clear_pointer(&process->stdout_file, g_mapped_file_unref);
+    g_clear_pointer(&process->stderr_file, g_mapped_file_unref);
     *process = CAPTURED_PROCESS_INIT;
 }

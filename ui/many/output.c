@@ -18,20 +18,6 @@
 
 #define LONGEST_ERROR 4096u /* bytes of messages that a failure repeats */
 
-/* All that was written to @fd, NULL if nothing was, or with an error. */
-static GMappedFile *written(int fd, GError **errp)
-{
-    return fd >= 0 ? g_mapped_file_new_from_fd(fd, FALSE, errp) : NULL;
-}
-
-static const char *text_of(GMappedFile *file, size_t *size)
-{
-    const char *text = file ? g_mapped_file_get_contents(file) : NULL;
-
-    *size = text ? g_mapped_file_get_length(file) : 0;
-    return text;
-}
-
 /* The line that starts at @line, its end excluded; *@size is what is left of the text, and is reduced. */
 static size_t take_line(const char *line, size_t *size)
 {
@@ -173,52 +159,40 @@ static void print_heading(const char *filename, bool first)
     fputs(":\n", stdout);
 }
 
-int print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CapturedProcess *process,
-                      int status, const char *failure, ManyTable *table)
+void print_one_of_many(const CheckOptions *options, size_t index, const char *filename, const CheckOutput *output,
+                       int status, const char *failure, ManyTable *table)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GMappedFile) out = written(process->out, &error);
-    g_autoptr(GMappedFile) err = written(process->err, error ? NULL : &error);
-    g_autofree char *unread = error ? g_strdup_printf("Could not read what the check wrote: %s", error->message) : NULL;
-    size_t result_size;
-    size_t message_size;
-    const char *result = text_of(out, &result_size);
-    const char *messages = text_of(err, &message_size);
-    bool has_result = result_size > 0 && !failure && !unread;
+    size_t result_size = output->result_size;
+    bool has_result = result_size > 0 && !failure;
 
-    if (unread) {
-        failure = unread;
-        status = 1;
-    }
-    print_messages(filename, messages, message_size, shows_folded(options));
+    print_messages(filename, output->messages, output->message_size, shows_folded(options));
     if (failure) {
         print_messages(filename, failure, strlen(failure), false);
     }
     fflush(stderr);
     if (options->quiet) {
-        return status;
+        return;
     }
     if (table) {
-        g_autofree char *text = failure ? g_strdup(failure) : last_line(messages, message_size);
+        g_autofree char *text = failure ? g_strdup(failure) : last_line(output->messages, output->message_size);
 
-        many_table_add(table, filename, status, result, &result_size, text);
+        many_table_add(table, filename, status, output->result, &result_size, text);
         if (!many_shows_results(options)) {
-            return status;
+            return;
         }
     }
     if (options->json && has_result) {
-        print_json_line(result, result_size);
+        print_json_line(output->result, result_size);
     } else if (options->json) {
-        g_autofree char *text = failure ? g_strdup(failure) : error_text(messages, message_size);
+        g_autofree char *text = failure ? g_strdup(failure) : error_text(output->messages, output->message_size);
 
         print_failure_json(options, index, filename, status, text);
     } else {
         print_heading(filename, index == 0);
         if (has_result) {
-            fwrite(result, 1, result_size, stdout);
+            fwrite(output->result, 1, result_size, stdout);
         } else {
             fputs("No result: see the messages.\n", stdout);
         }
     }
-    return status;
 }
