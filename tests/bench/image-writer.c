@@ -171,11 +171,11 @@ static void write_guest_cluster(ImageWriter *w, uint64_t guest)
     }
 }
 
-static uint32_t *random_order(ImageWriter *w)
+static uint32_t *random_order(ImageWriter *w, uint64_t n)
 {
-    uint32_t *order = g_new(uint32_t, w->guest_clusters);
+    uint32_t *order = g_new(uint32_t, n);
 
-    for (uint64_t i = 0; i < w->guest_clusters; i++) {
+    for (uint64_t i = 0; i < n; i++) {
         uint64_t j = random_below(w, i + 1);
 
         order[i] = order[j];
@@ -186,10 +186,15 @@ static uint32_t *random_order(ImageWriter *w)
 
 static void write_guest_clusters(ImageWriter *w)
 {
-    g_autofree uint32_t *order = w->shape.random ? random_order(w) : NULL;
+    uint64_t runs = divide_up(w->guest_clusters, w->shape.run);
+    g_autofree uint32_t *order = w->shape.random ? random_order(w, runs) : NULL;
 
-    for (uint64_t i = 0; i < w->guest_clusters; i++) {
-        write_guest_cluster(w, order ? order[i] : i);
+    for (uint64_t i = 0; i < runs; i++) {
+        uint64_t first = (order ? order[i] : i) * w->shape.run;
+
+        for (uint64_t guest = first; guest < MIN(first + w->shape.run, w->guest_clusters); guest++) {
+            write_guest_cluster(w, guest);
+        }
     }
 }
 
@@ -369,6 +374,9 @@ static void check_shape(const ImageShape *shape)
     }
     if (shape->virtual_size == 0 || shape->virtual_size % QCOW2_SECTOR_SIZE || shape->virtual_size >> 56) {
         die("the virtual size must be a multiple of 512 below 64P");
+    }
+    if (shape->run == 0 || shape->run > UINT32_MAX) {
+        die("a run has at least one cluster");
     }
     if (shape->allocated > shape->virtual_size) {
         die("more is allocated than the disk has");

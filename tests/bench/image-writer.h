@@ -21,7 +21,8 @@ typedef struct ImageShape {
     unsigned cluster_bits;
     unsigned refcount_order;
     bool extended_l2;
-    bool random;               /* the guest wrote its clusters in random order */
+    bool random;               /* the guest wrote its runs of clusters in random order */
+    uint64_t run;              /* clusters of a run, at least 1 */
     uint64_t seed;             /* of everything random */
     unsigned own_snapshots;    /* after each of them the guest wrote once to what each L2 table maps */
     unsigned shared_snapshots; /* taken after those, and nothing was written since */

@@ -45,6 +45,7 @@ typedef struct Arguments {
     int own_snapshots;
     gint64 leaks;
     gint64 seed;
+    gint64 run;
     gboolean random;
     gboolean extended_l2;
     gboolean counts_too_high;
@@ -60,6 +61,8 @@ static bool parse(Arguments *args, int argc, char **argv, GError **errp)
         {"cluster-size", 0, 0, G_OPTION_ARG_STRING, &args->cluster_size, "default: 64K", "SIZE"},
         {"refcount-bits", 0, 0, G_OPTION_ARG_INT, &args->refcount_bits, "default: 16", "N"},
         {"random", 0, 0, G_OPTION_ARG_NONE, &args->random, "clusters were written in random order", NULL},
+        {"run", 0, 0, G_OPTION_ARG_INT64, &args->run, "clusters that were written in a row all the same (default: 1)",
+         "N"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &args->seed, "of what is random (default: 1)", "N"},
         {"extended-l2", 0, 0, G_OPTION_ARG_NONE, &args->extended_l2, "with subclusters", NULL},
         {"own-snapshots", 0, 0, G_OPTION_ARG_INT, &args->own_snapshots, "with L2 tables of their own", "N"},
@@ -86,7 +89,7 @@ static bool to_shape(const Arguments *args, ImageShape *shape, GError **errp)
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--size and one file name are needed");
         return false;
     }
-    if (args->shared_snapshots < 0 || args->own_snapshots < 0 || args->leaks < 0) {
+    if (args->shared_snapshots < 0 || args->own_snapshots < 0 || args->leaks < 0 || args->run < 0) {
         g_set_error(errp, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "a number of things cannot be negative");
         return false;
     }
@@ -99,6 +102,7 @@ static bool to_shape(const Arguments *args, ImageShape *shape, GError **errp)
     shape->refcount_order = log2_exact(args->refcount_bits);
     shape->extended_l2 = args->extended_l2;
     shape->random = args->random;
+    shape->run = args->run;
     shape->seed = args->seed;
     shape->own_snapshots = args->own_snapshots;
     shape->shared_snapshots = args->shared_snapshots;
@@ -120,7 +124,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, clear_arguments)
 
 int main(int argc, char **argv)
 {
-    g_auto(Arguments) args = {.refcount_bits = 16, .seed = 1};
+    g_auto(Arguments) args = {.refcount_bits = 16, .seed = 1, .run = 1};
     ImageShape shape;
     g_autoptr(GError) err = NULL;
 
