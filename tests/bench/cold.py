@@ -1,46 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Measures checks of images that are not in memory: on a cold disk, and far away.
+"""Checks of images on disks of this machine that are not in memory: its own, one that is throttled, one that seeks."""
 
-The servers are on this machine; what makes them slow is real waiting. Each of their tables names the limits of its
-server, since no client is faster than those.
-"""
-
-import collections
 import contextlib
 import json
 import os
 import pathlib
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import time
 
+from bench import Unmeasured, mib
 from model_disk import ModelDisk
 
 DROP_CACHES = pathlib.Path("/proc/sys/vm/drop_caches")
-RUNS = 5
-IN_FLIGHT = 32  # of the floor of a cold disk
-ROUND_TRIPS = 4
-MIB = 1 << 20
+BLKIO = pathlib.Path("/sys/fs/cgroup/blkio")
+RUNS = 5  # rounds of all that is measured in turn
+FEWEST, PATIENCE = 2, 40  # rounds, unless they have taken so many seconds
+IN_FLIGHT = 32  # of the floor
+STOCK_LIMIT = 60  # seconds, after which the stock tool is ended
+ROOM = 20 << 30  # bytes that images in full leave free
+DISK_IMAGE = "--size=256G"
+IOPS, BANDWIDTH = 2000, 200 << 20  # reads and bytes a second of the throttled disk
+THROTTLED_IMAGE = "--size=1T"
 
-COLD_IMAGES = [
+IMAGES = [
     ("1 TiB, tables in order", "--size=1T"),
     ("1 TiB, tables at random", "--size=1T --random"),
     ("1 TiB, 20 snapshots with shared tables", "--size=1T --shared-snapshots=20"),
     ("8 GiB on disk in full, 4 KiB clusters", "--size=8G --cluster-size=4K --full"),
+    ("32 GiB on disk in full", "--size=32G --full"),
 ]
-FAR_IMAGE = "--size=1T"
-DISK_IMAGE = "--size=256G"
-
-Far = collections.namedtuple("Far", "name delay threads")
-FAR = [
-    Far("NBD, 1 ms", 0.001, 16),
-    Far("NBD, 20 ms", 0.020, 16),
-    Far("NBD, 20 ms, 512 at once", 0.020, 512),
-    Far("NBD, 150 ms, 512 at once", 0.150, 512),
-]
+COLUMNS = ["image", "metadata MiB", "pieces", "ours", "-T none", "floor", "of floor", "-T none of floor", "stock",
+           "ratio"]
+DISK_COLUMNS = ["image", "ours", "best", "of best", "seeks"]
 
 
 def spread(seconds):
@@ -50,7 +43,8 @@ def spread(seconds):
 def in_turn(*measures):
     """The seconds of each of the functions, called in turn."""
     runs = [[] for _ in measures]
-    for _ in range(RUNS):
+    end = time.monotonic() + PATIENCE
+    while len(runs[0]) < RUNS and (len(runs[0]) < FEWEST or time.monotonic() < end):
         for measure, done in zip(measures, runs):
             done.append(measure())
     return runs
@@ -62,197 +56,145 @@ def ratio(ours, others):
     return f"{statistics.median(ours) / statistics.median(others):.2f} [{min(pairs):.2f} - {max(pairs):.2f}]"
 
 
-def check_time(bench, target, *options):
+def check_time(bench, target, *options, before=()):
     """The seconds of our check of an image that is clean."""
-    run = bench.run(bench.ours, target, *options)
+    run = bench.run(bench.ours, target, *options, before=before)
     if run.status != 0:
-        sys.exit(f"{target}: a check ends with {run.status}: {bench.output(bench.ours, 'err').read_text()[-500:]}")
+        raise Unmeasured(f"a check ends with {run.status}: {bench.output(bench.ours, 'err').read_text()[-300:]}")
     return run.seconds
 
 
 class Floor:
-    """The plain programs that read the same ranges."""
+    """The plain programs that read the same places."""
 
-    def __init__(self, bench, places):
+    def __init__(self, bench, path):
         self.bench = bench
-        self.places = places
-        self.lines = "".join(f"{place['offset']} {place['size']}\n" for place in places).encode()
+        self.places = bench.places(path)
+        self.lines = "".join(f"{place['offset']} {place['size']}\n" for place in self.places).encode()
         self.last = {}
 
-    def run(self, name, target, in_flight):
-        done = subprocess.run([self.bench.tool(name), target, str(in_flight)], input=self.lines, check=True,
+    def run(self, name, target, in_flight, before=()):
+        done = subprocess.run([*before, self.bench.tool(name), target, str(in_flight)], input=self.lines, check=True,
                               stdout=subprocess.PIPE)
         self.last = json.loads(done.stdout)
         return self.last["seconds"]
 
 
-def ranges_of(bench, path, allocations):
-    bench.run(bench.ours, path)
-    return Floor(bench, list(allocations(bench.members(bench.ours)["viscera"])))
+# ---- a disk of this machine ----
 
-
-# ---- a cold disk ----
-
-def why_not_cold():
-    """Why nothing cold can be measured here; None: it can."""
+def need_root():
     if os.geteuid() != 0 or not os.access(DROP_CACHES, os.W_OK):
-        return "only root can drop the page cache"
-    return None
+        raise Unmeasured("only root can drop the page cache")
+
+
+def need_room(bench, options):
+    """For an image in full."""
+    if "--full" in options:
+        room = shutil.disk_usage(bench.directory).free - ROOM
+        size = int(options.split("--size=")[1].split("G")[0]) << 30
+        if room < size:
+            raise Unmeasured(f"{size >> 30} GiB would not leave {ROOM >> 30} GiB free")
 
 
 def drop(path):
     """Forgets what is cached of the file, and everything else."""
-    os.sync()
     with open(path, "rb") as file:
+        os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     DROP_CACHES.write_text("3\n", encoding="ascii")
 
 
-def measure_cold(bench, allocations, stock_runs=True):
-    for name, options in COLD_IMAGES:
-        print(f"cold: {name} ...", file=sys.stderr, flush=True)
-        with bench.image(options) as path:
-            floor = ranges_of(bench, path, allocations)
-
-            def cold(measure):
-                drop(path)
-                return measure()
-
-            for program in (bench.ours, bench.stock):
-                bench.run(program, path)  # the programs and their libraries come from memory
-
-            ours, direct, bottom = in_turn(
-                lambda: cold(lambda: check_time(bench, path)),
-                lambda: cold(lambda: check_time(bench, path, "-T", "none")),
-                lambda: cold(lambda: floor.run("floor-direct", path, IN_FLIGHT)))
-            stock = [cold(lambda: bench.run(bench.stock, path).seconds)] if stock_runs else []
-            yield {"image": name, "metadata MiB": f"{floor.last['bytes'] / MIB:.0f}",
-                   "pieces": str(floor.last["reads"]), "ours": spread(ours), "-T none": spread(direct),
-                   "floor": spread(bottom), "of floor": ratio(ours, bottom), "-T none of floor": ratio(direct, bottom),
-                   "stock": f"{stock[0]:.2f} s" if stock else "",
-                   "ratio": f"{stock[0] / statistics.median(ours):.1f}" if stock else ""}
+def stock_seconds(bench, target, before):
+    """Of one run; None if that takes too long."""
+    run = bench.run(bench.stock, target, before=[*before, "timeout", "--foreground", str(STOCK_LIMIT)])
+    return None if run.status == 124 else run.seconds
 
 
-# ---- far away ----
+def measure_image(bench, name, target, floor, before=()):
+    """The row of an image on a local disk."""
+    def cold(measure):
+        drop(target)
+        for program in bench.ours, bench.stock:
+            bench.run(program, "/dev/null", before=before)  # the programs and their libraries come from memory
+        return measure()
+
+    ours, direct, bottom = in_turn(
+        lambda: cold(lambda: check_time(bench, target, before=before)),
+        lambda: cold(lambda: check_time(bench, target, "-T", "none", before=before)),
+        lambda: cold(lambda: floor.run("floor-direct", target, IN_FLIGHT, before)))
+    stock = cold(lambda: stock_seconds(bench, target, before))
+    factor = (stock or STOCK_LIMIT) / statistics.median(ours)
+    more = "" if stock else "> "
+    return {"image": name, "metadata MiB": mib(floor.last["bytes"]), "pieces": str(floor.last["reads"]),
+            "ours": spread(ours), "-T none": spread(direct), "floor": spread(bottom), "of floor": ratio(ours, bottom),
+            "-T none of floor": ratio(direct, bottom), "stock": f"{more}{stock or STOCK_LIMIT:.2f} s",
+            "ratio": f"{more}{factor:.1f}"}
+
+
+def measure_own(bench, name, options):
+    need_root()
+    need_room(bench, options)
+    with bench.image(options) as path:
+        return measure_image(bench, name, path, Floor(bench, path))
+
+
+# ---- a disk that is throttled ----
 
 @contextlib.contextmanager
-def nbd_server(bench, path, delay, threads):
-    address = bench.directory / "far.socket"
-    filters = ["--filter=delay"] if delay else []
-    arguments = [f"rdelay={int(delay * 1000)}ms"] if delay else []
-    server = subprocess.Popen(["nbdkit", "--foreground", "--readonly", "--threads", str(threads), "--unix",
-                               str(address), *filters, "file", path, *arguments])
+def loop_device(path):
+    """A block device whose bytes are those of the file; nothing of them is cached twice."""
+    done = subprocess.run(["losetup", "--find", "--show", "--read-only", "--direct-io=on", path], check=True,
+                          stdout=subprocess.PIPE, text=True)
+    device = done.stdout.strip()
     try:
-        while not address.exists() and server.poll() is None:
-            time.sleep(0.01)
-        yield f"nbd+unix:///?socket={address}"
+        yield device
     finally:
-        server.terminate()
-        server.wait()
-        address.unlink(missing_ok=True)
-
-
-def far_row(name, limits, ours, plain, delay):
-    """@plain: the times of reading without a delay, so that they stand for the bandwidth."""
-    marks = [seconds + ROUND_TRIPS * delay for seconds in plain]
-    return {"source": name, "limits": limits, "ours": spread(ours), "without delay": spread(plain),
-            "bandwidth + 4 round trips": f"{statistics.median(marks):.3f} s", "of that": ratio(ours, marks)}
-
-
-def measure_nbd(bench, path, floor):
-    for far in FAR:
-        print(f"far: {far.name} ...", file=sys.stderr, flush=True)
-        with contextlib.ExitStack() as stack:
-            slow = stack.enter_context(nbd_server(bench, path, far.delay, far.threads))
-            ours, = in_turn(lambda: check_time(bench, slow))
-        with nbd_server(bench, path, 0, far.threads) as fast:
-            plain, = in_turn(lambda: floor.run("floor-nbd", fast, far.threads))
-        yield far_row(far.name, f"{far.threads} at once for each connection", ours, plain, far.delay)
-
-
-NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1; user root;
-load_module modules/ngx_http_echo_module.so;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5; keepalive_requests 1000000; sendfile on;
-    http2_max_concurrent_streams 128;
-    server {{
-        listen 127.0.0.1:{port} ssl {http2};
-        ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
-        location / {{ echo_sleep {delay}; echo_exec @file; }}
-        location @file {{ root {folder}; }}
-        location /fast/ {{ alias {folder}/; }}
-    }}
-}}
-"""
-
-
-def make_certificate(folder):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
-                    "key.pem", "-out", "cert.pem"], check=True, cwd=folder, capture_output=True)
+        subprocess.run(["losetup", "--detach", device], check=False)
 
 
 @contextlib.contextmanager
-def http_server(bench, delay, http2):
-    folder = bench.directory
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    make_certificate(folder)
-    config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port, delay=delay, http2="http2" if http2 else ""),
-                      encoding="utf-8")
-    server = subprocess.Popen(["nginx", "-p", "/usr/share/nginx", "-c", str(config)], stderr=subprocess.DEVNULL)
-    before = os.environ.get("CURL_CA_BUNDLE", "")
-    os.environ["CURL_CA_BUNDLE"] = str(folder / "cert.pem")
+def throttled(device):
+    """Words in front of a command that let it read from the device only so fast."""
+    group = BLKIO / f"qemu-img-bench-{os.getpid()}"
+    if not (BLKIO / "cgroup.procs").exists():
+        raise Unmeasured("the kernel has no blkio group (cgroup v1) here")
+    group.mkdir()
     try:
-        while server.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.01)
-        yield f"https://127.0.0.1:{port}"
+        status = os.stat(device)
+        for file, limit in (("read_iops_device", IOPS), ("read_bps_device", BANDWIDTH)):
+            (group / f"blkio.throttle.{file}").write_text(
+                f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)} {limit}\n", encoding="ascii")
+        yield ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
     finally:
-        os.environ["CURL_CA_BUNDLE"] = before
-        server.terminate()
-        server.wait()
+        group.rmdir()
 
 
-def measure_http(bench, path):
-    delay = 0.150
-    for version, http2 in (("HTTP/2", True), ("HTTP/1.1", False)):
-        print(f"far: {version} ...", file=sys.stderr, flush=True)
-        with http_server(bench, delay, http2) as url:
-            name = os.path.basename(path)
-            ours, plain = in_turn(lambda: check_time(bench, f"{url}/{name}"),
-                                  lambda: check_time(bench, f"{url}/fast/{name}"))
-        limits = "128 streams for each connection" if http2 else "4,096 connections"
-        yield far_row(f"{version} over TLS, 150 ms", limits, ours, plain, delay)
+def measure_throttled(bench):
+    need_root()
+    with bench.image(THROTTLED_IMAGE) as path, loop_device(path) as device, throttled(device) as before:
+        return measure_image(bench, f"1 TiB, in order, {IOPS:,} reads and {BANDWIDTH >> 20} MiB a second", device,
+                             Floor(bench, path), before)
 
 
-def measure_far(bench, allocations):
-    for command in ("nbdkit", "nginx", "openssl"):
-        if not shutil.which(command):
-            print(f"far: left out, {command} is not installed", file=sys.stderr)
-            return
-    with bench.image(FAR_IMAGE) as path:
-        floor = ranges_of(bench, path, allocations)
-        yield from measure_nbd(bench, path, floor)
-        yield from measure_http(bench, path)
+def measure(bench):
+    return bench.rows([*((f"cold: {name}", lambda n=name, o=options: measure_own(bench, n, o))
+                         for name, options in IMAGES),
+                       ("cold: throttled loop device", lambda: measure_throttled(bench))])
 
 
 # ---- a disk that seeks ----
 
-def measure_disk(bench, allocations):
+def measure_model(bench):
     """By the clock of the model, which no other work on the machine changes."""
-    print("a disk that seeks ...", file=sys.stderr, flush=True)
     with bench.image(DISK_IMAGE) as path:
-        floor = ranges_of(bench, path, allocations)
-        places = sorted((place["offset"], place["size"]) for place in floor.places)
+        places = sorted((place["offset"], place["size"]) for place in bench.places(path))
         with ModelDisk(path, bench.directory / "disk.socket") as disk:
-            bench.run(bench.ours, disk.uri)
+            check_time(bench, disk.uri)
             used = disk.seconds
             best = disk.best(places)
-    yield {"image": DISK_IMAGE, "ours": f"{used:.2f} s", "best": f"{best:.2f} s", "of best": f"{used / best:.2f}",
-           "seeks": str(disk.seeks)}
+        return {"image": DISK_IMAGE, "ours": f"{used:.2f} s", "best": f"{best:.2f} s", "of best": f"{used / best:.2f}",
+                "seeks": str(disk.seeks)}
+
+
+def measure_disk(bench):
+    return bench.rows([("a disk that seeks", lambda: measure_model(bench))])

@@ -5,20 +5,26 @@
     test-bench.py BUILD-DIRECTORY
 """
 
+import argparse
+import collections
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import unittest.mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 TOOLS = BUILD / "tests" / "bench"
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
+import bench  # noqa: E402
+import growth  # noqa: E402
 import model_disk  # noqa: E402
+import plot  # noqa: E402
 
 STOCK = os.environ.get("STOCK_QEMU_IMG", "/usr/bin/qemu-img")
 
@@ -29,6 +35,8 @@ IMAGES = [
      {"total-clusters": 16384, "allocated-clusters": 16384}),
     ("a disk can be written in part", "--size=1G --allocated=100M",
      {"total-clusters": 16384, "allocated-clusters": 1600}),
+    ("a run of clusters stays in a row at random", "--size=1G --random --run=16384",
+     {"total-clusters": 16384, "allocated-clusters": 16384}),
     ("snapshots that share tables are clean", "--size=1G --shared-snapshots=20",
      {"total-clusters": 16384, "allocated-clusters": 16384}),
     ("leaks are as many as asked for", "--size=1G --leaks=500",
@@ -57,6 +65,7 @@ REFUSED = [
     ("a cluster size that is no power of two", "--size=1G --cluster-size=3K"),
     ("a size that does not fit in 64 bits", "--size=99999999999P"),
     ("a disk of no size", ""),
+    ("pieces of no clusters", "--size=1G --random --run=0"),
 ]
 
 
@@ -100,6 +109,9 @@ def test_images(tap, directory):
         tap.check(f"clean: {sentence}", made.returncode == 0 and done.returncode == 0, made.stdout, done.stdout)
     make("--size=1G --random", path)
     tap.check("a disk written in random order is fragmented", check_json(path)["fragmented-clusters"] > 16000)
+    make("--size=1G --random --run=16", path)
+    found = check_json(path)["fragmented-clusters"]
+    tap.check("a disk written in pieces is fragmented where a piece begins", 0.9 * 1024 < found <= 1024, found)
     path.unlink()
     for sentence, options in REFUSED:
         made = make(options, path)
@@ -116,6 +128,13 @@ def test_floor(tap, directory):
     # 15 bytes of two ranges that overlap, 50, one MiB, and 8 up to the end of the file
     tap.check("the floor reads each byte once, up to the end of the file",
               (found["bytes"], found["reads"]) == (15 + 50 + (1 << 20) + 8, 4), found)
+    if (TOOLS / "floor-direct").exists():
+        done = subprocess.run([TOOLS / "floor-direct", path, "2"], input=b"1048576 1048576\n0 10\n5 10\n",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        # what overlaps is one read, and a MiB is four of 256 KiB
+        tap.check("so does the one with reads in flight",
+                  done.returncode == 0 and json.loads(done.stdout)["bytes"] == 15 + (1 << 20)
+                  and json.loads(done.stdout)["reads"] == 5, done.stdout)
 
 
 def test_slow(tap, directory):
@@ -161,14 +180,42 @@ def test_run(tap, directory):
                           env={**os.environ, "BENCH_DIR": str(directory)}, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     tap.check("a short benchmark finds the same results with both programs, and prints its rows",
-              done.returncode == 0 and done.stdout.count("start-up") == 2 and "DIFFER" not in done.stdout, done.stdout)
+              done.returncode == 0 and done.stdout.count("start-up") == 3 and "DIFFER" not in done.stdout, done.stdout)
     tap.check("a benchmark leaves no image behind", not list(directory.glob("bench-*")))
+
+
+def test_failures(tap, directory):
+    args = argparse.Namespace(build=BUILD, stock=STOCK, quick=True, minutes=5)
+
+    def fail():
+        raise bench.Unmeasured("no disk here")
+
+    with unittest.mock.patch.dict(os.environ, BENCH_DIR=str(directory)), bench.Bench(args) as measured:
+        rows = measured.rows([("one", lambda: 1), ("two", fail), ("three", lambda: int("x")), ("four", lambda: 4)])
+        tap.check("a row that cannot be measured says why, and the others are there",
+                  rows == [1, 4] and measured.left_out[0] == ("two", "no disk here")
+                  and measured.left_out[1][0] == "three", rows, measured.left_out)
+        measured.end = 0
+        tap.check("when the time is up, no more rows are measured",
+                  measured.rows([("five", lambda: 5)]) == [] and len(measured.left_out) == 3, measured.left_out)
+
+
+def test_plot(tap, _):
+    times = collections.namedtuple("Times", "median rss")
+    axis = collections.namedtuple("Axis", "name points")
+    ours, stock = times(0.5, 4 << 20), times(8, 40 << 20)
+    text = plot.script([axis("snapshots", [growth.Point(0, ours, stock), growth.Point(10, ours, stock),
+                                           growth.Point(100, ours, None)])], "picture.svg")
+    # 0 has no place on a logarithmic axis
+    tap.check("a plot has the points that were measured",
+              "$ours << end\n10 0.500000 4.0\n100 0.500000 4.0\nend" in text
+              and "$stock << end\n10 8.000000 40.0\nend" in text, text)
 
 
 def main():
     tap = Tap()
     with tempfile.TemporaryDirectory(prefix="test-bench-", dir=BUILD) as directory:
-        for test in (test_images, test_floor, test_slow, test_timed, test_run):
+        for test in (test_images, test_floor, test_slow, test_timed, test_run, test_failures, test_plot):
             test(tap, pathlib.Path(directory))
     print(f"1..{tap.number}")
 
