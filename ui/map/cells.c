@@ -98,7 +98,9 @@ static uint64_t cells_up_to_seam(Cells *c, uint64_t n, bool *seam)
         c->seam++;
     }
     *seam = c->seam < c->seams_end && *c->seam == c->position;
-    c->seam += *seam;
+    if (*seam) {
+        c->seam++;
+    }
     return c->seam < c->seams_end ? MIN(n, *c->seam - c->position) : n;
 }
 
