@@ -76,6 +76,12 @@ prove:
 	@$(MAKE) --no-print-directory all
 	@scripts/prove $(BUILD) --part $(PART)
 
+# Builds for a 32-bit and for a big-endian machine, and runs the unit tests and the fuzz corpus there; docs/devel/testing.rst.
+PORTS ?= i386 s390x
+port-check:
+	@scripts/install-deps port
+	@for arch in $(PORTS); do scripts/port-check $$arch || exit 1; done
+
 # Which lines and branches of block/ the tests and the fuzz corpus reach, some minutes.
 coverage:
 	@scripts/install-deps check
@@ -104,6 +110,6 @@ install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-coverage
+	rm -rf $(BUILD) build-asan build-tsan build-coverage build-i386 build-s390x
 
-.PHONY: all demo check lint bench bench-recovery fuzz fuzz-stock prove coverage dist deb rpm check-packages install clean
+.PHONY: all demo check lint bench bench-recovery fuzz fuzz-stock prove port-check coverage dist deb rpm check-packages install clean
