@@ -150,9 +150,13 @@ class Lab(Tools):
             if part["start"] != at:
                 raise Failure(f"the map has a gap at {at}")
             at += part["length"]
+            sums = classes.setdefault(part["class"], [0, 0])
+            if disk[part["start"]:at] == self.truth[part["start"]:at].ljust(part["length"], b"\0"):
+                sums[0] += part["length"]
+                continue
             for first in range(part["start"], at, 512):
                 truth = self.truth[first:first + 512].ljust(min(512, at - first), b"\0")
-                classes.setdefault(part["class"], [0, 0])[disk[first:first + 512] != truth] += len(truth)
+                sums[disk[first:first + 512] != truth] += len(truth)
         if at != found["size"] or at != len(disk):
             raise Failure(f"the map ends at {at}, and the disk at {len(disk)}")
         return classes
