@@ -25,6 +25,7 @@
 #include "../unit/block/short-memory.h"
 #include "guest.h"
 #include "states.h"
+#include "verdict.h"
 
 #define IMAGE      0u /* the disks */
 #define UNDO       1u
@@ -57,19 +58,8 @@ typedef struct Case {
     guint64 states;
 } Case;
 
-static bool failed(Case *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static bool failed(Case *c, const char *format, ...)
-{
-    va_list ap;
-
-    if (!c->why) {
-        va_start(ap, format);
-        c->why = g_strdup_vprintf(format, ap);
-        va_end(ap);
-    }
-    return false;
-}
+/* Returns false, having stored what failed. */
+#define failed(c, ...) crash_failed(&(c)->why, __VA_ARGS__)
 
 static bool failed_counts(Case *c, const char *when, const Counts *counts)
 {
@@ -80,15 +70,11 @@ static bool failed_counts(Case *c, const char *when, const Counts *counts)
                   c->left.errors);
 }
 
-static void keep_bytes(Case *c, const char *what, const uint8_t *bytes, uint64_t size)
+static void keep_bytes(const Case *c, const char *what, const uint8_t *bytes, uint64_t size)
 {
-    g_autofree char *base = g_path_get_basename(c->name);
-    g_autofree char *path = NULL;
+    g_autofree char *name = g_strdup_printf("%s.%s", c->all ? "all" : "leaks", what);
 
-    if (keep) {
-        path = g_strdup_printf("%s/%s.%s.%s", keep, base, c->all ? "all" : "leaks", what);
-        g_assert_true(g_file_set_contents(path, (const char *)bytes, size, NULL));
-    }
+    crash_keep(keep, c->name, name, bytes, size);
 }
 
 static Counts counts_of(const ImageCheck *check)

@@ -22,6 +22,7 @@
 #include "guest.h"
 #include "states.h"
 #include "ui/options/requests.h"
+#include "verdict.h"
 
 #define IMAGE      0u         /* the disk */
 #define GROWTH     (4u << 20) /* bytes that a request may need more */
@@ -42,29 +43,12 @@ typedef struct Case {
     char *why; /* what failed first */
 } Case;
 
-static bool failed(Case *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static bool failed(Case *c, const char *format, ...)
-{
-    va_list ap;
-
-    if (!c->why) {
-        va_start(ap, format);
-        c->why = g_strdup_vprintf(format, ap);
-        va_end(ap);
-    }
-    return false;
-}
+/* Returns false, having stored what failed. */
+#define failed(c, ...) crash_failed(&(c)->why, __VA_ARGS__)
 
 static void keep_bytes(const Case *c, const char *what, const uint8_t *bytes, uint64_t size)
 {
-    g_autofree char *base = g_path_get_basename(c->name);
-    g_autofree char *path = NULL;
-
-    if (keep) {
-        path = g_strdup_printf("%s/%s.%s", keep, base, what);
-        g_assert_true(g_file_set_contents(path, (const char *)bytes, (gssize)size, NULL));
-    }
+    crash_keep(keep, c->name, what, bytes, size);
 }
 
 /* Does the request; *corrupt gets what a check finds then. */

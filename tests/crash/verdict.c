@@ -1,0 +1,28 @@
+/*
+ * What becomes of a test: see verdict.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "verdict.h"
+
+bool crash_failed(char **why, const char *format, ...)
+{
+    va_list ap;
+
+    if (!*why) {
+        va_start(ap, format);
+        *why = g_strdup_vprintf(format, ap);
+        va_end(ap);
+    }
+    return false;
+}
+
+void crash_keep(const char *folder, const char *image, const char *what, const uint8_t *bytes, uint64_t size)
+{
+    if (folder) {
+        g_autofree char *base = g_path_get_basename(image);
+        g_autofree char *path = g_strdup_printf("%s/%s.%s", folder, base, what);
+
+        g_assert_true(g_file_set_contents(path, (const char *)bytes, (gssize)size, NULL));
+    }
+}

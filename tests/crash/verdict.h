@@ -1,0 +1,19 @@
+/*
+ * What becomes of a test: why it failed, and the images that others are to see.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TESTS_CRASH_VERDICT_H
+#define TESTS_CRASH_VERDICT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Returns false, having stored what failed in *@why, which is the caller's, if nothing failed before. */
+bool crash_failed(char **why, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Writes @size bytes to FOLDER/IMAGE.WHAT, IMAGE being the last part of @image. Does nothing if @folder is NULL. */
+void crash_keep(const char *folder, const char *image, const char *what, const uint8_t *bytes, uint64_t size);
+
+#endif
