@@ -298,7 +298,7 @@ static void release_slot(Many *many, unsigned slot)
 {
     CheckProgress *progress = &many->progress.slot[slot];
     const Worker *worker = many->slots[slot];
-    uint64_t ended = 0;
+    unsigned ended = 0;
 
     for (size_t i = 0; i < worker->number; i++) {
         ended += many->images[worker->first + i].state == IMAGE_ENDED;
