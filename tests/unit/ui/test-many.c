@@ -11,7 +11,7 @@
 #include "ui/many/captured-process.h"
 #include "ui/many/jobs.h"
 
-#define IMAGES   60u
+#define IMAGES   30u
 #define TOGETHER 4u
 
 /* What becomes of image @index, in any process. */
