@@ -31,7 +31,22 @@ def plain(folder):
     """40 guest clusters, of which a snapshot holds what was overwritten; compressed data; a bitmap."""
     path = folder / "plain.qcow2"
     make(path, "--size", "64M", "--write", "0:2M", "--snapshot", "monday", "--write", "1M:256k",
-         "--compress", "32M:512k:20000", "--bitmap", "nightly:entries=d")
+         "--compress", "32M:512k:20000", "--bitmap", "nightly:entries=d", "--set", "snap:0:date_sec=1709251199")
+    return path
+
+
+def fragmented(folder):
+    """Clusters 2 to 5 of the file have the guest's 8 to 11, 6 to 9 have 0 to 3, 10 to 17 have 16 to 23, 18 to 21 have 4 to 7."""
+    path = folder / "fragmented.qcow2"
+    make(path, "--size", "4M", "--write", "512k:256k", "--write", "0:256k", "--write", "1M:512k", "--write", "256k:256k")
+    return path
+
+
+def dates(folder):
+    """Three snapshots, whose times are none, the first second that there is, and the last."""
+    path = folder / "dates.qcow2"
+    make(path, "--size", "4M", "--snapshot", "none", "--snapshot", "first", "--snapshot", "last", "--set", "snap:0:date_sec=0",
+         "--set", "snap:1:date_sec=1", "--set", "snap:2:date_sec=0xffffffff")
     return path
 
 

@@ -10,6 +10,7 @@ With --keep the pages, and a picture of the page at the end of each case, are le
 import argparse
 import inspect
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -547,8 +548,8 @@ def cards(desk):
 def worst_first(desk):
     """On a broken image the findings come before the picture, each with its meaning; on a sound one the picture does."""
     order = "[...document.querySelectorAll('main > section:not([hidden])')].map(s => s.id)"
-    for make, expected in ((images.broken, ["summary", "findings", "picture", "metadata"]),
-                           (images.lost, ["summary", "findings", "picture", "metadata"]),
+    for make, expected in ((images.broken, ["summary", "findings", "picture", "metadata", "kinds"]),
+                           (images.lost, ["summary", "findings", "picture", "metadata", "kinds"]),
                            (images.plain, ["summary", "picture", "findings", "snapshots", "metadata"])):
         desk.open(make)
         same(desk.browser.run(order), expected)
@@ -560,6 +561,47 @@ def worst_first(desk):
 
 
 @case
+def kinds(desk):
+    """Each finding leads to the documentation of its kind, which the page has for every kind there is."""
+    desk.open(images.broken)
+    links = "[...document.querySelectorAll('#findings-rows td:nth-child(2) a')]"
+    same(desk.browser.run(f"{links}.map(a => a.getAttribute('href'))"),
+         ["#kind-refcount-too-low"] + ["#kind-l2-copied-wrong"] * 3 + ["#kind-leak"] * 2)  # 8 and 9; these, 12, 20; 12, 20
+    same(desk.browser.run(f"{links}.filter(a => !document.querySelector(a.getAttribute('href')))"), [])
+    desk.browser.click("#findings-rows a[href='#kind-leak']")
+    same(desk.browser.run("[location.hash, document.querySelector(':target').textContent]"), ["#kind-leak", "leak"])
+    assert "The stored count is higher than the number of users: lost space." in desk.text("#kinds-list"), desk.text("#kinds-list")
+    schema = (images.IMG.parent.parent.parent / "qapi" / "findings.json").read_text(encoding="utf-8")
+    names = re.findall("'([a-z0-9-]+)'", re.search("FINDING',.*?'data': (\\[.*?\\])", schema, re.DOTALL)[1])
+    source = desk.page(images.broken)[0].read_text(encoding="utf-8")
+    documented = [name for terms, text in json.loads(re.search("const KINDS = (.*);\n", source)[1]) for name in terms if text]
+    same(sorted(documented), sorted(names))
+
+
+@case
+def fragmented(desk):
+    """A black seam is where the order of the guest's disk breaks, between squares that follow one another in the file."""
+    desk.open(images.fragmented)
+    black = desk.browser.run(BLACK_AT.replace("EDGES", json.dumps([edge(desk, cluster) for cluster in range(3, 22)])))
+    same([3 + i for i, found in enumerate(black) if found], [6, 10, 18])
+
+
+def edge(desk, cluster):
+    """A point in the last points of the square of the cluster before, which the seam has and a gap has not."""
+    (x, y), (u, v) = point_of(desk, cluster - 1), point_of(desk, cluster)
+    side = abs(u - x) + abs(v - y)
+    inside = (side / 2 - 1.7) / side
+    return [round(x + (u - x) * inside), round(y + (v - y) * inside)]
+
+
+BLACK_AT = """(() => {
+    const canvas = document.querySelector("#canvas");
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return EDGES.map(([x, y]) => data[4 * (y * canvas.width + x)] === 0x14 && data[4 * (y * canvas.width + x) + 1] === 0x17);
+})()"""
+
+
+@case
 def snapshots(desk):
     """The snapshots, with what deleting each would free, as --space has it; and what the host stores of the file."""
     image = desk.open(images.plain)
@@ -567,9 +609,19 @@ def snapshots(desk):
     space = json.loads(done.stdout)["space"]
     same(desk.texts("#snapshots-rows th"), [snapshot["name"] for snapshot in space["snapshots"]])
     same(desk.texts("#snapshots-rows td.number"), ["448 KiB"])
+    same(desk.texts("#snapshots-rows td.date"), ["2024-02-29 23:59 UTC"])
+    same(space["snapshots"][0]["date"], 1709251199)  # date -u -d '2024-02-29 23:59:59' +%s
     same(space["snapshots"][0]["freed"], 448 << 10)  # four clusters of data, the tables of the snapshot, that of snapshots
     if "holes" in space:
+        assert " stored) with a disk of" in desk.text("#file-facts"), desk.text("#file-facts")
         assert f"({space['file-size'] - space['holes']:,} bytes)" in desk.text("#facts")
+
+
+@case
+def hostile_dates(desk):
+    """A snapshot has the date that the image has, whatever it is; one in the future is called that, and 0 is none."""
+    desk.open(images.dates)
+    same(desk.texts("#snapshots-rows td.date"), ["not known", "1970-01-01 00:00 UTC", "2106-02-07 06:28 UTC (in the future)"])
 
 
 @case

@@ -20,6 +20,7 @@ Qcow2SnapshotFields qcow2_decode_snapshot(const uint8_t *bytes)
         .l1_size = swap_be32(d.l1_size),
         .extra_data_size = swap_be32(d.extra_data_size),
         .vm_state_size = swap_be32(d.vm_state_size),
+        .date_sec = swap_be32(d.date_sec),
         .date_nsec = swap_be32(d.date_nsec),
         .id_size = swap_be16(d.id_size),
         .name_size = swap_be16(d.name_size),

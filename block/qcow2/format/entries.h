@@ -20,6 +20,7 @@ typedef struct Qcow2SnapshotFields {
     uint32_t l1_size; /* entries */
     uint32_t extra_data_size;
     uint32_t vm_state_size;
+    uint32_t date_sec;
     uint32_t date_nsec;
     uint16_t id_size;
     uint16_t name_size;

@@ -205,6 +205,7 @@ static bool add_snapshots(const Qcow2Space *s, ImageCheckSpace *space, GError **
         }
         item->id = g_strdup(snapshot->id);
         item->name = g_strdup(snapshot->name);
+        item->date = snapshot->date_sec;
         item->freed = (exclusive[i] + table_clusters_freed(s->check, i)) << s->check->image->header.cluster_bits;
     }
     return true;

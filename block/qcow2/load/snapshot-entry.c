@@ -59,6 +59,7 @@ int snapshot_read_fixed(SnapshotReader *r, uint64_t at, Qcow2Snapshot *s)
         .l1_table_offset = d.l1_table_offset,
         .l1_size = d.l1_size,
         .extra_data_size = d.extra_data_size,
+        .date_sec = d.date_sec,
         .entry_offset = at,
         .id_size = d.id_size,
         .name_size = d.name_size,

@@ -23,6 +23,7 @@ typedef struct Qcow2Snapshot {
     uint64_t l1_table_offset; /* unchecked */
     uint32_t l1_size;         /* entries, unchecked */
     uint32_t extra_data_size; /* bytes, as stored */
+    uint32_t date_sec;        /* since 1970, as stored */
     char *id;                 /* as stored, up to the first NUL */
     char *name;
     bool lost_tree; /* neither an L1 table nor entries of one, though its disk has bytes */

@@ -132,6 +132,30 @@ function readMappings(report) {
     return {n, ranges: new Ranges(hosts, ends), guests, trees, kinds};
 }
 
+/*
+ * Clusters of the file before which the order of the guest's disk breaks, ascending: data on both sides, as --map has it
+ * (ui/map/seams.c). None where the mappings are not all there.
+ */
+function findSeams() {
+    const {n, ranges, guests, kinds} = mappings();
+    const found = [];
+    let end = 0, guest = 0;
+
+    for (let i = 0; i < n && report["mapping-step"] === 1; i++) {
+        if (kinds[i] !== KIND_DATA) {
+            continue;
+        }
+        if (end && ranges.starts[i] === end && guests[i] !== guest) {
+            found.push(end);
+        }
+        if (ranges.ends[i] > end) {
+            end = ranges.ends[i];
+            guest = guests[i] + end - ranges.starts[i];
+        }
+    }
+    return new Set(found);
+}
+
 /* Offsets of tables and clusters, eight bytes each, one list behind the other. */
 function readPlaces() {
     const bytes = bytesOf("places");
@@ -149,6 +173,7 @@ const report = JSON.parse(byId("report").textContent);
 const clusterSize = report.image["cluster-size"];
 const roles = readRoles(report);
 const mappings = later(() => readMappings(report));
+const seams = later(findSeams);
 const places = later(readPlaces);
 const findings = report.check.findings;
 

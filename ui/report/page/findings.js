@@ -96,6 +96,19 @@ function meaningOf(finding) {
     return MEANINGS[finding.kind] ?? MEANINGS_BY_SEVERITY[finding.severity];
 }
 
+const kindId = (kind) => `kind-${kind}`;
+const documented = new Set(KINDS.flatMap(([names]) => names));
+
+/* The kind, with the way to its documentation at the end of the page. */
+function kindCell(finding, text) {
+    const cell = element("td"), link = element("a", "", text);
+
+    link.href = `#${kindId(finding.kind)}`;
+    link.title = "What this kind is";
+    cell.append(documented.has(finding.kind) ? link : text);
+    return cell;
+}
+
 /* Title, what it shows, what it is sorted by. Columns that would be empty are left out. */
 const COLUMNS = [
     {title: "Severity", text: (f) => f.severity, key: bySeverity, className: "severity"},
@@ -142,6 +155,8 @@ function makeFindingRow(number) {
 
             cell.append(makeShowButton(text, where));
             row.append(cell);
+        } else if (column.title === "What") {
+            row.append(kindCell(finding, text));
         } else {
             row.append(element("td", column.className, text));
         }

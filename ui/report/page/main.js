@@ -31,6 +31,9 @@ function verdict() {
     return ["clean", "No errors were found on the image"];
 }
 
+/* What the host stores of the file, its holes left out; null where that is not known. */
+const stored = check.space?.holes === undefined ? null : BigInt(check.space["file-size"]) - BigInt(check.space.holes);
+
 function showHead() {
     const [kind, text] = verdict();
     const name = visible(check.filename);
@@ -40,11 +43,11 @@ function showHead() {
     byId("verdict").textContent = text;
     byId("verdict").classList.add(kind);
     byId("file-facts").textContent = [
-        `${size(report.image["file-size"])} file with a disk of ${size(report.image["virtual-size"])}`,
+        `${size(report.image["file-size"])} file${stored === null ? "" : ` (${size(stored)} stored)`} with a disk of ${size(report.image["virtual-size"])}`,
         check.judgement && `judgement: ${check.judgement}`,
-        `checked ${new Date(report.created * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`,
+        `checked ${timeText(report.created)}`,
     ].filter(Boolean).join(" · ");
-    byId("made").textContent = `Made by ${report.program} on ${new Date(report.created * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC.`;
+    byId("made").textContent = `Made by ${report.program} on ${timeText(report.created)}.`;
 }
 
 function showCount(title, value, detail, className) {
@@ -86,9 +89,7 @@ function showFacts() {
     add("Guest’s disk", `${size(image["virtual-size"])} (${grouped(image["virtual-size"])} bytes)`);
     add("File", `${size(image["file-size"])} (${grouped(image["file-size"])} bytes)`);
     add("End of the last cluster in use", hex(check["image-end-offset"]));
-    if (check.space?.holes !== undefined) {
-        const stored = BigInt(check.space["file-size"]) - BigInt(check.space.holes);
-
+    if (stored !== null) {
         add("Stored by the host, but for holes", `${size(stored)} (${grouped(stored)} bytes)`);
     }
     add("Cluster size", size(clusterSize));
@@ -105,6 +106,7 @@ function showLegend() {
     byId("picture-lead").textContent = `${counted(roles.clusters, "cluster", "clusters")} of ${size(clusterSize)}, ` +
         `${share(used, roles.clusters)} in use, in the order of the file along a curve that begins at the top left: what is near in the file is near in the picture.` +
         (report["role-step"] > 1 ? ` So many pieces are in the file that ${grouped(report["role-step"])} clusters each are taken together here.` : "") +
+        (report["mapping-step"] === 1 ? " Black seams between squares, once they are large enough, are where the order of the guest’s disk breaks." : "") +
         (Number(check["bytes-kept-as-lost"]) > 0 ? " Leaked clusters in violet may be the last copy of something: a repair keeps them." : "");
     canvas.setAttribute("aria-label", `The clusters of the file, ${share(used, roles.clusters)} in use`);
     report.roles.forEach((role, number) => {
@@ -127,6 +129,11 @@ function showLegend() {
     });
 }
 
+/* The clock of a host may have been wrong, and the number may be anything: 0 is that of an image without clocks. */
+function takenText(seconds) {
+    return Number(seconds) === 0 ? "not known" : timeText(seconds) + (Number(seconds) > report.created + 86400 ? " (in the future)" : "");
+}
+
 function showSnapshots() {
     const snapshots = check.space?.snapshots ?? [];
 
@@ -135,9 +142,28 @@ function showSnapshots() {
         const row = element("tr"), name = element("th", "", visible(snapshot.name));
 
         name.scope = "row";
-        row.append(name, element("td", "", visible(snapshot.id)), element("td", "number", size(snapshot.freed)));
+        row.append(name, element("td", "", visible(snapshot.id)), element("td", "date", takenText(snapshot.date)), element("td", "number", size(snapshot.freed)));
         return row;
     }));
+}
+
+/* The documentation of the kinds that are there; the findings have links to it. */
+function showKinds() {
+    const there = new Set(findings.map((finding) => finding.kind));
+    const shown = KINDS.filter(([names]) => names.some((name) => there.has(name)));
+
+    byId("kinds").hidden = shown.length === 0;
+    for (const [names, text] of shown) {
+        const title = element("dt");
+
+        title.append(...names.flatMap((name, i) => {
+            const part = element("span", "", words(name));
+
+            part.id = kindId(name);
+            return i ? [", ", part] : [part];
+        }));
+        byId("kinds-list").append(title, element("dd", "", text));
+    }
 }
 
 function pickRole(number) {
@@ -166,6 +192,7 @@ function start() {
     showLegend();
     showSnapshots();
     startFindings();
+    showKinds();
     startSearch();
     startTree();
     if (roles.clusters === 0) {

@@ -66,6 +66,13 @@ function parseOffset(text) {
     return BigInt(whole) * unit + (fraction ? BigInt(fraction) * unit / 10n ** BigInt(fraction.length) : 0n);
 }
 
+/* A time in seconds since 1970, which any number may be, as all times on the page are written. */
+function timeText(seconds) {
+    const date = new Date(Number(seconds) * 1000);
+
+    return isNaN(date) ? "not a time" : `${date.toISOString().slice(0, -8).replace("T", " ")} UTC`;
+}
+
 /* An element with text in it: the only way in which text comes into the page. */
 function element(name, className, text) {
     const made = document.createElement(name);

@@ -138,9 +138,17 @@ class Drawing {
         }
     }
 
-    /* No gap where the curve goes on within a run: following a colour is following the file. */
+    /*
+     * No gap where the curve goes on within a run: following a colour is following the file. But a black line where the
+     * order of the guest's disk breaks.
+     */
     bridge(x, y, next, colour) {
         const {x: nextX, y: nextY} = placeOf(next);
+
+        if (seams().has(next)) {
+            this.seam(x, y, nextX, nextY);
+            return;
+        }
 
         if (nextX !== x) {
             const column = this.column(Math.max(x, nextX));
@@ -148,6 +156,19 @@ class Drawing {
         } else {
             const row = this.row(Math.max(y, nextY));
             this.fillPoints(this.column(x), Math.max(0, row - this.gap), this.column(x + 1) - this.gap, row, colour);
+        }
+    }
+
+    /* A line in the last points of the square at @x and @y, beside the gap; the next square is drawn later. */
+    seam(x, y, nextX, nextY) {
+        const left = this.column(x), right = this.column(x + 1) - this.gap;
+        const top = this.row(y), bottom = this.row(y + 1) - this.gap;
+        const black = packedColour(rgb(report.palette.paper)), wide = 2 * this.gap;
+
+        if (nextX !== x) {
+            this.fillPoints(nextX > x ? right - wide : left, top, nextX > x ? right : left + wide, bottom, black);
+        } else {
+            this.fillPoints(left, nextY > y ? bottom - wide : top, right, nextY > y ? bottom : top + wide, black);
         }
     }
 
@@ -174,7 +195,7 @@ class Drawing {
         const colour = lost ? packedColour(rgb(report.palette.kept)) : this.palette[role][fill];
 
         this.fill(x, y, side, colour, report.roles[role].striped ? this.stripes : 0);
-        if (this.gap && roles.starts[this.run + 1] > end) {
+        if (this.gap && end < roles.clusters && (roles.starts[this.run + 1] > end || seams().has(end))) {
             this.bridge(x, y, end, colour);
         }
         if (kind & (CORRUPT | HAS_LEAK) && this.marks.length < MARKS_MAX) {
