@@ -5,7 +5,8 @@
  * cluster, zstd data may be several frames, none of which needs a window of more than 128 MiB.
  *
  * libdeflate is several times faster than zlib, and right about data that is one cluster. At the end of the data it
- * reads zeros that are not there, and it does not tell how far it came: what it does not like, zlib judges.
+ * reads zeros that are not there, it does not tell how far it came, and it accepts code lengths that zlib does not:
+ * what is no whole cluster to it, zlib judges.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -85,14 +86,10 @@ static DecompressResult inflate_slowly(Decompressor *d, const uint8_t *data, siz
 
 static DecompressResult inflate_all(Decompressor *d, const uint8_t *data, size_t length)
 {
-    switch (libdeflate_deflate_decompress(d->deflate, data, length, d->output, d->size, NULL)) {
-    case LIBDEFLATE_SUCCESS:
+    if (libdeflate_deflate_decompress(d->deflate, data, length, d->output, d->size, NULL) == LIBDEFLATE_SUCCESS) {
         return DECOMPRESS_WHOLE;
-    case LIBDEFLATE_SHORT_OUTPUT:
-        return DECOMPRESS_SHORT;
-    default:
-        return inflate_slowly(d, data, length);
     }
+    return inflate_slowly(d, data, length);
 }
 
 /* Returns true if the frame at @data asks for more memory than programs give it. */
