@@ -20,7 +20,7 @@ RUNS = 7  # of each program, unless one is slow
 MORE_RUNS = 31  # where all of them take less than SHORT seconds
 SHORT = 2
 PATIENCE = 60  # seconds in a row after which a program is not started again
-SPACE_NEEDED = 6 << 30  # bytes
+SPACE_NEEDED = 6 << 30  # bytes free, for the metadata of the largest image
 QUICK_DIVISOR = 64
 
 Run = collections.namedtuple("Run", "status seconds cpu rss read")
@@ -31,7 +31,7 @@ class Unmeasured(Exception):
 
 
 # What leaves out one row, and does not stop the others.
-FAILURES = (Unmeasured, OSError, subprocess.SubprocessError, ValueError)
+FAILURES = (Unmeasured, OSError, subprocess.SubprocessError, ValueError, LookupError)
 
 
 def say(text):
