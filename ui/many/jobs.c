@@ -24,7 +24,7 @@
 
 #define MAX_AHEAD  256u /* images beyond the one that is to be printed next */
 #define USUAL_JOBS 16u  /* at most, if the user does not say */
-#define SHARES     4u   /* at least so many processes for each that runs at a time, so that all end at about one time */
+#define SHARES     2u   /* what is left is cut into so many for each that runs, so that all end at about one time */
 
 /* In shared memory, written by a process of checks: not to be trusted. */
 typedef struct ManyRecord {
