@@ -120,7 +120,7 @@ void qcow2_report_clusters(Qcow2Report *report, const Qcow2Finding *first, uint6
 
     for (uint64_t done; n && !qcow2_report_full(report); n -= done) {
         done = report->collector ? 1 : count_until_full(report, n);
-        if (report->collector) {
+        if (done == 1) {
             qcow2_report(report, &f);
         } else {
             report->examined += done;
@@ -134,7 +134,9 @@ void qcow2_report_clusters(Qcow2Report *report, const Qcow2Finding *first, uint6
         f.values[0] += done;
         f.location.cluster_offset += done * f.location.cluster_size;
     }
-    qcow2_count_unreported(report, f.kind, n);
+    if (n) {
+        qcow2_count_unreported(report, f.kind, n);
+    }
 }
 
 void qcow2_count_unreported(Qcow2Report *report, ImageCheckFindingKind kind, uint64_t n)
