@@ -22,6 +22,7 @@ ROWS = [
     Row("empty 64 MiB image (start-up)", 2, "--size=64M --allocated=0"),
     Row("64 GiB with 100,000 scattered leaked clusters", 5, "--size=64G --leaks=100000"),
     Row("repair of 1 TiB, all reference counts wrong", 10, "--size=1T --counts-too-high", None, False, True),
+    Row("repair of 64 GiB, 100,000 scattered leaks", 5, "--size=64G --leaks=100000", None, False, True),
 ]
 
 
