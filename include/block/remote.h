@@ -8,7 +8,8 @@
  * a server that is silent for longer than that ends the source, and its reads fail with -ETIMEDOUT. A connection
  * that is lost is made again, and what was in flight is asked again, as long as something was read since the last
  * time; after that reads fail with -EIO. It is not made again while something was written that was not flushed, since
- * it may be gone with the server: all fails from then on. Looking up a host name keeps the times of the system's
+ * it may be gone with the server: all fails from then on. One of several connections that only makes reading faster is
+ * not made again: what it owed is asked on another one. Looking up a host name keeps the times of the system's
  * resolver.
  *
  * While a source is open the program must ignore SIGPIPE.

@@ -6,6 +6,7 @@
 #include "block/remote.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "block/io/http/transfer.h"
 
@@ -23,10 +24,10 @@ typedef struct CurlSource {
     BlockSource base;
     CurlFile file;
     RemoteOptions options;
-    int failure_told; /* atomic */
-    int connections;  /* atomic; promised to readers */
-    GMutex lock;      /* for what follows */
-    GQueue lanes;     /* of CurlLane, which nobody has */
+    int failure_told;     /* atomic */
+    int connections;      /* atomic; promised to readers */
+    pthread_mutex_t lock; /* for what follows */
+    GQueue lanes;         /* of CurlLane, which nobody has */
 } CurlSource;
 
 /* Connections of one thread, and what it asks with. The next thread gets them as they are. */
@@ -67,9 +68,9 @@ static CurlLane *take_lane(CurlSource *curl)
     CurlLane *lane;
     CURLM *multi;
 
-    g_mutex_lock(&curl->lock);
+    pthread_mutex_lock(&curl->lock);
     lane = g_queue_pop_head(&curl->lanes);
-    g_mutex_unlock(&curl->lock);
+    pthread_mutex_unlock(&curl->lock);
     multi = lane ? NULL : curl_multi_init();
     if (multi) {
         curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_A_CONNECTION);
@@ -82,9 +83,9 @@ static CurlLane *take_lane(CurlSource *curl)
 
 static void give_back_lane(CurlSource *curl, CurlLane *lane)
 {
-    g_mutex_lock(&curl->lock);
+    pthread_mutex_lock(&curl->lock);
     g_queue_push_head(&curl->lanes, lane);
-    g_mutex_unlock(&curl->lock);
+    pthread_mutex_unlock(&curl->lock);
 }
 
 /* A transfer that is in no queue, or NULL. */
@@ -239,7 +240,7 @@ static void curl_close(BlockSource *source)
     CurlSource *curl = (CurlSource *)source;
 
     g_queue_clear_full(&curl->lanes, free_lane);
-    g_mutex_clear(&curl->lock);
+    pthread_mutex_destroy(&curl->lock);
     g_free(curl->file.name);
     g_free(curl->file.moved_to);
     g_free(curl);
@@ -297,7 +298,7 @@ BlockSource *block_source_open_curl(const char *name, const RemoteOptions *optio
         return NULL;
     }
     curl = g_new0(CurlSource, 1);
-    g_mutex_init(&curl->lock);
+    pthread_mutex_init(&curl->lock, NULL);
     curl->base.ops = &curl_ops;
     curl->options = *options;
     curl->file = (CurlFile){

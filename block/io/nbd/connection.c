@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -24,8 +25,8 @@ struct NbdConnection {
     bool allows_more;
     int wake_fd; /* rouses the thread that watches the sockets */
 
-    GMutex lock;               /* for all below; held whenever libnbd is called */
-    GCond turned;              /* reads completed, or nobody watches the sockets any more */
+    pthread_mutex_t lock;      /* for all below; held whenever libnbd is called. Not glib's: see block/io/prefetch.c */
+    pthread_cond_t turned;     /* reads completed, or nobody watches the sockets any more */
     NbdLink *links[MAX_LINKS]; /* the first one for all, the others for reading only */
     unsigned n_links;          /* at least 1 */
     GQueue waiting;            /* of NbdTransfer, not sent yet */
@@ -60,7 +61,7 @@ static void fail(NbdConnection *connection, int failure, const char *message)
         fail_transfers(&connection->links[i]->in_flight, failure);
     }
     fail_transfers(&connection->waiting, failure);
-    g_cond_broadcast(&connection->turned);
+    pthread_cond_broadcast(&connection->turned);
     if (g_atomic_int_compare_and_exchange(&nbd_export->failure_told, 0, 1)) {
         nbd_export->options.report(nbd_export->name, message);
     }
@@ -119,7 +120,7 @@ static void settle(NbdConnection *connection, unsigned i)
         g_autofree char *loss = lost ? g_strdup(nbd_handle_last_error()) : NULL;
 
         nbd_link_hand_back(connection->links[i], lost);
-        g_cond_broadcast(&connection->turned);
+        pthread_cond_broadcast(&connection->turned);
         if (!lost) {
             return;
         }
@@ -237,7 +238,7 @@ static void submit(NbdConnection *connection, NbdCommand command, GQueue *done, 
 {
     NbdTransfer *transfer = nbd_transfer_new(&connection->limits, command, done, request);
 
-    g_mutex_lock(&connection->lock);
+    pthread_mutex_lock(&connection->lock);
     connection->in_flight++;
     if (command == NBD_COMMAND_WRITE) {
         g_atomic_int_set(&connection->nbd_export->unflushed, 1);
@@ -249,7 +250,7 @@ static void submit(NbdConnection *connection, NbdCommand command, GQueue *done, 
         send_waiting(connection);
         rouse_watcher(connection);
     }
-    g_mutex_unlock(&connection->lock);
+    pthread_mutex_unlock(&connection->lock);
 }
 
 void nbd_connection_submit(NbdConnection *connection, GQueue *done, BlockRequest *request)
@@ -326,13 +327,13 @@ static void watch(NbdConnection *connection)
     prepare_watch(connection, &watch);
     left = (watch.deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND + 1;
     connection->watched = true;
-    g_mutex_unlock(&connection->lock);
+    pthread_mutex_unlock(&connection->lock);
     if (poll(watch.fds, watch.n + 1, (int)CLAMP(left, 0, G_MAXINT)) < 0) {
         for (unsigned i = 0; i <= watch.n; i++) {
             watch.fds[i].revents = 0;
         }
     }
-    g_mutex_lock(&connection->lock);
+    pthread_mutex_lock(&connection->lock);
     connection->watched = false;
 
     if (watch.fds[watch.n].revents) {
@@ -359,18 +360,18 @@ BlockRequest *nbd_connection_wait(NbdConnection *connection, GQueue *done)
 {
     BlockRequest *request;
 
-    g_mutex_lock(&connection->lock);
+    pthread_mutex_lock(&connection->lock);
     while (g_queue_is_empty(done)) {
         if (connection->watched) {
-            g_cond_wait(&connection->turned, &connection->lock);
+            pthread_cond_wait(&connection->turned, &connection->lock);
         } else {
             watch(connection);
         }
     }
     request = g_queue_pop_head(done);
     connection->in_flight--;
-    g_cond_broadcast(&connection->turned); /* somebody else has to watch now */
-    g_mutex_unlock(&connection->lock);
+    pthread_cond_broadcast(&connection->turned); /* somebody else has to watch now */
+    pthread_mutex_unlock(&connection->lock);
     return request;
 }
 
@@ -420,8 +421,8 @@ NbdConnection *nbd_connection_new(NbdExport *nbd_export, unsigned connect_ms, GE
         .links = {nbd_link_new(nbd, &limits, false)},
         .n_links = 1,
     };
-    g_mutex_init(&connection->lock);
-    g_cond_init(&connection->turned);
+    pthread_mutex_init(&connection->lock, NULL);
+    pthread_cond_init(&connection->turned, NULL);
     return connection;
 }
 
@@ -431,8 +432,8 @@ void nbd_connection_free(NbdConnection *connection)
         nbd_link_free(connection->links[i]);
     }
     close(connection->wake_fd);
-    g_mutex_clear(&connection->lock);
-    g_cond_clear(&connection->turned);
+    pthread_mutex_destroy(&connection->lock);
+    pthread_cond_destroy(&connection->turned);
     g_free(connection);
 }
 

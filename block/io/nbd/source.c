@@ -9,6 +9,7 @@
 #include "block/remote.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "block/io/nbd/connection.h"
@@ -30,9 +31,9 @@ typedef struct NbdSource {
     BlockSource base;
     NbdExport nbd_export;
     NbdConnection *first;
-    GMutex lock;        /* over what follows */
-    bool first_is_lent; /* to a reader */
-    GQueue idle;        /* of NbdConnection, which no reader has */
+    pthread_mutex_t lock; /* over what follows */
+    bool first_is_lent;   /* to a reader */
+    GQueue idle;          /* of NbdConnection, which no reader has */
 } NbdSource;
 
 typedef struct NbdReader {
@@ -76,13 +77,13 @@ static void reader_close(BlockReader *base)
     NbdSource *nbd = (NbdSource *)base->source;
 
     if (reader->is_lent) {
-        g_mutex_lock(&nbd->lock);
+        pthread_mutex_lock(&nbd->lock);
         if (reader->connection == nbd->first) {
             nbd->first_is_lent = false;
         } else {
             g_queue_push_head(&nbd->idle, reader->connection);
         }
-        g_mutex_unlock(&nbd->lock);
+        pthread_mutex_unlock(&nbd->lock);
     }
     g_free(reader);
 }
@@ -94,12 +95,12 @@ static NbdConnection *idle_connection(NbdSource *nbd)
 {
     NbdConnection *connection = nbd->first;
 
-    g_mutex_lock(&nbd->lock);
+    pthread_mutex_lock(&nbd->lock);
     if (nbd->first_is_lent) {
         connection = g_queue_pop_head(&nbd->idle);
     }
     nbd->first_is_lent = true;
-    g_mutex_unlock(&nbd->lock);
+    pthread_mutex_unlock(&nbd->lock);
     return connection;
 }
 
@@ -232,7 +233,7 @@ static void nbd_close_source(BlockSource *source)
         nbd_connection_free(nbd->first);
     }
     g_queue_clear_full(&nbd->idle, (GDestroyNotify)nbd_connection_free);
-    g_mutex_clear(&nbd->lock);
+    pthread_mutex_destroy(&nbd->lock);
     g_free(nbd->nbd_export.name);
     g_free(nbd->nbd_export.uri);
     g_free(nbd);
@@ -287,7 +288,7 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
     }
     nbd = g_new0(NbdSource, 1);
     nbd->base.ops = &nbd_ops;
-    g_mutex_init(&nbd->lock);
+    pthread_mutex_init(&nbd->lock, NULL);
     nbd->nbd_export = (NbdExport){
         .name = g_strdup(name),
         .uri = uri,
