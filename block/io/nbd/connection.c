@@ -14,8 +14,9 @@
 #include "block/io/nbd/link.h"
 #include "util/number.h"
 
-#define MAX_LINKS  8  /* of a connection */
-#define LINK_DEPTH 16 /* requests that a server works on for one link, if it works on many */
+#define MAX_LINKS  8    /* of a connection */
+#define LINK_DEPTH 16   /* requests that a server works on for one link, if it works on many */
+#define FAR        5000 /* microseconds that a read takes; below, a link carries enough, and more cost more */
 #define LINK_QUEUED                                                                                                    \
     32 /* requests that a link has while another one could soon take the next; the rest waits for that */
 
@@ -158,7 +159,8 @@ static void grow(NbdConnection *connection)
     NbdExport *nbd_export = connection->nbd_export;
     unsigned wanted = MIN(DIV_ROUND_UP(connection->in_flight, LINK_DEPTH), MAX_LINKS);
 
-    if (!connection->allows_more || g_atomic_int_get(&nbd_export->unflushed)) {
+    if (!connection->allows_more || g_atomic_int_get(&nbd_export->unflushed) ||
+        __atomic_load_n(nbd_export->latency, __ATOMIC_RELAXED) < FAR) {
         return;
     }
     while (connection->n_links < wanted && nbd_export_take_socket(nbd_export)) {

@@ -32,6 +32,7 @@ typedef struct NbdExport {
     unsigned connect_ms;      /* how long a connection may take */
     unsigned further_ms;      /* the same for one that is merely a help */
     unsigned silence_seconds; /* how long an answer may be silent */
+    const uint64_t *latency;  /* BlockSource.latency */
 
     /* All atomic. */
     int failure_told;

@@ -295,6 +295,7 @@ BlockSource *block_source_open_nbd(const char *name, const RemoteOptions *option
         .options = *options,
         .connect_ms = (options->timeout ? options->timeout : REMOTE_CONNECT_SECONDS) * 1000,
         .silence_seconds = options->timeout ? options->timeout : REMOTE_SILENCE_SECONDS,
+        .latency = &nbd->base.latency,
         .sockets = 1,
     };
     nbd->first = nbd_connection_new(&nbd->nbd_export, nbd->nbd_export.connect_ms, errp);
