@@ -17,6 +17,7 @@
 #include "block/probe.h"
 #include "block/qcow2.h"
 #include "ui/check-result.h"
+#include "ui/map/layout.h"
 #include "ui/output/answer-text.h"
 #include "ui/progress/message-stream.h"
 #include "ui/progress/view.h"
@@ -73,7 +74,6 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
                              .lost_data = options->map || options->strict || options->repair || options->request.kind,
                              .question = options->explain ? &question : NULL,
                              .roles = options->map,
-                             .layout = options->map,
                              .space = options->space && !options->quiet,
                              .verify_compressed = options->verify_compressed ? command->decompress : NULL,
                              .messages = messages,
@@ -98,6 +98,7 @@ static bool open_and_check(const CheckCommand *command, BlockSource *source, con
         g_prefix_error(errp, "Could not open '%s': ", options->filename);
         return false;
     }
+    how.layout |= options->map && (options->map_guest || map_shows_seams(qcow2_file_clusters(image)));
     if (options->repair || options->request.kind) {
         return repair_opened(options, files->undo, image, &how, result, errp);
     }

@@ -26,6 +26,9 @@ Qcow2Image *qcow2_open(BlockSource *source, FILE *warn, GError **errp);
 void qcow2_close(Qcow2Image *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Image, qcow2_close)
 
+/* The clusters of the file, a last one that is not whole included. */
+uint64_t qcow2_file_clusters(const Qcow2Image *image);
+
 /*
  * Returns true if the first @size bytes of a file are those of a qcow2 image, version 2 or later
  * (docs/interop/check-behaviour.rst 2.1).

@@ -84,10 +84,11 @@ static char *date_line(void)
     return g_date_time_format(now, "Checked %Y-%m-%d %H:%M UTC");
 }
 
+/* @mappings are NULL where no seams are shown. */
 static bool draw(MapFile *map, MapImage *image, const Mappings *mappings, GError **errp)
 {
-    MapSeams seams;
-    bool ok = map_seams_find(mappings, &seams);
+    MapSeams seams = {0};
+    bool ok = !mappings || map_seams_find(mappings, &seams);
 
     image->seams = seams.clusters;
     image->n_seams = seams.n;
@@ -102,7 +103,7 @@ static bool draw_file(MapFile *map, MapImage *image, const Qcow2CheckResult *res
 
     image->next_run = next_run;
     image->opaque = runs;
-    return draw(map, image, &result->layout->mappings, errp);
+    return draw(map, image, result->layout ? &result->layout->mappings : NULL, errp);
 }
 
 static bool draw_disk(MapFile *map, MapImage *image, const Qcow2CheckResult *result, GError **errp)

@@ -25,8 +25,9 @@ MapFile *map_file_new(const char *path, MapCurve curve, bool guest, GError **err
 const char *map_file_path(const MapFile *map);
 
 /*
- * Draws an image whose file has @length bytes, and renames the picture to its path. @result has roles, findings, layout
- * and judgement. Returns false, sets @errp and leaves no file on failure.
+ * Draws an image whose file has @length bytes, and renames the picture to its path. @result has roles, findings and
+ * judgement, and layout if seams are to be shown or it is the guest's disk. Returns false, sets @errp and leaves no
+ * file on failure.
  */
 bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp);
 

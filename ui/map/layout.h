@@ -9,6 +9,8 @@
 #ifndef UI_MAP_LAYOUT_H
 #define UI_MAP_LAYOUT_H
 
+#include <stdbool.h>
+
 #include "ui/map/curve.h"
 
 #define MAP_SIDE_MAX  1024u /* cells, and pixels */
@@ -25,6 +27,12 @@ typedef struct MapLayout {
     uint32_t columns, rows;     /* cells that are shown: the part of the square that the curve reaches */
     uint32_t cell;              /* pixels, width and height */
 } MapLayout;
+
+/* Returns true if a cell of a picture of @clusters is a cluster: else no seams are shown. */
+static inline bool map_shows_seams(uint64_t clusters)
+{
+    return clusters <= MAP_SIDE_MAX * MAP_SIDE_MAX;
+}
 
 /* Returns the layout of a file of @clusters, any number. An empty file has one cell, which is not in use. */
 MapLayout map_layout(MapCurve curve, uint64_t clusters);

@@ -194,3 +194,8 @@ void qcow2_close(Qcow2Image *image)
         g_free(image);
     }
 }
+
+uint64_t qcow2_file_clusters(const Qcow2Image *image)
+{
+    return DIV_ROUND_UP(image->source->length, image->header.cluster_size);
+}
