@@ -373,11 +373,9 @@ static GPtrArray *collect_filenames(const CheckOptions *options, GError **errp)
 /* Progress, and records of what was checked, that the processes of the checks write to. */
 static bool share_memory(Many *many)
 {
-    size_t progress = many->jobs * sizeof(CheckProgress);
-    void *memory =
-        /* cppcheck-suppress invalidFunctionArg ; no file is mapped */
-        mmap(NULL, progress + many->jobs * shared_size(many->together), PROT_READ | PROT_WRITE,
-             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t progress = many->jobs * sizeof(CheckProgress), all = progress + many->jobs * shared_size(many->together);
+    /* cppcheck-suppress invalidFunctionArg ; no file is mapped */
+    void *memory = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (memory == MAP_FAILED) {
         return false;

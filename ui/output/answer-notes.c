@@ -90,7 +90,8 @@ static void add_shared(Answer *a)
                 answer_append_range(text, f->other_users.items[k].guest);
             }
         }
-        rows_add(&a->rows, "guest", "%s are stored in the same cluster: at most one reads what was written to it", text->str);
+        rows_add(&a->rows, "guest", "%s are stored in the same cluster: at most one reads what was written to it",
+                 text->str);
     }
     if (more) {
         rows_add(&a->rows, NULL, "%u more of this kind: -v lists them", more);
