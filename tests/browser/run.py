@@ -165,12 +165,12 @@ def pointer(desk):
     host = images.offset(image, "l2:0:0")
     point(desk, host // images.CLUSTER)
     facts = desk.place(f"Cluster {host // images.CLUSTER}")
-    for text in "Data", f"{host:#x} – {host + 0xffff:#x}", "Data of the active disk", "guest 0x0 – 0xffff":
+    for text in "Data", f"{host:#x}-{host + 0xffff:#x}", "Data of the active disk", "guest 0x0-0xffff":
         assert text in facts, (text, facts)
     table = images.offset(image, "l1:0")
     point(desk, table // images.CLUSTER)
     facts = desk.place(f"Cluster {table // images.CLUSTER}")
-    for text in "L2 table", "L2 table of the active disk", "guest 0x0 – 0x1fffffff":
+    for text in "L2 table", "L2 table of the active disk", "guest 0x0-0x1fffffff":
         assert text in facts, (text, facts)
 
 
@@ -182,8 +182,8 @@ def pointer_on_other_structures(desk):
     compressed = (images.word(image, "l2:0:512") & (1 << 54) - 1) // images.CLUSTER
     bitmap = images.offset(image, "bitmap:0:0")
     for cluster, texts in ((0, ["Header"]),
-                           (old // images.CLUSTER, ["Only in snapshots", "Data of snapshot “monday”", "guest 0x100000 –"]),
-                           (compressed, ["Compressed data of the active disk", "guest 0x2000000 – 0x200ffff"]),
+                           (old // images.CLUSTER, ["Only in snapshots", "Data of snapshot “monday”", "guest 0x100000-"]),
+                           (compressed, ["Compressed data of the active disk", "guest 0x2000000-0x200ffff"]),
                            (bitmap // images.CLUSTER, ["Data of bitmap “nightly”"])):
         point(desk, cluster)
         facts = desk.place(f"Cluster {cluster}")
@@ -323,13 +323,13 @@ def sort_and_filter(desk):
     same([row[0] for row in desk.rows()], ["corruption"] * 4 + ["leak"] * 2)
     clusters = f"#findings-head th:nth-child({1 + desk.texts('#findings-head th').index('Clusters')})"
     desk.browser.click(clusters + " button")
-    same([row[4].split(" ")[0] for row in desk.rows()], ["0x80000", "0x80000", "0xc0000", "0xc0000", "0x140000", "0x140000"])
+    same([row[4].split("-")[0] for row in desk.rows()], ["0x80000", "0x80000", "0xc0000", "0xc0000", "0x140000", "0x140000"])
     same(desk.browser.run(f"document.querySelector('{clusters}').getAttribute('aria-sort')"), "ascending")
     desk.browser.click(clusters + " button")
-    same([row[4].split(" ")[0] for row in desk.rows()], ["0x140000", "0x140000", "0xc0000", "0xc0000", "0x80000", "0x80000"])
+    same([row[4].split("-")[0] for row in desk.rows()], ["0x140000", "0x140000", "0xc0000", "0xc0000", "0x80000", "0x80000"])
     same(desk.browser.run(f"document.querySelector('{clusters}').getAttribute('aria-sort')"), "descending")
     desk.browser.type("#filter-text", "LEAKED cluster 20")
-    same([row[4].split(" ")[0] for row in desk.rows()], ["0x140000"])
+    same([row[4].split("-")[0] for row in desk.rows()], ["0x140000"])
     same(desk.text("#filter-result"), "1 of 6 shown")
     desk.browser.type("#filter-text", "")
     desk.browser.click("#filter-severity option[value=leak]")
@@ -372,7 +372,7 @@ def tree(desk):
     assert "L1 table of snapshot “monday”" in desk.text("#tree-row-4")
     desk.browser.click("#tree-row-4")
     assert hex(images.offset(image, "snapl1:0:0")) in desk.text("#tree-row-5"), desk.text("#tree-row-5")
-    assert "guest 0x0 – 0x1fffffff" in desk.text("#tree-row-5")
+    assert "guest 0x0-0x1fffffff" in desk.text("#tree-row-5")
     desk.browser.click("#tree-row-3")
     same(len(desk.texts("#tree [role=treeitem]")), 5)
 
@@ -615,6 +615,9 @@ def snapshots(desk):
     if "holes" in space:
         assert " stored) with a disk of" in desk.text("#file-facts"), desk.text("#file-facts")
         assert f"({space['file-size'] - space['holes']:,} bytes)" in desk.text("#facts")
+        same([text == "0 bytes" for text in desk.texts("#legend td:nth-child(4)")],
+             [role["holes"] == 0 for role in space["roles"].values()])
+    assert f"{space['runs']} piece" in desk.text("#facts"), desk.text("#facts")
 
 
 @case

@@ -210,7 +210,7 @@ static void share_out(Many *many, Worker *worker, const ManyShared *shared)
 static size_t choose_number(const Many *many, size_t first)
 {
     size_t end = MIN(many->filenames->len, many->printed + MAX_AHEAD);
-    size_t most = CLAMP((many->filenames->len - first) / (SHARES * many->jobs), 1, many->together);
+    size_t most = CLAMP((many->filenames->len - first) / ((size_t)SHARES * many->jobs), 1, many->together);
     size_t number = 1;
 
     while (number < most && first + number < end && many->images[first + number].state == IMAGE_WAITING) {

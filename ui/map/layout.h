@@ -31,7 +31,7 @@ typedef struct MapLayout {
 /* Returns true if a cell of a picture of @clusters is a cluster: else no seams are shown. */
 static inline bool map_shows_seams(uint64_t clusters)
 {
-    return clusters <= MAP_SIDE_MAX * MAP_SIDE_MAX;
+    return clusters <= (uint64_t)MAP_SIDE_MAX * MAP_SIDE_MAX;
 }
 
 /* Returns the layout of a file of @clusters, any number. An empty file has one cell, which is not in use. */

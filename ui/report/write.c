@@ -32,15 +32,17 @@ static char *colour_text(uint32_t colour)
 
 static bool add_roles(CheckReport *report)
 {
-    for (unsigned role = 0; role < CLUSTER_ROLE__MAX; role++) {
+    for (ClusterRole role = 0; role < CLUSTER_ROLE__MAX; role++) {
         const RoleStyle *style = role_style(role);
         ReportRole *item = qapi_append_ReportRole(&report->roles);
 
         if (!item) {
             return false;
         }
-        *item = (ReportRole){
-            .name = g_strdup(style->name), .colour = colour_text(style->colour), .striped = style->striped};
+        *item = (ReportRole){.role = role,
+                             .name = g_strdup(style->name),
+                             .colour = colour_text(style->colour),
+                             .striped = style->striped};
     }
     report->palette = (ReportPalette){
         .paper = colour_text(ROLE_COLOUR_PAPER),

@@ -92,6 +92,12 @@ function showFacts() {
     if (stored !== null) {
         add("Stored by the host, but for holes", `${size(stored)} (${grouped(stored)} bytes)`);
     }
+    if (Number(check.space?.["beyond-end"])) {
+        add("Free behind the last cluster in use", size(check.space["beyond-end"]));
+    }
+    if (Number(check.space?.runs)) {
+        add("The disk is stored in", `${counted(check.space.runs, "piece", "pieces")}, of ${size(check.space["run-size"])} on average`);
+    }
     add("Cluster size", size(clusterSize));
     add("Reference counts", counted(image["refcount-bits"], "bit", "bits"));
     add("Features", image.features.length ? image.features.join(", ") : "none");
@@ -108,6 +114,7 @@ function showLegend() {
         (report["role-step"] > 1 ? ` So many pieces are in the file that ${grouped(report["role-step"])} clusters each are taken together here.` : "") +
         (report["mapping-step"] === 1 ? " Black seams between squares, once they are large enough, are where the order of the guest’s disk breaks." : "") +
         (Number(check["bytes-kept-as-lost"]) > 0 ? " Leaked clusters in violet may be the last copy of something: a repair keeps them." : "");
+    byId("legend-holes").hidden = stored === null;
     canvas.setAttribute("aria-label", `The clusters of the file, ${share(used, roles.clusters)} in use`);
     report.roles.forEach((role, number) => {
         if (counts[number] === 0) {
@@ -125,6 +132,9 @@ function showLegend() {
         button.dataset.role = number;
         head.append(button);
         row.append(head, element("td", "number", grouped(counts[number])), element("td", "number", size(counts[number] * clusterSize)));
+        if (stored !== null) {
+            row.append(element("td", "number", size(check.space.roles[role.role]?.holes ?? 0)));
+        }
         byId("legend").append(row);
     });
 }

@@ -47,7 +47,7 @@ function share(part, whole) {
 function range(offset, length) {
     const first = BigInt(offset), n = BigInt(length);
 
-    return n > 1n ? `${hex(first)} – ${hex(first + n - 1n)}` : hex(first);
+    return n > 1n ? `${hex(first)}-${hex(first + n - 1n)}` : hex(first);
 }
 
 /* What a person typed: 0x1f000, 126976, 124K, 1.5G. null where that is no offset. */
