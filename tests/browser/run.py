@@ -615,7 +615,7 @@ def snapshots(desk):
     if "holes" in space:
         assert " stored) with a disk of" in desk.text("#file-facts"), desk.text("#file-facts")
         assert f"({space['file-size'] - space['holes']:,} bytes)" in desk.text("#facts")
-        same([text == "0 bytes" for text in desk.texts("#legend td:nth-child(4)")],
+        same([text == "none" for text in desk.texts("#legend td:nth-child(4)")],
              [role["holes"] == 0 for role in space["roles"].values()])
     assert f"{space['runs']} piece" in desk.text("#facts"), desk.text("#facts")
 

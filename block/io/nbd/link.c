@@ -52,6 +52,9 @@ static void finish_part(NbdTransfer *transfer)
 
     assert(transfer->parts > 0);
     if (--transfer->parts == 0) {
+        if (transfer->unanswered > 0 && transfer->error == 0) {
+            transfer->error = -EIO;
+        }
         g_queue_unlink(&link->in_flight, &transfer->link_in_queue);
         g_queue_push_tail_link(&link->finished, &transfer->link_in_queue);
     }
@@ -62,11 +65,17 @@ static int part_answered(void *opaque, int *error)
 {
     NbdTransfer *transfer = opaque;
 
+    transfer->unanswered--;
     if (*error != 0) {
         transfer->error = -*error;
     }
-    finish_part(transfer);
     return 1;
+}
+
+/* Called by libnbd, under the lock, once for each part, in whatever way it has ended: not each has an answer. */
+static void part_ended(void *opaque)
+{
+    finish_part(opaque);
 }
 
 /* Sends a part of @size bytes, @sent bytes from the start. */
@@ -96,15 +105,16 @@ static void send_parts(NbdLink *link, NbdTransfer *transfer)
     size_t sent = 0;
 
     transfer->parts = 1; /* this loop, so that the last answer is not seen before the last part is sent */
+    transfer->unanswered = 0;
     transfer->error = 0;
     do {
         size_t size = MIN(transfer->size - sent, link->limits.max_size);
-        nbd_completion_callback answered = {.callback = part_answered, .user_data = transfer};
+        nbd_completion_callback answered = {.callback = part_answered, .user_data = transfer, .free = part_ended};
 
         transfer->parts++;
+        transfer->unanswered++;
         if (send_part(transfer, sent, size, answered) < 0) {
             transfer->error = nbd_get_errno() ? -nbd_get_errno() : -EIO;
-            transfer->parts--;
             break;
         }
         sent += size;

@@ -43,8 +43,9 @@ typedef struct NbdTransfer {
     char *bounce; /* NULL: goes straight to the buffer of the request */
     uint64_t offset;
     size_t size;
-    unsigned parts; /* not answered yet */
-    int error;      /* negative errno value */
+    unsigned parts;      /* that libnbd is not done with */
+    unsigned unanswered; /* parts without an answer, good or bad */
+    int error;           /* negative errno value */
 } NbdTransfer;
 
 NbdTransfer *nbd_transfer_new(const NbdLimits *limits, NbdCommand command, GQueue *done, BlockRequest *request);

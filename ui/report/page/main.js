@@ -133,7 +133,9 @@ function showLegend() {
         head.append(button);
         row.append(head, element("td", "number", grouped(counts[number])), element("td", "number", size(counts[number] * clusterSize)));
         if (stored !== null) {
-            row.append(element("td", "number", size(check.space.roles[role.role]?.holes ?? 0)));
+            const holes = Number(check.space.roles[role.role]?.holes ?? 0);
+
+            row.append(element("td", "number", holes ? size(holes) : "none"));
         }
         byId("legend").append(row);
     });
