@@ -209,7 +209,8 @@ static uint64_t file_end(const Lookup *l)
 /* Reads the data and decompresses it: nothing else says whether the guest can read it. */
 static void decompress(Lookup *l, const Qcow2Extent *e)
 {
-    const DecompressOps *ops = l->check->options->question->decompress;
+    const Qcow2Question *question = l->check->options->question;
+    const DecompressOps *ops = question ? question->decompress : NULL;
     Decompressor *decompressor = ops ? ops->create(l->header->cluster_size) : NULL;
     g_autofree uint8_t *data = decompressor ? g_try_malloc(e->length) : NULL;
     Qcow2UnreadableReason reason;
