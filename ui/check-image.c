@@ -25,6 +25,7 @@
 #include "ui/report/write.h"
 #include "util/error-report.h"
 #include "util/sandbox.h"
+#include "util/zeros.h"
 
 void check_image_advise_on_zeros(const CheckOptions *options, BlockSource *source)
 {
@@ -33,8 +34,7 @@ void check_image_advise_on_zeros(const CheckOptions *options, BlockSource *sourc
     if (!options->table && !isatty(STDERR_FILENO)) {
         return;
     }
-    if (block_source_read(source, bytes, sizeof(bytes), 0) != 0 || bytes[0] ||
-        memcmp(bytes, bytes + 1, sizeof(bytes) - 1) != 0) {
+    if (block_source_read(source, bytes, sizeof(bytes), 0) != 0 || !is_zeros(bytes, sizeof(bytes))) {
         return;
     }
     if (options->table) {

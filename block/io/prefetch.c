@@ -12,6 +12,7 @@
 #include "block/io/pacer.h"
 #include "block/memory-plan.h"
 #include "util/number.h"
+#include "util/zeros.h"
 
 #define WORKER_BYTES (1u << 20) /* so much work is worth a thread */
 #define ALIGNMENT    4096       /* of buffers, so that direct reads can go to them */
@@ -162,11 +163,6 @@ static bool need_buffer(Worker *w, Batch *batch)
     return batch->memory != NULL;
 }
 
-static bool all_zeros(const uint8_t *bytes, size_t size)
-{
-    return bytes[0] == 0 && !memcmp(bytes, bytes + 1, size - 1);
-}
-
 /* After a failed request the ranges of it are read one by one: some of them may be all right. */
 static int read_alone(Worker *w, const BlockRange *range, uint8_t *bytes)
 {
@@ -187,7 +183,7 @@ static void examine_batch(Worker *w, Batch *batch)
         }
     }
     count_done(w->shared, batch->wanted);
-    if (!batch->request.error && all_zeros(batch->request.buffer, batch->request.size)) {
+    if (!batch->request.error && is_zeros(batch->request.buffer, batch->request.size)) {
         pthread_mutex_lock(&w->shared->lock);
         w->shared->look_for_holes = true;
         pthread_mutex_unlock(&w->shared->lock);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/output-file.h"
+#include "util/zeros.h"
 
 #define COPY_SIZE ((size_t)1 << 20)
 #define HOLE_SIZE 4096u /* the usual unit of holes in files */
@@ -80,11 +81,6 @@ NewImage *new_image_begin(const char *path, const char *source_path, bool overwr
 }
 
 /* ---- the copy ---- */
-
-static bool is_zeros(const char *bytes, size_t size)
-{
-    return !bytes[0] && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
 
 /* Writes what is no zeros of the @size bytes at @bytes. Returns 0 or a negative errno value. */
 static int write_data(NewImage *image, const char *bytes, size_t size, uint64_t offset)

@@ -14,6 +14,7 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/zeros.h"
 
 #define BEGINNING 16u /* bytes; no valid data has so many zeros there */
 
@@ -241,7 +242,7 @@ static CompressionFormat format_of(const Qcow2HeaderFields *header)
 
 static bool begins_with_zeros(const uint8_t *data, size_t length)
 {
-    return !data[0] && memcmp(data, data + 1, MIN(length, BEGINNING) - 1) == 0;
+    return is_zeros(data, MIN(length, BEGINNING));
 }
 
 Qcow2UnreadableReason qcow2_compressed_examine(const DecompressOps *ops, Decompressor *decompressor,

@@ -17,6 +17,7 @@
 #include "block/qcow2/inspect/shared.h"
 #include "block/qcow2/inspect/unmapped.h"
 #include "block/qcow2/inspect/unreadable.h"
+#include "util/zeros.h"
 
 /* How full an L2 table is. */
 typedef struct TableFill {
@@ -54,7 +55,7 @@ static bool note_fill(void *state, const Qcow2TableRef *table, const uint8_t *by
     DiagnosticsWorker *w = state;
     TableFill fill = {.offset = table->offset, .used = used_entries(contents)};
 
-    fill.empty = !fill.used && !bytes[0] && memcmp(bytes, bytes + 1, w->diagnostics->header->cluster_size - 1) == 0;
+    fill.empty = !fill.used && is_zeros(bytes, w->diagnostics->header->cluster_size);
     g_array_append_val(w->fills, fill);
     return true;
 }

@@ -15,6 +15,7 @@
 #include "util/number.h"
 #include "util/search.h"
 #include "util/smallest.h"
+#include "util/zeros.h"
 
 #define BEGINNING     512u  /* bytes of a cluster */
 #define CLUSTERS_EACH 65536 /* that are examined before the next are collected */
@@ -231,7 +232,7 @@ static bool examine_whole(void *state, size_t i, const uint8_t *bytes, int error
     Qcow2Candidate c = {.cluster = s->batch.clusters[i], .in_use = s->batch.in_use[i]};
 
     s->batch.verdicts[i] = error ? VERDICT_UNREAD : VERDICT_DISMISSED;
-    if (!bytes || qcow2_is_zeros(bytes, s->header->cluster_size)) {
+    if (!bytes || is_zeros(bytes, s->header->cluster_size)) {
         return true;
     }
     qcow2_l2_decode(s->header, bytes, w->contents);

@@ -11,6 +11,7 @@
 #include "util/number.h"
 #include "util/search.h"
 #include "util/smallest.h"
+#include "util/zeros.h"
 
 #define SECTOR      512   /* bytes; what a disk writes wholly or not at all */
 #define MAX_GUESSES 65536 /* the surest; where there are more, all that leaks is kept */
@@ -253,7 +254,7 @@ static bool look_at_table(void *state, const Qcow2TableRef *ref, const uint8_t *
     if (!n || ref->offset % e->header->cluster_size) {
         return true;
     }
-    if (qcow2_is_zeros(bytes, e->header->cluster_size)) {
+    if (is_zeros(bytes, e->header->cluster_size)) {
         smallest_add(&e->empty, &ref->offset);
     } else {
         look_for_gaps(e, ref, bytes, n);

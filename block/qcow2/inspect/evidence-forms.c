@@ -12,11 +12,6 @@
 #include "block/source.h"
 #include "util/number.h"
 
-bool qcow2_is_zeros(const uint8_t *bytes, size_t size)
-{
-    return !bytes[0] && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
 #define LEAST_ZEROS          16 /* entries of a table that refers to nothing */
 #define ALL_SUBCLUSTERS_ZERO UINT64_C(0xffffffff00000000)
 

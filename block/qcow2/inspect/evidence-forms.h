@@ -48,6 +48,4 @@ bool qcow2_may_be_snapshot_table(const uint8_t *bytes, size_t size, const Qcow2H
 /* The length of the snapshot table entry that begins at @bytes, at least 40 of them, padding included. */
 uint64_t qcow2_snapshot_entry_length(const uint8_t *bytes);
 
-bool qcow2_is_zeros(const uint8_t *bytes, size_t size);
-
 #endif

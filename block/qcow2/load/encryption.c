@@ -9,6 +9,7 @@
 
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
+#include "util/zeros.h"
 
 /* Version 1 of the LUKS on-disk format: numbers are big-endian, and offsets of key material are in sectors. */
 #define LUKS_MAGIC         "LUKS\xba\xbe"
@@ -21,11 +22,6 @@
 #define LUKS_SLOT_STRIPES  44
 #define LUKS_SLOT_IN_USE   UINT32_C(0x00ac71f3)
 G_STATIC_ASSERT(LUKS_SLOTS + LUKS_N_SLOTS * LUKS_SLOT_SIZE == QCOW2_LUKS_HEADER_SIZE);
-
-static bool is_zeros(const uint8_t *bytes, size_t size)
-{
-    return !bytes[0] && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
 
 /* The end of the key material of the slots in use, bytes from the start of the header. */
 static uint64_t material_end(const uint8_t *header)

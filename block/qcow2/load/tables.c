@@ -11,6 +11,7 @@
 #include "block/limits.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/zeros.h"
 
 #define SPAN_BYTES  (UINT64_C(1) << 20) /* the longest span: it is read at once, and takes no memory when all zeros */
 #define PIECE_BYTES UINT64_C(4096)      /* what is read alone, where a span could not be; disks lose no less */
@@ -97,7 +98,7 @@ static BlockRange span_range(const void *opaque, size_t i)
 static bool load_span(void *opaque, size_t i, const uint8_t *bytes, int error)
 {
     Qcow2TableSpan *span = span_at(opaque, i);
-    bool zeros = !error && (!bytes || (bytes[0] == 0 && !memcmp(bytes, bytes + 1, span->n * 8 - 1)));
+    bool zeros = !error && (!bytes || is_zeros(bytes, span->n * 8));
 
     span->error = error;
     if (error || zeros) {

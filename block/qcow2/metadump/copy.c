@@ -15,6 +15,7 @@
 #include "block/qcow2/metadump/lost-tables.h"
 #include "block/qcow2/metadump/names.h"
 #include "util/number.h"
+#include "util/zeros.h"
 
 /*
  * Returns true if one of the clusters of @size bytes at @offset has more references than @own, all of them being
@@ -304,7 +305,7 @@ static bool copy_luks_form(Qcow2Copy *copy)
         return true;
     }
     if (luks.state == QCOW2_LUKS_GONE) {
-        if (!qcow2_is_zeros(luks.bytes, sizeof(luks.bytes))) {
+        if (!is_zeros(luks.bytes, sizeof(luks.bytes))) {
             qcow2_copy_omit(copy, IMAGE_CHECK_STRUCTURE_CRYPT_HEADER, e->crypt_header_offset, e->crypt_header_length,
                             QCOW2_COPY_IMPLAUSIBLE);
         }

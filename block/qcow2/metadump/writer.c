@@ -4,15 +4,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "block/qcow2/metadump/writer.h"
+#include "util/zeros.h"
 
 #include <string.h>
 
 #define HOLE_SIZE 4096 /* bytes, the usual unit of holes in files: smaller ones are not worth an own write */
-
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
 
 static bool write_locked(Qcow2Copy *copy, uint64_t offset, const uint8_t *bytes, size_t size)
 {
@@ -31,8 +27,8 @@ static size_t stretch(uint64_t offset, const uint8_t *bytes, size_t size, bool *
 {
     size_t n = MIN(size, HOLE_SIZE - offset % HOLE_SIZE);
 
-    *zeros = is_zero(bytes, n);
-    while (n < size && is_zero(bytes + n, MIN(size - n, HOLE_SIZE)) == *zeros) {
+    *zeros = is_zeros(bytes, n);
+    while (n < size && is_zeros(bytes + n, MIN(size - n, HOLE_SIZE)) == *zeros) {
         n += MIN(size - n, HOLE_SIZE);
     }
     return n;

@@ -11,6 +11,7 @@
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/zeros.h"
 
 #define ALL_SUBCLUSTERS UINT64_C(0xffffffff) /* are allocated */
 
@@ -64,8 +65,7 @@ static bool entries_are_zeros(const Restore *r, const Qcow2Evidence *e, const Fi
     size_t entry = qcow2_l2_entry_size(r->in->header), size = f->clusters->len * entry;
     g_autofree uint8_t *bytes = g_malloc(size); /* within a cluster */
 
-    return !block_source_read(r->in->image->source, bytes, size, e->offset + f->first * entry) && !bytes[0] &&
-           memcmp(bytes, bytes + 1, size - 1) == 0;
+    return !block_source_read(r->in->image->source, bytes, size, e->offset + f->first * entry) && is_zeros(bytes, size);
 }
 
 /* Refers to all clusters of @f, or none: *refusal. */

@@ -13,6 +13,7 @@
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "util/number.h"
+#include "util/zeros.h"
 
 #define SECTOR     512u
 #define FULL_EXTRA 24 /* bytes of extra data: VM state size, disk size, instruction count */
@@ -149,7 +150,7 @@ static const char *describe(const RepairInput *in, const uint8_t *sector)
     for (size_t i = 0; i < SECTOR; i++) {
         printable += sector[i] == '\n' || sector[i] == '\t' || (sector[i] >= ' ' && sector[i] < 0x7f);
     }
-    if (qcow2_is_zeros(sector, SECTOR)) {
+    if (is_zeros(sector, SECTOR)) {
         return "zeros";
     }
     if (qcow2_may_be_l2(sector, SECTOR, in->header, in->check->counting.file_end)) {

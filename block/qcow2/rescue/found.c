@@ -10,6 +10,7 @@
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "qapi/util.h"
 #include "util/number.h"
+#include "util/zeros.h"
 
 uint64_t qcow2_found_count(const Qcow2Found *found, uint64_t offset)
 {
@@ -30,7 +31,7 @@ static Qcow2Referent read_referent(const Qcow2Found *found, uint64_t offset)
     if (block_source_read(found->in->source, bytes, h->cluster_size, offset)) {
         return QCOW2_REFERENT_OTHER;
     }
-    if (qcow2_is_zeros(bytes, h->cluster_size)) {
+    if (is_zeros(bytes, h->cluster_size)) {
         return QCOW2_REFERENT_BLANK;
     }
     return qcow2_may_be_l2(bytes, h->cluster_size, h, found->in->source->length) ? QCOW2_REFERENT_TABLE

@@ -12,6 +12,7 @@
 #include "block/qcow2/rescue/visit.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/zeros.h"
 
 #define MOST_ALIKE 64u /* entries that refer to one cluster: as many as tables of snapshots may share it */
 
@@ -60,7 +61,7 @@ static bool has_table(const Restoring *r, GHashTable *seen, uint64_t offset)
         return false;
     }
     bytes = g_malloc(h->cluster_size);
-    return !block_source_read(copy_of(r), bytes, h->cluster_size, offset) && !qcow2_is_zeros(bytes, h->cluster_size) &&
+    return !block_source_read(copy_of(r), bytes, h->cluster_size, offset) && !is_zeros(bytes, h->cluster_size) &&
            qcow2_may_be_l2(bytes, h->cluster_size, h, copy_of(r)->length);
 }
 

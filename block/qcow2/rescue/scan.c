@@ -11,6 +11,7 @@
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "qapi/util.h"
 #include "util/number.h"
+#include "util/zeros.h"
 
 #define READ_SIZE   (256u << 10)
 #define READS_EACH  4096u       /* that are listed before the next are looked for */
@@ -57,7 +58,7 @@ static void look_at_sector(Scanning *s, const uint8_t *sector, uint64_t offset, 
 {
     unsigned forms;
 
-    if (!sector[0] && qcow2_is_zeros(sector, QCOW2_SECTOR_SIZE)) {
+    if (is_zeros(sector, QCOW2_SECTOR_SIZE)) {
         return;
     }
     forms = qcow2_sector_forms(sector, s->length);
@@ -97,7 +98,7 @@ static bool look_at_read(void *state, size_t i, const uint8_t *bytes, int error)
         pthread_mutex_unlock(&s->lock);
         return true;
     }
-    if (!bytes || qcow2_is_zeros(bytes, read.size)) {
+    if (!bytes || is_zeros(bytes, read.size)) {
         return true;
     }
     found.tables = g_array_new(FALSE, FALSE, sizeof(Qcow2ByteRange));

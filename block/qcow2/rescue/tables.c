@@ -12,6 +12,7 @@
 #include "qapi/util.h"
 #include "util/number.h"
 #include "util/search.h"
+#include "util/zeros.h"
 
 #define CLUSTERS_EACH 65536u /* that are listed before they are read */
 
@@ -61,7 +62,7 @@ static bool look_at_cluster(void *state, size_t i, const uint8_t *bytes, int err
     Qcow2FoundTable table = {.offset = g_array_index(f->clusters, uint64_t, i)};
     size_t size = f->header->cluster_size;
 
-    if (error || !bytes || qcow2_is_zeros(bytes, size)) {
+    if (error || !bytes || is_zeros(bytes, size)) {
         return true;
     }
     table.may_be_plain = qcow2_may_be_l2(bytes, size, &f->plain, f->length);
