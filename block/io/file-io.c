@@ -14,8 +14,7 @@
 
 #include "util/number.h"
 
-#define DIRECT_ALIGNMENT 4096 /* no device in use asks for more than a page */
-#define DIRECT_BUFFER    (1u << 20)
+#define DIRECT_BUFFER (1u << 20)
 
 ssize_t file_io_read(int fd, void *buffer, size_t size, uint64_t offset)
 {
@@ -48,12 +47,12 @@ typedef struct DirectRange {
 
 static bool direct_range_init(DirectRange *range, size_t size, uint64_t offset)
 {
-    size_t skip = offset % DIRECT_ALIGNMENT;
+    size_t skip = offset % FILE_IO_DIRECT_ALIGNMENT;
     size_t wanted = MIN(skip + size, DIRECT_BUFFER);
-    size_t aligned = DIV_ROUND_UP(wanted, DIRECT_ALIGNMENT) * DIRECT_ALIGNMENT;
+    size_t aligned = DIV_ROUND_UP(wanted, FILE_IO_DIRECT_ALIGNMENT) * FILE_IO_DIRECT_ALIGNMENT;
     void *bounce = NULL;
 
-    if (posix_memalign(&bounce, DIRECT_ALIGNMENT, aligned) != 0) {
+    if (posix_memalign(&bounce, FILE_IO_DIRECT_ALIGNMENT, aligned) != 0) {
         return false;
     }
     *range = (DirectRange){

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define FILE_IO_DIRECT_ALIGNMENT 4096 /* no device in use asks for more than a page */
+
 ssize_t file_io_read(int fd, void *buffer, size_t size, uint64_t offset);
 ssize_t file_io_write(int fd, const void *buffer, size_t size, uint64_t offset);
 

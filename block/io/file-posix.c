@@ -40,9 +40,7 @@ static BlockReader *file_reader(BlockSource *source)
 {
     FileSource *file = (FileSource *)source;
 
-    /* io_uring would need aligned buffers here */
-    return file->direct ? thread_reader_new(source)
-                        : file_reader_new(source, file->fd, file->reader, file->rotating ? &file->stream : NULL);
+    return file_reader_new(source, file->fd, file->reader, file->rotating ? &file->stream : NULL);
 }
 
 static uint64_t file_next_data(BlockSource *source, uint64_t offset)
@@ -276,7 +274,8 @@ BlockSource *block_source_open_file(const char *path, const FileOptions *options
         .base = {.ops = is_device(fd) ? &device_ops : &file_ops,
                  .length = length,
                  .writable = options->writable,
-                 .fixed_length = is_device(fd)},
+                 .fixed_length = is_device(fd),
+                 .alignment = options->direct ? FILE_IO_DIRECT_ALIGNMENT : 0},
         .fd = fd,
         .direct = options->direct,
         .no_flush = options->no_flush,

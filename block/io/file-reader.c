@@ -176,12 +176,21 @@ static void read_inline(FileReader *r, BlockRequest *request, size_t cached)
     }
 }
 
+/* Returns true if the kernel can read straight to the buffer. */
+static bool is_aligned(const BlockSource *source, const BlockRequest *request)
+{
+    uint32_t alignment = source->alignment;
+
+    return alignment == 0 || (request->offset % alignment == 0 && request->size % alignment == 0 &&
+                              (uintptr_t)request->buffer % alignment == 0);
+}
+
 static bool file_submit(BlockReader *base, BlockRequest *request)
 {
     FileReader *r = (FileReader *)base;
     size_t cached = read_cached(r, request);
 
-    if (cached || r->how == FILE_READER_INLINE) {
+    if (cached || r->how == FILE_READER_INLINE || !is_aligned(base->source, request)) {
         name_reader(r, cached ? NULL : "inline");
         read_inline(r, request, cached);
         return true;
@@ -243,7 +252,7 @@ BlockReader *file_reader_new(BlockSource *source, int fd, FileReaderKind how, pt
 
     r->base = (BlockReader){.ops = &file_reader_ops, .source = source, .max_in_flight = RING_ENTRIES / 2};
     r->fd = fd;
-    r->try_cache = true;
+    r->try_cache = !source->alignment; /* O_DIRECT goes past it */
     r->how = stream ? FILE_READER_INLINE : how;
     r->stream = stream;
     return &r->base;

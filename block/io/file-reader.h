@@ -1,8 +1,9 @@
 /*
  * Readers for files: many reads in flight from one thread.
  *
- * What the page cache has is read at once; the rest goes through io_uring, or through threads that read where
- * the kernel or a sandbox refuses io_uring, or where the file was opened with O_DIRECT.
+ * What the page cache has is read at once; the rest goes through io_uring, or through threads that read where the
+ * kernel or a sandbox refuses io_uring. Where the file was opened with O_DIRECT, a request that is not aligned is read
+ * when it is submitted.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -113,6 +113,16 @@ static bool joins(const Shared *s, const Batch *batch, uint64_t end, const Block
            range->offset + range->size - batch->request.offset <= s->max_batch;
 }
 
+/* The request for [@begin, @end), with what is around them where the source reads whole blocks. */
+static void place_request(const BlockSource *source, BlockRequest *request, uint64_t begin, uint64_t end)
+{
+    uint64_t alignment = MAX(source->alignment, 1);
+    uint64_t last = DIV_ROUND_UP(end, alignment) * alignment;
+
+    request->offset = begin / alignment * alignment;
+    request->size = (last <= source->length ? last : end) - request->offset;
+}
+
 /* Takes the next ranges that lie side by side; false when there are none left. */
 static bool take_batch(Worker *w, Batch *batch)
 {
@@ -139,7 +149,7 @@ static bool take_batch(Worker *w, Batch *batch)
         batch->n++;
         s->next++;
     }
-    batch->request.size = end - batch->request.offset;
+    place_request(s->prefetch->source, &batch->request, batch->request.offset, end);
     pthread_mutex_unlock(&s->lock);
     return batch->n > 0;
 }

@@ -192,7 +192,8 @@ BlockSource *block_source_new_window(BlockSource *whole, uint64_t start, uint64_
         .base = {.ops = whole->ops->next_data ? &window_ops : &full_window_ops,
                  .length = to_end ? whole->length - start : size,
                  .writable = whole->writable,
-                 .fixed_length = !to_end || whole->fixed_length},
+                 .fixed_length = !to_end || whole->fixed_length,
+                 .alignment = start % MAX(whole->alignment, 1) ? 0 : whole->alignment},
         .whole = whole,
         .start = start,
     };

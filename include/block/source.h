@@ -103,6 +103,9 @@ struct BlockSource {
     bool writable;     /* set by the kind of source */
     bool fixed_length; /* it cannot become longer; set by the kind of source */
 
+    /* Reads are fastest where offset, size and buffer are multiples of it; 0: any are. Set by the kind of source. */
+    uint32_t alignment;
+
     /* What was done so far; kept by the functions below, atomically. */
     uint64_t bytes_read;
     uint64_t requests;

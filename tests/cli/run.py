@@ -323,6 +323,21 @@ def every_reader_gives_the_same(w):
 
 
 @case("threads")
+def reads_past_the_page_cache_are_in_flight(w):
+    """with -T none reads go through io_uring, of clusters smaller than a block of the disk too, and find the same"""
+    for size, cluster_size in ("64G", "64k"), ("64M", "512"):
+        w.stock("create", "-q", "-f", "qcow2", "-o", f"preallocation=metadata,cluster_size={cluster_size}",
+                "direct.qcow2", size)
+        expected = w.check("--output=json", "direct.qcow2")
+        done = w.check("-T", "none", "--debug-stats", "--output=json", "-m", "2", "direct.qcow2")
+        if "does not support O_DIRECT" in done.stderr:
+            raise Skip("no O_DIRECT here")
+        equal((done.returncode, done.stdout), (0, expected.stdout))
+        equal(re.search(r" reader (\w+) ", done.stderr)[1], "io_uring")
+        (w.scratch / "direct.qcow2").unlink()
+
+
+@case("threads")
 def ring_that_breaks(w):
     """where io_uring fails at the first request, or later, for ever or for a while, the check goes on without it"""
     if not shutil.which("strace"):

@@ -20,6 +20,7 @@
 typedef struct Scrambled {
     BlockSource base;
     gint reads_in_hole;
+    gint unaligned; /* requests below the end that are not blocks of the source's alignment, read to such an address */
 } Scrambled;
 
 typedef struct ScrambledReader {
@@ -53,6 +54,10 @@ static ssize_t scrambled_read_at(BlockSource *source, void *buffer, size_t size,
 
 static bool scrambled_submit(BlockReader *base, BlockRequest *request)
 {
+    size_t alignment = MAX(base->source->alignment, 1);
+    bool aligned = (request->offset | request->size | (uintptr_t)request->buffer) % alignment == 0;
+
+    g_atomic_int_add(&((Scrambled *)base->source)->unaligned, !aligned);
     g_ptr_array_add(((ScrambledReader *)base)->waiting, request);
     return false;
 }
@@ -158,9 +163,13 @@ static bool run(Seen *seen, size_t n, CheckProgress *progress, Scrambled *source
         .states = seen,
     };
 
-    *source = (Scrambled){.base = {.ops = &scrambled_ops, .length = LENGTH}};
     seen->times = g_new0(gint, n);
     return block_prefetch(&prefetch);
+}
+
+static Scrambled new_source(uint32_t alignment)
+{
+    return (Scrambled){.base = {.ops = &scrambled_ops, .length = LENGTH, .alignment = alignment}};
 }
 
 /* Of @n ranges, each @step bytes behind the one before, how many cannot be read. */
@@ -176,9 +185,9 @@ static int broken_ranges(size_t n, unsigned step)
 
 /*
  * Neighbouring and scattered ranges, and some with small gaps, which are read through, to beyond the end: each is seen
- * once, and only what is broken is an error.
+ * once, and only what is broken is an error. Where the source has an @alignment, it reads nothing but whole blocks.
  */
-static void test_all_ranges(void)
+static void check_all_ranges(uint32_t alignment)
 {
     static const unsigned regions[] = {RANGE, RANGE + 512, 2 * RANGE, 3 * RANGE};
 
@@ -186,7 +195,7 @@ static void test_all_ranges(void)
         size_t n = LENGTH / regions[s] + 10;
         Seen seen = {.step = regions[s], .give_up_at = -1};
         CheckProgress progress = {0};
-        Scrambled source;
+        Scrambled source = new_source(alignment);
 
         g_assert_true(run(&seen, n, &progress, &source));
         for (size_t i = 0; i < n; i++) {
@@ -194,17 +203,28 @@ static void test_all_ranges(void)
         }
         g_assert_cmpint(seen.wrong, ==, 0);
         g_assert_cmpint(seen.errors, ==, broken_ranges(n, regions[s]));
+        g_assert_cmpint(source.unaligned, ==, 0);
         g_assert_cmpuint(progress.bytes_known, ==, n * RANGE);
         g_assert_cmpuint(progress.bytes_done, ==, n * RANGE);
         g_free(seen.times);
     }
 }
 
+static void test_all_ranges(void)
+{
+    check_all_ranges(0);
+}
+
+static void test_aligned(void)
+{
+    check_all_ranges(4096);
+}
+
 /* Once zeros were met, a hole costs no more reads: only those that were in flight then. */
 static void test_hole(void)
 {
     Seen seen = {.step = 2 * RANGE, .give_up_at = -1};
-    Scrambled source;
+    Scrambled source = new_source(0);
 
     g_assert_true(run(&seen, LENGTH / seen.step, NULL, &source));
     g_assert_cmpint(source.reads_in_hole, <=, WORKERS * 8);
@@ -215,7 +235,7 @@ static void test_hole(void)
 static void test_give_up(void)
 {
     Seen seen = {.step = 2 * RANGE, .give_up_at = 100};
-    Scrambled source;
+    Scrambled source = new_source(0);
 
     g_assert_false(run(&seen, LENGTH / seen.step, NULL, &source));
     for (size_t i = 0; i < LENGTH / seen.step; i++) {
@@ -229,7 +249,7 @@ static void test_give_up(void)
 static void test_nothing(void)
 {
     Seen seen = {.step = RANGE, .give_up_at = -1};
-    Scrambled source;
+    Scrambled source = new_source(0);
 
     g_assert_true(run(&seen, 0, NULL, &source));
     g_free(seen.times);
@@ -239,6 +259,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/prefetch/all-ranges", test_all_ranges);
+    g_test_add_func("/prefetch/aligned", test_aligned);
     g_test_add_func("/prefetch/hole", test_hole);
     g_test_add_func("/prefetch/give-up", test_give_up);
     g_test_add_func("/prefetch/nothing", test_nothing);
