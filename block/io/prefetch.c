@@ -317,12 +317,56 @@ static gpointer work(gpointer opaque)
 /* As many workers as there is work for, each of which can have a request in flight. */
 static unsigned workers_for(const BlockPrefetch *p, uint64_t bytes, uint32_t largest)
 {
-    uint64_t most = MIN(block_read_workers(&p->options), MAX(1, memory_plan()->in_flight / largest));
+    unsigned workers = CLAMP(p->options.workers, 1, BLOCK_MAX_WORKERS);
+    uint64_t most = MIN(workers, MAX(1, memory_plan()->in_flight / largest));
 
     return (unsigned)CLAMP(bytes / WORKER_BYTES, 1, most);
 }
 
-bool block_prefetch(const BlockPrefetch *p)
+/* Returns false when memory is short. There may be states then all the same. */
+static bool begin_states(Worker *workers, unsigned n, const BlockPrefetch *p)
+{
+    bool ok = true;
+
+    assert(!p->begin == !p->end);
+    for (unsigned i = 0; ok && i < n; i++) {
+        workers[i].state = p->begin ? p->begin(p->opaque, i) : p->opaque;
+        ok = workers[i].state || !p->begin;
+    }
+    return ok;
+}
+
+/* Returns false when memory is short. */
+static bool end_states(const Worker *workers, unsigned n, const BlockPrefetch *p)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; p->end && i < n; i++) {
+        ok = (!workers[i].state || p->end(p->opaque, workers[i].state)) && ok;
+    }
+    return ok;
+}
+
+/* Lets the workers run, each in a thread, and waits for them. */
+static void run_workers(Worker *workers, unsigned n)
+{
+    GThread *threads[BLOCK_MAX_WORKERS] = {0};
+
+    assert(n >= 1 && n <= BLOCK_MAX_WORKERS);
+    for (unsigned i = 1; i < n; i++) {
+        /* the calling thread is the first worker; where no thread can be started, it is the only one */
+        threads[i] = g_thread_try_new("check", work, &workers[i], NULL);
+    }
+    work(&workers[0]);
+    for (unsigned i = 1; i < n; i++) {
+        if (threads[i]) {
+            g_thread_join(threads[i]);
+        }
+    }
+}
+
+/* Reads and examines at least one range. */
+static bool prefetch_some(const BlockPrefetch *p)
 {
     uint32_t largest;
     uint64_t bytes = total_bytes(p, &largest);
@@ -331,8 +375,8 @@ bool block_prefetch(const BlockPrefetch *p)
         .largest = largest,
         .workers = workers_for(p, bytes, largest),
     };
-    GThread *threads[BLOCK_MAX_WORKERS] = {0};
     Worker *workers = g_new0(Worker, shared.workers);
+    bool ok;
 
     if (p->options.progress) {
         __atomic_fetch_add(&p->options.progress->bytes_known, bytes, __ATOMIC_RELAXED);
@@ -340,23 +384,23 @@ bool block_prefetch(const BlockPrefetch *p)
     pacer_init(&shared.pacer, __atomic_load_n(&p->source->latency, __ATOMIC_RELAXED), memory_plan()->in_flight,
                memory_plan()->far_in_flight);
     pthread_mutex_init(&shared.lock, NULL);
-    assert(shared.workers >= 1);
     for (unsigned i = 0; i < shared.workers; i++) {
         workers[i].shared = &shared;
-        workers[i].state = (char *)p->states + i * p->state_size;
-        /* the calling thread is the first worker; where no thread can be started, it is the only one */
-        threads[i] = i ? g_thread_try_new("check", work, &workers[i], NULL) : NULL;
     }
-    work(&workers[0]);
-    for (unsigned i = 1; i < shared.workers; i++) {
-        if (threads[i]) {
-            g_thread_join(threads[i]);
-        }
+    ok = begin_states(workers, shared.workers, p);
+    if (ok) {
+        run_workers(workers, shared.workers);
     }
+    ok = end_states(workers, shared.workers, p) && ok && !g_atomic_int_get(&shared.stop);
     pthread_mutex_destroy(&shared.lock);
     if (shared.pacer.latency) {
         __atomic_store_n(&p->source->latency, shared.pacer.latency, __ATOMIC_RELAXED);
     }
     g_free(workers);
-    return !g_atomic_int_get(&shared.stop);
+    return ok;
+}
+
+bool block_prefetch(const BlockPrefetch *p)
+{
+    return !p->n || prefetch_some(p);
 }

@@ -22,12 +22,6 @@ typedef struct BlockReadOptions {
     CheckProgress *progress; /* bytes_known and bytes_done are counted up; NULL: nobody is told */
 } BlockReadOptions;
 
-/* The most threads that @options stand for: there are states for so many. */
-static inline unsigned block_read_workers(const BlockReadOptions *options)
-{
-    return CLAMP(options->workers, 1, BLOCK_MAX_WORKERS);
-}
-
 typedef struct BlockRange {
     uint64_t offset;
     uint32_t size; /* bytes, 1 .. 2^22 */
@@ -39,16 +33,23 @@ typedef struct BlockPrefetch {
 
     size_t n; /* ranges */
     BlockRange (*range)(const void *opaque, size_t i);
-    const void *opaque;
 
     /*
      * Examines range @i. @error is 0 or a negative errno value; without one @bytes are there, or NULL for zeros that
-     * were not read. Called by several threads at once, by each with its own element of @states. False ends everything:
-     * memory is short.
+     * were not read. Called by several threads at once, by each with its own state. False ends everything: memory is
+     * short.
      */
     bool (*examine)(void *state, size_t i, const uint8_t *bytes, int error);
-    void *states;      /* an array of one for each worker */
-    size_t state_size; /* bytes of one; 0: all workers share *states */
+
+    /*
+     * Makes the state of a worker, whose number is less than BLOCK_MAX_WORKERS; NULL when memory is short. Each state
+     * is given to @end, which adds what the worker has found to @opaque and frees the state, also where everything has
+     * ended early; false when memory is short. The thread that calls block_prefetch() runs both, before and after the
+     * workers, so neither needs a lock. NULL: all workers share @opaque as their state.
+     */
+    void *(*begin)(void *opaque, unsigned number);
+    bool (*end)(void *opaque, void *state);
+    void *opaque;
 } BlockPrefetch;
 
 /* Reads and examines all ranges, or those up to the loss of the source. False when memory is short. */

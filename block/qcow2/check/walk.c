@@ -142,51 +142,48 @@ static bool visit_table(void *state, size_t i, const uint8_t *bytes, int error)
     return let_visit(worker, qcow2_table_ref(worker->walk->tables, i), bytes);
 }
 
-/* Takes over what a worker has found. */
-static void finish_worker(Qcow2Walk *w, const WalkWorker *worker)
+static void *begin_worker(void *opaque, unsigned number)
 {
-    const Qcow2TableCounter *c = worker->counter;
+    Qcow2Walk *w = opaque;
+    WalkWorker worker = {
+        .walk = w,
+        .number = number,
+        .counter = qcow2_table_counter_new(w->stored, w->counting, w->max_faults ? &w->quota : NULL),
+    };
+
+    return worker.counter ? g_memdup2(&worker, sizeof(worker)) : NULL;
+}
+
+static bool end_worker(void *opaque, void *state)
+{
+    Qcow2Walk *w = opaque;
+    WalkWorker *worker = state;
+    Qcow2TableCounter *c = worker->counter;
+    bool ok = refmap_writer_flush(c->writer);
 
     qcow2_faults_merge(w->faults, c->faults);
     w->statistics.allocated += c->statistics.allocated;
     w->statistics.compressed += c->statistics.compressed;
     w->statistics.fragmented += c->statistics.fragmented;
+    qcow2_table_counter_free(c);
+    g_free(worker);
+    return ok;
 }
 
 static bool for_each_table(Qcow2Walk *w, bool (*examine)(void *, size_t, const uint8_t *, int), GError **errp)
 {
-    WalkWorker workers[BLOCK_MAX_WORKERS] = {0};
-    unsigned n = block_read_workers(&w->options);
     BlockPrefetch prefetch = {
         .source = w->source,
         .options = w->options,
         .n = w->tables->len,
         .range = table_range,
-        .opaque = w,
         .examine = examine,
-        .states = workers,
-        .state_size = sizeof(workers[0]),
+        .begin = begin_worker,
+        .end = end_worker,
+        .opaque = w,
     };
-    bool ok = true;
+    bool ok = block_prefetch(&prefetch);
 
-    for (unsigned i = 0; i < n; i++) {
-        workers[i] = (WalkWorker){
-            .walk = w,
-            .number = i,
-            .counter = qcow2_table_counter_new(w->stored, w->counting, w->max_faults ? &w->quota : NULL),
-        };
-        ok = ok && workers[i].counter;
-    }
-    ok = ok && block_prefetch(&prefetch);
-    for (unsigned i = 0; ok && i < n; i++) {
-        ok = refmap_writer_flush(workers[i].counter->writer);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        if (ok) {
-            finish_worker(w, &workers[i]);
-        }
-        qcow2_table_counter_free(workers[i].counter);
-    }
     if (!ok) {
         g_set_error_literal(errp, BLOCK_ERROR, ENOMEM, "No memory for counting references");
     }

@@ -314,31 +314,38 @@ static bool examine_group(void *state, size_t index, const uint8_t *bytes, int e
     return ok;
 }
 
+static void *begin_worker(void *opaque, unsigned number)
+{
+    Qcow2CompressedVerifier *v = opaque;
+    Worker worker = {.verifier = v, .decompressor = v->ops->create(v->header->cluster_size)};
+
+    return worker.decompressor ? g_memdup2(&worker, sizeof(worker)) : NULL;
+}
+
+static bool end_worker(void *opaque, void *state)
+{
+    const Qcow2CompressedVerifier *v = opaque;
+    Worker *worker = state;
+
+    v->ops->free(worker->decompressor);
+    g_free(worker);
+    return true;
+}
+
 static bool decompress_groups(Qcow2CompressedVerifier *v, const Qcow2Check *c)
 {
-    Worker workers[BLOCK_MAX_WORKERS] = {0};
     BlockPrefetch prefetch = {
         .source = v->source,
         .options = {.workers = c->options->workers, .progress = c->options->progress},
         .n = v->groups->len,
         .range = group_range,
-        .opaque = v,
         .examine = examine_group,
-        .states = workers,
-        .state_size = sizeof(workers[0]),
+        .begin = begin_worker,
+        .end = end_worker,
+        .opaque = v,
     };
-    unsigned n = v->groups->len ? block_read_workers(&prefetch.options) : 0;
-    bool ok = true;
 
-    for (unsigned i = 0; i < n; i++) {
-        workers[i] = (Worker){.verifier = v, .decompressor = v->ops->create(v->header->cluster_size)};
-        ok = ok && workers[i].decompressor;
-    }
-    ok = ok && (!n || block_prefetch(&prefetch));
-    for (unsigned i = 0; i < n; i++) {
-        v->ops->free(workers[i].decompressor);
-    }
-    return ok;
+    return block_prefetch(&prefetch);
 }
 
 /* ---- where damaged data belongs ---- */

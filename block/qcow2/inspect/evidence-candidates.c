@@ -43,7 +43,8 @@ typedef struct Search {
     const Qcow2Check *check;
     const Qcow2HeaderFields *header;
     Qcow2Candidates *found;
-    GArray *wanted; /* size_t: indexes of candidates to be visited */
+    const Qcow2CandidateVisitor *visitor;
+    GArray *wanted; /* size_t: indexes of candidates that it visits */
     GArray *stale;  /* Qcow2ClusterRange: tables that nobody wants back */
     Batch batch;
     bool lists_found; /* some of the leaked clusters may list tables: L1 and snapshot tables */
@@ -53,32 +54,41 @@ typedef struct Search {
 typedef struct SearchWorker {
     Search *search;
     Qcow2L2Result *contents;
-    const Qcow2CandidateVisitor *visitor;
 } SearchWorker;
 
-/* Calls @run with a worker for each thread. False when memory is short. */
-static bool with_workers(Search *s, const Qcow2CandidateVisitor *visitor, BlockPrefetch *prefetch)
+static void *begin_worker(void *opaque, unsigned number)
 {
-    SearchWorker workers[BLOCK_MAX_WORKERS] = {0};
-    unsigned n;
-    bool ok = true;
+    Search *s = opaque;
+    SearchWorker worker = {s, qcow2_l2_result_new(s->header)};
 
-    prefetch->source = s->check->image->source;
-    prefetch->options = (BlockReadOptions){.workers = s->check->options->workers};
-    prefetch->opaque = s;
-    prefetch->states = workers;
-    prefetch->state_size = sizeof(*workers);
-    n = block_read_workers(&prefetch->options);
-    for (unsigned i = 0; i < n; i++) {
-        workers[i] = (SearchWorker){s, qcow2_l2_result_new(s->header), visitor};
-        ok = ok && workers[i].contents;
-    }
-    ok = ok && block_prefetch(prefetch);
-    for (unsigned i = 0; i < n; i++) {
-        qcow2_l2_result_free(workers[i].contents);
-    }
-    prefetch->states = NULL;
-    return ok;
+    return worker.contents ? g_memdup2(&worker, sizeof(worker)) : NULL;
+}
+
+static bool end_worker(void *opaque, void *state)
+{
+    SearchWorker *worker = state;
+
+    qcow2_l2_result_free(worker->contents);
+    g_free(worker);
+    return true;
+}
+
+/* False when memory is short. */
+static bool read_ranges(Search *s, size_t n, BlockRange (*range)(const void *opaque, size_t i),
+                        bool (*examine)(void *state, size_t i, const uint8_t *bytes, int error))
+{
+    BlockPrefetch prefetch = {
+        .source = s->check->image->source,
+        .options = {.workers = s->check->options->workers},
+        .n = n,
+        .range = range,
+        .examine = examine,
+        .begin = begin_worker,
+        .end = end_worker,
+        .opaque = s,
+    };
+
+    return block_prefetch(&prefetch);
 }
 
 /* ---- the beginning ---- */
@@ -280,16 +290,12 @@ static void note_unread(Search *s)
 /* Examines the clusters of the batch, and empties it. */
 static bool examine_batch(Search *s)
 {
-    BlockPrefetch first = {.n = s->batch.n, .range = beginning, .examine = examine_beginning};
-    BlockPrefetch second = {.range = whole, .examine = examine_whole};
-
-    if (!with_workers(s, NULL, &first)) {
+    if (!read_ranges(s, s->batch.n, beginning, examine_beginning)) {
         return false;
     }
     note_unread(s);
     keep_those(s, VERDICT_EXAMINE_WHOLE);
-    second.n = s->batch.n;
-    if (!with_workers(s, NULL, &second)) {
+    if (!read_ranges(s, s->batch.n, whole, examine_whole)) {
         return false;
     }
     note_unread(s);
@@ -441,29 +447,33 @@ static BlockRange wanted_range(const void *opaque, size_t k)
 static bool visit_wanted(void *state, size_t k, const uint8_t *bytes, int error)
 {
     SearchWorker *w = state;
+    const Search *s = w->search;
 
     if (error || !bytes) {
         return true;
     }
-    qcow2_l2_decode(w->search->header, bytes, w->contents);
-    return w->visitor->visit(w->visitor->opaque, g_array_index(w->search->wanted, size_t, k), bytes, w->contents);
+    qcow2_l2_decode(s->header, bytes, w->contents);
+    return s->visitor->visit(s->visitor->opaque, g_array_index(s->wanted, size_t, k), bytes, w->contents);
 }
 
 bool qcow2_visit_candidates(const Qcow2Check *check, const Qcow2Candidates *candidates,
                             const Qcow2CandidateVisitor *visitor)
 {
     g_autoptr(GArray) wanted = g_array_new(FALSE, FALSE, sizeof(size_t));
-    Search s = {.check = check, .header = &check->image->header, .found = (Qcow2Candidates *)candidates};
-    BlockPrefetch prefetch = {.range = wanted_range, .examine = visit_wanted};
+    Search s = {
+        .check = check,
+        .header = &check->image->header,
+        .found = (Qcow2Candidates *)candidates,
+        .visitor = visitor,
+        .wanted = wanted,
+    };
 
     for (size_t i = 0; i < candidates->items->len; i++) {
         if (visitor->wants(visitor->opaque, i, &g_array_index(candidates->items, Qcow2Candidate, i))) {
             g_array_append_val(wanted, i);
         }
     }
-    s.wanted = wanted;
-    prefetch.n = wanted->len;
-    return !wanted->len || with_workers(&s, visitor, &prefetch);
+    return read_ranges(&s, wanted->len, wanted_range, visit_wanted);
 }
 
 bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates, GError **errp)

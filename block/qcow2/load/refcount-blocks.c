@@ -217,9 +217,8 @@ static bool load_blocks(Qcow2StoredCounts *s, BlockSource *source, const BlockRe
         .options = *options,
         .n = s->distinct->len,
         .range = block_range,
-        .opaque = s,
         .examine = load_block,
-        .states = s, /* each block is its own: workers share nothing that they write */
+        .opaque = s, /* each block is its own: workers share nothing that they write */
     };
 
     return block_prefetch(&prefetch);

@@ -194,9 +194,8 @@ bool qcow2_tables_load(Qcow2Tables *t, BlockSource *source, const BlockReadOptio
         .source = source,
         .options = *options,
         .range = span_range,
-        .opaque = t,
         .examine = load_span,
-        .states = t, /* each span is its own: workers share nothing that they write */
+        .opaque = t, /* each span is its own: workers share nothing that they write */
     };
     uint64_t end;
 

@@ -265,9 +265,8 @@ static bool copy_refcounts(Qcow2Copy *copy)
         .options = {.workers = 1}, /* there is nothing to compute */
         .n = blocks->len,
         .range = block_range,
-        .opaque = &state,
         .examine = copy_block,
-        .states = &state,
+        .opaque = &state,
     };
 
     return copy_refcount_table(copy) && block_prefetch(&prefetch);

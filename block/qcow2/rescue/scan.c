@@ -124,11 +124,10 @@ static bool scan_reads(Scanning *s, BlockSource *source, const BlockReadOptions 
         .options = *options,
         .n = s->reads->len,
         .range = read_range,
-        .opaque = s,
         .examine = look_at_read,
-        .states = s,
+        .opaque = s,
     };
-    bool ok = !s->reads->len || block_prefetch(&prefetch);
+    bool ok = block_prefetch(&prefetch);
 
     g_array_set_size(s->reads, 0);
     return ok;

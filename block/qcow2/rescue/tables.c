@@ -99,11 +99,10 @@ static bool read_clusters(Finding *f, BlockSource *source, const BlockReadOption
         .options = *options,
         .n = f->clusters->len,
         .range = cluster_range,
-        .opaque = f,
         .examine = examine,
-        .states = f,
+        .opaque = f,
     };
-    bool ok = !f->clusters->len || block_prefetch(&prefetch);
+    bool ok = block_prefetch(&prefetch);
 
     g_array_set_size(f->clusters, 0);
     return ok;

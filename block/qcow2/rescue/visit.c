@@ -46,15 +46,14 @@ bool qcow2_visit_tables(BlockSource *source, const BlockReadOptions *options, co
         .options = *options,
         .n = tables->len,
         .range = table_range,
-        .opaque = &v,
         .examine = visit_table,
-        .states = &v,
+        .opaque = &v,
     };
     bool ok;
 
     ARRAY_SORT(tables, Qcow2TableToRead, offset);
     pthread_mutex_init(&v.lock, NULL);
-    ok = !tables->len || block_prefetch(&prefetch);
+    ok = block_prefetch(&prefetch);
     pthread_mutex_destroy(&v.lock);
     return ok || qapi_set_out_of_memory(errp);
 }

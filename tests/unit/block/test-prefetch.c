@@ -110,14 +110,28 @@ static const BlockSourceOps scrambled_ops = {
     .next_data = scrambled_next_data,
 };
 
-/* What the workers see. */
+/* What the workers see, and what becomes of their states. */
 typedef struct Seen {
     unsigned step;   /* bytes from one range to the next */
     gint *times;     /* by range */
     gint wrong;      /* ranges with bytes of another */
     gint errors;     /* ranges that came with an error */
     gint give_up_at; /* the range at which to say that memory is short; -1 = none */
+
+    bool states;        /* each worker has one */
+    int no_state_for;   /* the worker for which memory is short; -1 = none */
+    bool fail_to_merge; /* say at each end that memory is short */
+    unsigned begun;     /* states */
+    unsigned ended;
+    size_t merged; /* ranges that states have counted */
 } Seen;
+
+/* The state of one worker. */
+typedef struct Part {
+    Seen *seen;
+    unsigned number;
+    size_t ranges;
+} Part;
 
 static BlockRange range_at(const void *opaque, size_t i)
 {
@@ -151,6 +165,43 @@ static bool examine(void *state, size_t i, const uint8_t *bytes, int error)
     return (gint)i != seen->give_up_at;
 }
 
+static void *begin(void *opaque, unsigned number)
+{
+    Seen *seen = opaque;
+    Part *part;
+
+    g_assert_cmpuint(number, ==, seen->begun);
+    g_assert_cmpuint(number, <, WORKERS);
+    if ((int)number == seen->no_state_for) {
+        return NULL;
+    }
+    part = g_new(Part, 1);
+    *part = (Part){.seen = seen, .number = number};
+    seen->begun++;
+    return part;
+}
+
+static bool end(void *opaque, void *state)
+{
+    Seen *seen = opaque;
+    Part *part = state;
+
+    g_assert_true(part->seen == seen);
+    g_assert_cmpuint(part->number, ==, seen->ended);
+    seen->ended++;
+    seen->merged += part->ranges;
+    g_free(part);
+    return !seen->fail_to_merge;
+}
+
+static bool examine_with_state(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    Part *part = state;
+
+    part->ranges++;
+    return examine(part->seen, i, bytes, error);
+}
+
 static bool run(Seen *seen, size_t n, CheckProgress *progress, Scrambled *source)
 {
     BlockPrefetch prefetch = {
@@ -158,9 +209,10 @@ static bool run(Seen *seen, size_t n, CheckProgress *progress, Scrambled *source
         .options = {.workers = WORKERS, .progress = progress},
         .n = n,
         .range = range_at,
+        .examine = seen->states ? examine_with_state : examine,
+        .begin = seen->states ? begin : NULL,
+        .end = seen->states ? end : NULL,
         .opaque = seen,
-        .examine = examine,
-        .states = seen,
     };
 
     seen->times = g_new0(gint, n);
@@ -245,13 +297,60 @@ static void test_give_up(void)
     g_free(seen.times);
 }
 
-/* Nothing to read is no error. */
+/* Each worker has a state of its own, and all of them together have examined each range once. */
+static void test_states(void)
+{
+    Seen seen = {.step = RANGE, .give_up_at = -1, .states = true, .no_state_for = -1};
+    Scrambled source = new_source(0);
+
+    g_assert_true(run(&seen, LENGTH / RANGE, NULL, &source));
+    g_assert_cmpuint(seen.begun, ==, WORKERS);
+    g_assert_cmpuint(seen.ended, ==, WORKERS);
+    g_assert_cmpuint(seen.merged, ==, LENGTH / RANGE);
+    g_free(seen.times);
+}
+
+/* A worker is started for each mebibyte at the most, and a state made for no other. */
+static void test_states_of_few(void)
+{
+    Seen seen = {.step = RANGE, .give_up_at = -1, .states = true, .no_state_for = -1};
+    Scrambled source = new_source(0);
+
+    g_assert_true(run(&seen, 2 * (1u << 20) / RANGE, NULL, &source));
+    g_assert_cmpuint(seen.begun, ==, 2);
+    g_assert_cmpuint(seen.ended, ==, 2);
+    g_free(seen.times);
+}
+
+/* States that were made end also where memory is short: for another state, for a range, for what they have found. */
+static void test_states_end(void)
+{
+    static const Seen cases[] = {
+        {.step = RANGE, .states = true, .give_up_at = -1, .no_state_for = WORKERS - 1},
+        {.step = RANGE, .states = true, .give_up_at = 100, .no_state_for = -1},
+        {.step = RANGE, .states = true, .give_up_at = -1, .no_state_for = -1, .fail_to_merge = true},
+    };
+    static const unsigned states[] = {WORKERS - 1, WORKERS, WORKERS};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Seen seen = cases[i];
+        Scrambled source = new_source(0);
+
+        g_assert_false(run(&seen, LENGTH / RANGE, NULL, &source));
+        g_assert_cmpuint(seen.begun, ==, states[i]);
+        g_assert_cmpuint(seen.ended, ==, states[i]);
+        g_free(seen.times);
+    }
+}
+
+/* Nothing to read is no error, and needs no state. */
 static void test_nothing(void)
 {
-    Seen seen = {.step = RANGE, .give_up_at = -1};
+    Seen seen = {.step = RANGE, .give_up_at = -1, .states = true, .no_state_for = -1};
     Scrambled source = new_source(0);
 
     g_assert_true(run(&seen, 0, NULL, &source));
+    g_assert_cmpuint(seen.begun, ==, 0);
     g_free(seen.times);
 }
 
@@ -262,6 +361,9 @@ int main(int argc, char **argv)
     g_test_add_func("/prefetch/aligned", test_aligned);
     g_test_add_func("/prefetch/hole", test_hole);
     g_test_add_func("/prefetch/give-up", test_give_up);
+    g_test_add_func("/prefetch/states", test_states);
+    g_test_add_func("/prefetch/states-of-few", test_states_of_few);
+    g_test_add_func("/prefetch/states-end", test_states_end);
     g_test_add_func("/prefetch/nothing", test_nothing);
     return g_test_run();
 }
