@@ -12,30 +12,26 @@
 #include "block/io/prefetch.h"
 #include "block/qcow2/check/walk.h"
 
-/* The state of one thread for Qcow2TableVisitor.visit. */
-typedef struct Qcow2CollectPart {
-    const void *opaque; /* as passed to qcow2_collect_init() */
-    GArray *items;
-} Qcow2CollectPart;
+/* Appends to @items, which are those of one thread. False ends everything: memory is short. */
+typedef bool Qcow2CollectTable(void *opaque, GArray *items, const Qcow2TableRef *table, const uint8_t *bytes,
+                               const Qcow2L2Result *contents);
 
 typedef struct Qcow2Collect {
     Qcow2TableVisitor visitor;
-    Qcow2CollectPart parts[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
+    Qcow2CollectTable *collect;
+    void *opaque;
+    GArray *items[BLOCK_MAX_WORKERS];
 } Qcow2Collect;
 
-/*
- * Begins collecting items of @item_size bytes: @visit is called for each table, with a Qcow2CollectPart, and appends to
- * its items. @collect must not move. @opaque is borrowed.
- */
-void qcow2_collect_init(Qcow2Collect *collect, Qcow2VisitTable *visit, size_t item_size, const void *opaque);
-void qcow2_collect_clear(Qcow2Collect *collect);
+/* Begins collecting items of @item_size bytes. The visitor is for as long as @c does not move. @opaque is borrowed. */
+void qcow2_collect_init(Qcow2Collect *c, Qcow2CollectTable *collect, size_t item_size, void *opaque);
+void qcow2_collect_clear(Qcow2Collect *c);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Qcow2Collect, qcow2_collect_clear)
 
 /* Appends what all threads have collected to @items, in an order that depends on chance, and forgets it. */
-void qcow2_collect_take(Qcow2Collect *collect, GArray *items);
+void qcow2_collect_take(Qcow2Collect *c, GArray *items);
 
-/* All of it: shows the tables of @walk to @visit, and appends what it collects to @items. False: memory is short. */
-bool qcow2_walk_collect(Qcow2Walk *walk, Qcow2VisitTable *visit, const void *opaque, GArray *items, GError **errp);
+/* All of it: shows the tables of @walk to @collect, and appends what it has collected. False: memory is short. */
+bool qcow2_walk_collect(Qcow2Walk *walk, Qcow2CollectTable *collect, void *opaque, GArray *items, GError **errp);
 
 #endif

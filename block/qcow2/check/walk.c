@@ -79,7 +79,7 @@ Qcow2Statistics qcow2_walk_statistics(const Qcow2Walk *w)
 /* One of the threads that decode tables. */
 typedef struct WalkWorker {
     const Qcow2Walk *walk;
-    unsigned number; /* of its states with the visitors */
+    unsigned number; /* as the visitors know it */
     Qcow2TableCounter *counter;
 } WalkWorker;
 
@@ -99,7 +99,7 @@ static bool let_visit(const WalkWorker *worker, const Qcow2TableRef *table, cons
     bool ok = true;
 
     for (; ok && v && *v; v++) {
-        ok = (*v)->visit((*v)->states[worker->number], table, bytes, worker->counter->result);
+        ok = (*v)->visit((*v)->opaque, worker->number, table, bytes, worker->counter->result);
     }
     return ok;
 }

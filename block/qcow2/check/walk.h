@@ -33,16 +33,16 @@ void qcow2_walk_free(Qcow2Walk *walk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2Walk, qcow2_walk_free)
 
 /*
- * An observer of the walk: it sees each table once, as it is decoded. Called by several threads at once, by each with
- * its own element of @states, of which there are BLOCK_MAX_WORKERS. Tables that could not be read, or are known to be
- * zeros without reading, are not shown. False ends everything: memory is short.
+ * An observer of the walk: it sees each table once, as it is decoded. Called by several threads at once, each of which
+ * has a number @worker less than BLOCK_MAX_WORKERS. Tables that could not be read, or are known to be zeros without
+ * reading, are not shown. False ends everything: memory is short.
  */
-typedef bool Qcow2VisitTable(void *state, const Qcow2TableRef *table, const uint8_t *bytes,
+typedef bool Qcow2VisitTable(void *opaque, unsigned worker, const Qcow2TableRef *table, const uint8_t *bytes,
                              const Qcow2L2Result *contents);
 
 typedef struct Qcow2TableVisitor {
     Qcow2VisitTable *visit;
-    void **states;
+    void *opaque;
 } Qcow2TableVisitor;
 
 /*

@@ -25,8 +25,6 @@
 
 /* What one thread has collected. */
 typedef struct Collected {
-    const Qcow2CompressedVerifier *verifier;
-    unsigned number; /* of the thread */
     GArray *keys;
     uint64_t last; /* greater keys are not collected any more: there are LIMIT_COMPRESSED others */
 } Collected;
@@ -55,7 +53,6 @@ struct Qcow2CompressedVerifier {
 
     Qcow2TableVisitor visitor;
     Collected collected[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
     uint64_t from; /* keys below it are verified */
 
     /* Of the keys that are verified together: */
@@ -116,10 +113,11 @@ static bool keep_lowest(GArray *keys)
 
 /* ---- while the tables are read ---- */
 
-static bool collect(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool collect(void *opaque, unsigned worker, const Qcow2TableRef *table, const uint8_t *bytes,
+                    const Qcow2L2Result *contents)
 {
-    Collected *c = state;
-    const Qcow2CompressedVerifier *v = c->verifier;
+    Qcow2CompressedVerifier *v = opaque;
+    Collected *c = &v->collected[worker];
 
     for (guint i = 0; contents->compressed && i < contents->extents->len; i++) {
         const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
@@ -147,13 +145,11 @@ Qcow2CompressedVerifier *qcow2_compressed_new(const Qcow2Image *image, const Dec
     v->found = found;
     v->sector_bits = v->header->cluster_bits - 8;
     v->file_end = DIV_ROUND_UP(image->source->length, QCOW2_SECTOR_SIZE) * QCOW2_SECTOR_SIZE;
-    v->visitor = (Qcow2TableVisitor){.visit = collect, .states = v->states};
+    v->visitor = (Qcow2TableVisitor){collect, v};
     v->keys = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     v->groups = g_array_new(FALSE, FALSE, sizeof(Group));
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        v->collected[i] = (Collected){
-            .verifier = v, .number = i, .keys = g_array_new(FALSE, FALSE, sizeof(uint64_t)), .last = UINT64_MAX};
-        v->states[i] = &v->collected[i];
+        v->collected[i] = (Collected){.keys = g_array_new(FALSE, FALSE, sizeof(uint64_t)), .last = UINT64_MAX};
     }
     return v;
 }
@@ -350,10 +346,10 @@ static bool decompress_groups(Qcow2CompressedVerifier *v, const Qcow2Check *c)
 
 /* ---- where damaged data belongs ---- */
 
-static bool locate(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool locate(void *opaque, unsigned worker, const Qcow2TableRef *table, const uint8_t *bytes,
+                   const Qcow2L2Result *contents)
 {
-    const Collected *c = state;
-    const Qcow2CompressedVerifier *v = c->verifier;
+    const Qcow2CompressedVerifier *v = opaque;
 
     for (guint i = 0; contents->compressed && i < contents->extents->len; i++) {
         const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
@@ -362,7 +358,7 @@ static bool locate(void *state, const Qcow2TableRef *table, const uint8_t *bytes
 
         if (at < v->keys->len && key_at(v->keys, (guint)at) == key && v->faults[at] &&
             v->faults[at] != QCOW2_UNREADABLE_COMPRESSED_CUT) {
-            qcow2_unreadable_add_compressed(v->found, c->number, v->faults[at], table, e);
+            qcow2_unreadable_add_compressed(v->found, worker, v->faults[at], table, e);
         }
     }
     return true;
@@ -371,7 +367,7 @@ static bool locate(void *state, const Qcow2TableRef *table, const uint8_t *bytes
 /* Verifies what was collected, and tells where it is damaged. */
 static bool verify_keys(Qcow2CompressedVerifier *v, Qcow2Check *c, GError **errp)
 {
-    const Qcow2TableVisitor locator = {.visit = locate, .states = v->states};
+    const Qcow2TableVisitor locator = {locate, v};
     uint64_t damaged = 0, cut = 0;
 
     g_free(v->faults);

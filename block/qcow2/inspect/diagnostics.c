@@ -1,5 +1,5 @@
 /*
- * Hints.
+ * Diagnostics.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "block/io/prefetch.h"
+#include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/inspect/bitmaps.h"
 #include "block/qcow2/inspect/evidence.h"
@@ -26,16 +26,9 @@ typedef struct TableFill {
     bool empty;    /* not even a flag is set */
 } TableFill;
 
-typedef struct DiagnosticsWorker {
-    const Qcow2Diagnostics *diagnostics;
-    GArray *fills; /* TableFill */
-} DiagnosticsWorker;
-
 struct Qcow2Diagnostics {
     const Qcow2HeaderFields *header;
-    Qcow2TableVisitor visitor;
-    DiagnosticsWorker workers[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
+    Qcow2Collect fills; /* TableFill */
 };
 
 /* ---- while the tables are read ---- */
@@ -50,13 +43,14 @@ static uint32_t used_entries(const Qcow2L2Result *contents)
     return used;
 }
 
-static bool note_fill(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool note_fill(void *opaque, GArray *items, const Qcow2TableRef *table, const uint8_t *bytes,
+                      const Qcow2L2Result *contents)
 {
-    DiagnosticsWorker *w = state;
+    const Qcow2Diagnostics *h = opaque;
     TableFill fill = {.offset = table->offset, .used = used_entries(contents)};
 
-    fill.empty = !fill.used && is_zeros(bytes, w->diagnostics->header->cluster_size);
-    g_array_append_val(w->fills, fill);
+    fill.empty = !fill.used && is_zeros(bytes, h->header->cluster_size);
+    g_array_append_val(items, fill);
     return true;
 }
 
@@ -65,27 +59,21 @@ Qcow2Diagnostics *qcow2_diagnostics_new(const Qcow2Image *image)
     Qcow2Diagnostics *h = g_new0(Qcow2Diagnostics, 1);
 
     h->header = &image->header;
-    h->visitor = (Qcow2TableVisitor){.visit = note_fill, .states = h->states};
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        h->workers[i] = (DiagnosticsWorker){.diagnostics = h, .fills = g_array_new(FALSE, FALSE, sizeof(TableFill))};
-        h->states[i] = &h->workers[i];
-    }
+    qcow2_collect_init(&h->fills, note_fill, sizeof(TableFill), h);
     return h;
 }
 
 void qcow2_diagnostics_free(Qcow2Diagnostics *h)
 {
     if (h) {
-        for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-            g_array_unref(h->workers[i].fills);
-        }
+        qcow2_collect_clear(&h->fills);
         g_free(h);
     }
 }
 
 const Qcow2TableVisitor *qcow2_diagnostics_visitor(const Qcow2Diagnostics *h)
 {
-    return &h->visitor;
+    return &h->fills.visitor;
 }
 
 static void add_note(Qcow2Check *c, ImageCheckFindingKind kind, Qcow2Location location)
@@ -110,13 +98,11 @@ static int compare_fills(const void *a, const void *b)
 }
 
 /* What all workers have seen: TableFill, sorted. */
-static GArray *all_fills(const Qcow2Diagnostics *h)
+static GArray *all_fills(Qcow2Diagnostics *h)
 {
     GArray *all = g_array_new(FALSE, FALSE, sizeof(TableFill));
 
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        g_array_append_vals(all, h->workers[i].fills->data, h->workers[i].fills->len);
-    }
+    qcow2_collect_take(&h->fills, all);
     g_array_sort(all, compare_fills);
     return all;
 }
@@ -142,7 +128,7 @@ static Fill fill_of(const Qcow2Check *c, const GArray *fills, uint64_t slot)
     return fill->used >= (UINT32_C(15) << h->l2_bits) / 16 ? FILL_FULL : FILL_SOME;
 }
 
-static void find_empty_tables(const Qcow2Diagnostics *diagnostics, Qcow2Check *c)
+static void find_empty_tables(Qcow2Diagnostics *diagnostics, Qcow2Check *c)
 {
     const Qcow2HeaderFields *h = &c->image->header;
     g_autoptr(GArray) fills = all_fills(diagnostics);

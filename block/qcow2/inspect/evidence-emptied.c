@@ -5,7 +5,6 @@
  */
 #include "block/qcow2/inspect/evidence-emptied.h"
 
-#include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
 #include "util/number.h"
@@ -245,9 +244,10 @@ static void look_for_gaps(Emptied *e, const Qcow2TableRef *ref, const uint8_t *t
     }
 }
 
-static bool look_at_table(void *state, const Qcow2TableRef *ref, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool look_at_table(void *opaque, unsigned worker, const Qcow2TableRef *ref, const uint8_t *bytes,
+                          const Qcow2L2Result *contents)
 {
-    Emptied *e = state;
+    Emptied *e = opaque;
     uint64_t l1_index;
     uint32_t n = ref->active ? entries_on_disk(e, ref->slot, &l1_index) : 0;
 
@@ -409,12 +409,8 @@ static bool keep_guessed(Emptied *e)
 
 static bool visit_tables(Emptied *e, GError **errp)
 {
-    void *states[BLOCK_MAX_WORKERS];
-    Qcow2TableVisitor visitor = {look_at_table, states};
+    const Qcow2TableVisitor visitor = {look_at_table, e};
 
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        states[i] = e;
-    }
     return qcow2_walk_visit(e->check->walk, &visitor, errp);
 }
 

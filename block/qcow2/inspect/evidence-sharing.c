@@ -5,7 +5,6 @@
  */
 #include "block/qcow2/inspect/evidence-sharing.h"
 
-#include "block/io/prefetch.h"
 #include "block/qcow2/inspect/evidence-surplus.h"
 #include "util/search.h"
 #include "util/smallest.h"
@@ -108,9 +107,10 @@ static void add_match(Sharing *s, uint64_t candidate, uint64_t slot)
     }
 }
 
-static bool match_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool match_table(void *opaque, unsigned worker, const Qcow2TableRef *table, const uint8_t *bytes,
+                        const Qcow2L2Result *contents)
 {
-    Sharing *s = state;
+    Sharing *s = opaque;
     unsigned bits = s->check->image->header.cluster_bits;
 
     for (uint32_t k = 0; k < contents->n_runs; k++) {
@@ -165,21 +165,11 @@ static void keep_certain(GArray *matches, bool more)
     g_array_set_size(matches, kept);
 }
 
-static bool find_matches(Sharing *s, GError **errp)
-{
-    void *states[BLOCK_MAX_WORKERS];
-    Qcow2TableVisitor visitor = {match_table, states};
-
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        states[i] = s;
-    }
-    return qcow2_walk_visit(s->check->walk, &visitor, errp);
-}
-
 GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates, GError **errp)
 {
     Sharing s = {.check = check, .candidates = candidates};
-    Qcow2CandidateVisitor visitor = {is_sampled, take_samples, &s};
+    const Qcow2CandidateVisitor visitor = {is_sampled, take_samples, &s};
+    const Qcow2TableVisitor matcher = {match_table, &s};
     GArray *matches;
     bool ok;
 
@@ -187,7 +177,7 @@ GArray *qcow2_find_sharing(Qcow2Check *check, const Qcow2Candidates *candidates,
     smallest_init(&s.matches, sizeof(Qcow2SharedPlace), MAX_MATCHES, compare_matches);
     ok = qcow2_visit_candidates(check, candidates, &visitor) || qapi_set_out_of_memory(errp);
     drop_alike(smallest_end(&s.samples));
-    ok = ok && (!s.samples.items->len || find_matches(&s, errp));
+    ok = ok && (!s.samples.items->len || qcow2_walk_visit(check->walk, &matcher, errp));
     matches = g_array_ref(smallest_end(&s.matches));
     keep_certain(matches, s.matches.more);
     smallest_clear(&s.samples);

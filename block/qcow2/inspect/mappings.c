@@ -25,7 +25,6 @@ struct Qcow2MappingCollector {
     const Qcow2Regions *regions;
     unsigned n;
     Batch *batches; /* one of each thread */
-    void *states[BLOCK_MAX_WORKERS];
     Qcow2TableVisitor visitor;
 
     pthread_mutex_t lock; /* of what follows */
@@ -191,11 +190,13 @@ static bool collect_table(Batch *b, const Qcow2TableRef *ref, const Qcow2L2Resul
     return collect(b, &table) && (qcow2_has_data_file(h) || collect_contents(b, &table, contents));
 }
 
-static bool visit(void *state, const Qcow2TableRef *ref, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool visit(void *opaque, unsigned worker, const Qcow2TableRef *ref, const uint8_t *bytes,
+                  const Qcow2L2Result *contents)
 {
-    Batch *b = state;
+    const Qcow2MappingCollector *c = opaque;
 
-    return collect_table(b, ref, contents);
+    assert(worker < c->n);
+    return collect_table(&c->batches[worker], ref, contents);
 }
 
 Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *header, const Qcow2Regions *regions,
@@ -206,7 +207,7 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
     c->header = header;
     c->regions = regions;
     c->n = CLAMP(workers, 1, BLOCK_MAX_WORKERS);
-    c->visitor = (Qcow2TableVisitor){.visit = visit, .states = c->states};
+    c->visitor = (Qcow2TableVisitor){visit, c};
     c->mappings.step = 1;
     pthread_mutex_init(&c->lock, NULL);
     c->batches = g_new(Batch, c->n);
@@ -214,7 +215,6 @@ Qcow2MappingCollector *qcow2_mapping_collector_new(const Qcow2HeaderFields *head
         c->batches[i].of = c;
         c->batches[i].step = 1;
         c->batches[i].n = 0;
-        c->states[i] = &c->batches[i];
     }
     return c;
 }

@@ -37,7 +37,6 @@ struct Qcow2Roles {
     RefMap *overflowed; /* clusters with more references than can be stored */
 
     RolesWorker workers[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
     Qcow2TableVisitor visitor;
 };
 
@@ -85,17 +84,19 @@ static bool note_extents(RolesWorker *w, const Qcow2L2Result *contents, uint64_t
     return ok;
 }
 
-static bool note_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool note_table(void *opaque, unsigned worker, const Qcow2TableRef *table, const uint8_t *bytes,
+                       const Qcow2L2Result *contents)
 {
-    RolesWorker *w = state;
+    Qcow2Roles *r = opaque;
+    RolesWorker *w = &r->workers[worker];
     uint64_t owner = 0;
 
     /* the data of an image with an external data file is not in this file */
-    if (qcow2_has_data_file(w->roles->header)) {
+    if (qcow2_has_data_file(r->header)) {
         return true;
     }
     if (w->owners) {
-        owner = owner_of_table(w->roles, table);
+        owner = owner_of_table(r, table);
         if (!note_runs(w, contents, owner)) {
             return false;
         }
@@ -117,14 +118,13 @@ Qcow2Roles *qcow2_roles_new(const Qcow2Check *check, const Qcow2Image *image)
     r->metadata = refmap_new_labels(clusters, SEVERAL_KINDS);
     r->references = refmap_new(clusters);
     r->overflowed = refmap_new_labels(clusters, 2);
-    r->visitor = (Qcow2TableVisitor){.visit = note_table, .states = r->states};
+    r->visitor = (Qcow2TableVisitor){note_table, r};
     for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
         r->workers[i] = (RolesWorker){
             .roles = r,
             .owners = r->owners ? refmap_writer_new(r->owners) : NULL,
             .compressed = refmap_writer_new(r->compressed),
         };
-        r->states[i] = &r->workers[i];
     }
     return r;
 }

@@ -57,15 +57,15 @@ static void count_runs(const Qcow2HeaderFields *h, const Qcow2L2Result *contents
     }
 }
 
-static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool visit_table(void *opaque, GArray *items, const Qcow2TableRef *table, const uint8_t *bytes,
+                        const Qcow2L2Result *contents)
 {
-    const Qcow2CollectPart *part = state;
-    const Qcow2Space *space = part->opaque;
+    const Qcow2Space *space = opaque;
     TableRuns runs = {.head = UINT64_MAX, .tail = UINT64_MAX};
 
     if (table->active && qcow2_regions_find_tree(&space->check->regions, table->slot, &runs.l1_index)) {
         count_runs(&space->check->image->header, contents, &runs);
-        g_array_append_val(part->items, runs);
+        g_array_append_val(items, runs);
     }
     return true;
 }

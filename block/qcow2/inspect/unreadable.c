@@ -7,31 +7,25 @@
 
 #include <assert.h>
 
-#include "block/io/prefetch.h"
+#include "block/qcow2/check/collect.h"
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
-
-typedef struct UnreadableWorker {
-    const Qcow2UnreadableFinder *finder;
-    GArray *items; /* Qcow2Unreadable */
-    uint64_t more; /* clusters beyond QCOW2_MAX_UNREADABLE items */
-} UnreadableWorker;
 
 struct Qcow2UnreadableFinder {
     const Qcow2HeaderFields *header;
     const Qcow2Image *image;
     uint64_t file_end;  /* see qcow2_file_end() */
     bool looks_at_each; /* entries may be wrong that the decoder has nothing against */
-    Qcow2TableVisitor visitor;
-    UnreadableWorker workers[BLOCK_MAX_WORKERS];
-    void *states[BLOCK_MAX_WORKERS];
+    Qcow2Collect found; /* Qcow2Unreadable, QCOW2_MAX_UNREADABLE by each thread */
+    uint64_t more;      /* clusters that are not among them; atomic */
 };
 
 /* ---- while the tables are read ---- */
 
 /* A table, as it is looked at. */
 typedef struct Look {
-    UnreadableWorker *worker;
+    Qcow2UnreadableFinder *finder;
+    GArray *items;
     const Qcow2HeaderFields *header;
     const Qcow2TableRef *table;
     const uint8_t *bytes;
@@ -88,7 +82,7 @@ static bool continues(const Qcow2Unreadable *last, const Qcow2Unreadable *next)
 
 static void add(const Look *l, Qcow2UnreadableReason reason, uint32_t index, uint64_t offset, uint32_t length)
 {
-    GArray *items = l->worker->items;
+    GArray *items = l->items;
     Qcow2Unreadable *last = items->len ? &g_array_index(items, Qcow2Unreadable, items->len - 1) : NULL;
     Qcow2Unreadable item = {.reason = reason,
                             .table = l->table->offset,
@@ -103,7 +97,7 @@ static void add(const Look *l, Qcow2UnreadableReason reason, uint32_t index, uin
     } else if (items->len < QCOW2_MAX_UNREADABLE) {
         g_array_append_val(items, item);
     } else {
-        l->worker->more++;
+        __atomic_fetch_add(&l->finder->more, 1, __ATOMIC_RELAXED);
     }
 }
 
@@ -129,7 +123,7 @@ static void look_at_faults(const Look *l, const Qcow2L2Result *contents)
 
 static void look_at_runs(const Look *l, const Qcow2L2Result *contents)
 {
-    uint64_t file_end = l->worker->finder->file_end, size = l->header->cluster_size;
+    uint64_t file_end = l->finder->file_end, size = l->header->cluster_size;
 
     for (uint32_t i = 0; i < contents->n_runs; i++) {
         const Qcow2Run *run = &contents->runs[i];
@@ -154,7 +148,7 @@ static void look_at_runs(const Look *l, const Qcow2L2Result *contents)
 
 static void look_at_extents(const Look *l, const Qcow2L2Result *contents)
 {
-    uint64_t file_end = l->worker->finder->file_end;
+    uint64_t file_end = l->finder->file_end;
 
     for (guint i = 0; i < contents->extents->len; i++) {
         const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
@@ -186,17 +180,18 @@ static void look_at_each(const Look *l)
     }
 }
 
-static bool look_at_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool look_at_table(void *opaque, GArray *items, const Qcow2TableRef *table, const uint8_t *bytes,
+                          const Qcow2L2Result *contents)
 {
-    UnreadableWorker *w = state;
-    const Look look = {.worker = w, .header = w->finder->header, .table = table, .bytes = bytes};
+    Qcow2UnreadableFinder *f = opaque;
+    const Look look = {.finder = f, .items = items, .header = f->header, .table = table, .bytes = bytes};
 
     look_at_faults(&look, contents);
     if (!qcow2_has_data_file(look.header)) {
         look_at_runs(&look, contents);
         look_at_extents(&look, contents);
     }
-    if (w->finder->looks_at_each) {
+    if (f->looks_at_each) {
         look_at_each(&look);
     }
     return true;
@@ -205,7 +200,7 @@ static bool look_at_table(void *state, const Qcow2TableRef *table, const uint8_t
 void qcow2_unreadable_add_compressed(Qcow2UnreadableFinder *f, unsigned worker, Qcow2UnreadableReason reason,
                                      const Qcow2TableRef *table, const Qcow2Extent *extent)
 {
-    const Look look = {.worker = &f->workers[worker], .header = f->header, .table = table};
+    const Look look = {.finder = f, .items = f->found.items[worker], .header = f->header, .table = table};
 
     assert(reason >= QCOW2_UNREADABLE_NOT_READ);
     add(&look, reason, extent->index, extent->offset, extent->length);
@@ -219,27 +214,21 @@ Qcow2UnreadableFinder *qcow2_unreadable_new(const Qcow2Image *image)
     f->image = image;
     f->file_end = qcow2_file_end(image->source->length);
     f->looks_at_each = f->header->version < 3 || qcow2_has_data_file(f->header);
-    f->visitor = (Qcow2TableVisitor){.visit = look_at_table, .states = f->states};
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        f->workers[i] = (UnreadableWorker){.finder = f, .items = g_array_new(FALSE, FALSE, sizeof(Qcow2Unreadable))};
-        f->states[i] = &f->workers[i];
-    }
+    qcow2_collect_init(&f->found, look_at_table, sizeof(Qcow2Unreadable), f);
     return f;
 }
 
 void qcow2_unreadable_free(Qcow2UnreadableFinder *f)
 {
     if (f) {
-        for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-            g_array_unref(f->workers[i].items);
-        }
+        qcow2_collect_clear(&f->found);
         g_free(f);
     }
 }
 
 const Qcow2TableVisitor *qcow2_unreadable_visitor(const Qcow2UnreadableFinder *f)
 {
-    return &f->visitor;
+    return &f->found.visitor;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -272,11 +261,8 @@ GArray *qcow2_unreadable_finish(Qcow2UnreadableFinder *f, uint64_t *more)
 {
     GArray *all = g_array_new(FALSE, FALSE, sizeof(Qcow2Unreadable));
 
-    *more = 0;
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        g_array_append_vals(all, f->workers[i].items->data, f->workers[i].items->len);
-        *more += f->workers[i].more;
-    }
+    qcow2_collect_take(&f->found, all);
+    *more = f->more;
     g_array_sort(all, compare_places);
     join_neighbours(all);
     return all;

@@ -290,10 +290,10 @@ static void find_extent(TableSearch *w, const Qcow2Extent *e)
     }
 }
 
-static bool find_in_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool find_in_table(void *opaque, GArray *items, const Qcow2TableRef *table, const uint8_t *bytes,
+                          const Qcow2L2Result *contents)
 {
-    const Qcow2CollectPart *part = state;
-    TableSearch search = {.search = part->opaque, .table = table, .users = part->items};
+    TableSearch search = {.search = opaque, .table = table, .users = items};
 
     for (uint32_t i = 0; i < contents->n_runs; i++) {
         find_in_run(&search, &contents->runs[i]);

@@ -64,11 +64,11 @@ static bool copy_cleaned_l2_table(Qcow2Copy *copy, uint64_t offset, const uint8_
     return qcow2_copy_bytes(copy, offset, cleaned ? cleaned : bytes, size);
 }
 
-static bool copy_l2_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool copy_l2_table(void *opaque, unsigned worker, const Qcow2TableRef *table, const uint8_t *bytes,
+                          const Qcow2L2Result *contents)
 {
-    Qcow2Copy *copy = state;
+    Qcow2Copy *copy = opaque;
     const Qcow2HeaderFields *h = &copy->check->image->header;
-
     bool shared = is_shared(copy, table->offset, h->cluster_size, table->weight);
 
     if (!qcow2_plausible_l2_table(bytes, h, copy->check->image->source->length, shared)) {
@@ -333,13 +333,9 @@ bool qcow2_copy_metadata(Qcow2Image *image, const Qcow2CheckOptions *options, bo
     g_auto(Qcow2Check) check = {0};
     g_autoptr(Qcow2Scrambler) scrambler = scramble_names ? qcow2_scrambler_new() : NULL;
     Qcow2Copy copy = {.check = &check, .sink = sink, .scrambler = scrambler};
-    void *states[BLOCK_MAX_WORKERS];
-    Qcow2TableVisitor visitor = {.visit = copy_l2_table, .states = states};
+    const Qcow2TableVisitor visitor = {copy_l2_table, &copy};
     bool ok;
 
-    for (unsigned i = 0; i < BLOCK_MAX_WORKERS; i++) {
-        states[i] = &copy;
-    }
     pthread_mutex_init(&copy.lock, NULL);
     ok = qcow2_check_count(&check, image, options, NULL, errp) && qcow2_walk_visit(check.walk, &visitor, errp) &&
          copy_all(&copy);

@@ -40,20 +40,28 @@ static bool is_read(const Qcow2HeaderFields *h, const Qcow2Extent *extent, const
                                     : h->version < 3 || !(load_be64(word) & QCOW2_OFLAG_ZERO);
 }
 
-static void visit_extent(Qcow2CollectPart *s, const Qcow2TableRef *table, const uint8_t *bytes,
-                         const Qcow2Extent *extent, bool counted)
+/* A table whose entries are visited. */
+typedef struct TableVisit {
+    const MetadataLayout *layout;
+    const Qcow2TableRef *table;
+    const uint8_t *bytes;
+    GArray *entries; /* OverlappedEntry: those that were found */
+} TableVisit;
+
+static void visit_extent(const TableVisit *v, const Qcow2Extent *extent, bool counted)
 {
-    const MetadataLayout *layout = s->opaque;
+    const MetadataLayout *layout = v->layout;
+    const Qcow2TableRef *table = v->table;
     size_t in_table = (size_t)extent->index * qcow2_l2_entry_size(layout->header);
     OverlappedEntry e = {
         .at = table->offset + in_table,
-        .entry = load_be64(bytes + in_table),
+        .entry = load_be64(v->bytes + in_table),
         .weight = table->weight,
         .active = table->active,
         .offset = extent->offset,
         .length = extent->length,
         .compressed = extent->compressed,
-        .read = is_read(layout->header, extent, bytes + in_table),
+        .read = is_read(layout->header, extent, v->bytes + in_table),
         .counted = counted && !qcow2_region_beyond_end(&layout->check->counting, extent->offset, extent->length),
     };
 
@@ -61,32 +69,30 @@ static void visit_extent(Qcow2CollectPart *s, const Qcow2TableRef *table, const 
                 layout_table_writable(layout, table->offset, table->weight);
     assert(e.length > 0 && e.active <= e.weight);
     if (!e.counted || overlap_lies_on_metadata(layout, &e)) {
-        g_array_append_val(s->items, e);
+        g_array_append_val(v->entries, e);
     }
 }
 
 /* Compressed data that is not counted where it is, but that a guest reads all the same. */
-static void visit_faults(Qcow2CollectPart *s, const Qcow2TableRef *table, const uint8_t *bytes,
-                         const Qcow2L2Result *contents)
+static void visit_faults(const TableVisit *v, const Qcow2L2Result *contents)
 {
-    const MetadataLayout *layout = s->opaque;
-
     for (guint i = 0; i < contents->faults->len; i++) {
         const Qcow2L2Fault *fault = &g_array_index(contents->faults, Qcow2L2Fault, i);
 
         if (fault->kind == QCOW2_FINDING_COMPRESSED_WITH_SUBCLUSTERS) {
-            uint64_t entry = load_be64(bytes + (size_t)fault->index * qcow2_l2_entry_size(layout->header));
-            Qcow2Extent extent = qcow2_l2_compressed_extent(layout->header, entry, fault->index);
+            uint64_t entry = load_be64(v->bytes + (size_t)fault->index * qcow2_l2_entry_size(v->layout->header));
+            Qcow2Extent extent = qcow2_l2_compressed_extent(v->layout->header, entry, fault->index);
 
-            visit_extent(s, table, bytes, &extent, false);
+            visit_extent(v, &extent, false);
         }
     }
 }
 
-static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *bytes, const Qcow2L2Result *contents)
+static bool visit_table(void *opaque, GArray *items, const Qcow2TableRef *table, const uint8_t *bytes,
+                        const Qcow2L2Result *contents)
 {
-    Qcow2CollectPart *s = state;
-    const MetadataLayout *layout = s->opaque;
+    const MetadataLayout *layout = opaque;
+    const TableVisit v = {.layout = layout, .table = table, .bytes = bytes, .entries = items};
     const Qcow2HeaderFields *h = layout->header;
 
     if (!layout_sole_table(layout, table->offset, table->weight)) {
@@ -104,7 +110,7 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
             };
 
             if (is_overlapped(layout, extent.offset >> h->cluster_bits)) {
-                visit_extent(s, table, bytes, &extent, true);
+                visit_extent(&v, &extent, true);
             }
         }
     }
@@ -112,10 +118,10 @@ static bool visit_table(void *state, const Qcow2TableRef *table, const uint8_t *
         const Qcow2Extent *e = &g_array_index(contents->extents, Qcow2Extent, i);
 
         if (e->compressed) { /* unaligned data is damaged otherwise already */
-            visit_extent(s, table, bytes, e, true);
+            visit_extent(&v, e, true);
         }
     }
-    visit_faults(s, table, bytes, contents);
+    visit_faults(&v, contents);
     return true;
 }
 

@@ -80,7 +80,7 @@ static void show_tables(const Qcow2TableVisitor *visitor, const Qcow2HeaderField
             put_be64(table + 8 * i, COPIED | AT(100000 + 2 * (t * 8192 + i)));
         }
         qcow2_l2_decode(h, table, contents);
-        g_assert_true(visitor->visit(visitor->states[t % 2], &ref, table, contents));
+        g_assert_true(visitor->visit(visitor->opaque, t % 2, &ref, table, contents));
     }
 }
 
