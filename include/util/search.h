@@ -53,4 +53,7 @@ static inline int compare_u64_at(const void *a, const void *b, void *at)
 #define ARRAY_SORT(array, type, member)                                                                                \
     g_array_sort_with_data((array), compare_u64_at, GSIZE_TO_POINTER(offsetof(type, member)))
 
+/* The same for a GArray of uint64_t. */
+#define ARRAY_SORT_U64(array) g_array_sort_with_data((array), compare_u64_at, NULL)
+
 #endif

@@ -6,6 +6,7 @@
 #include "ui/map/ranges.h"
 
 #include "util/number.h"
+#include "util/search.h"
 
 typedef struct Range {
     uint64_t first, end; /* clusters */
@@ -24,17 +25,10 @@ void map_ranges_add(MapRanges *ranges, uint64_t clusters, uint64_t cluster_size,
     g_array_append_val(ranges->array, range);
 }
 
-static int compare_ranges(const void *left, const void *right)
-{
-    const Range *a = left, *b = right;
-
-    return (a->first > b->first) - (a->first < b->first);
-}
-
 void map_ranges_sort(MapRanges *ranges)
 {
     if (ranges->array) {
-        g_array_sort(ranges->array, compare_ranges);
+        ARRAY_SORT(ranges->array, Range, first);
     }
 }
 

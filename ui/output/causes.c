@@ -5,6 +5,8 @@
  */
 #include "ui/output/causes.h"
 
+#include "util/search.h"
+
 #define ENTRY_BYTES 8u
 #define MOST_NAMES  100u /* of snapshots: there may be many, and each is compared with all */
 #define BIT(kind)   (UINT64_C(1) << QCOW2_FINDING_##kind)
@@ -123,19 +125,12 @@ static void find_words(Causes *c, const ImageCheck *check)
     }
 }
 
-static int compare_words(const void *a, const void *b)
-{
-    const CauseWords *x = a, *y = b;
-
-    return (x->first > y->first) - (x->first < y->first);
-}
-
 /* Entries are found once for each tree that has their table, and for each cluster that they lead to. */
 static void sort_words(Causes *c)
 {
     g_autoptr(GArray) all = g_steal_pointer(&c->words);
 
-    g_array_sort(all, compare_words);
+    ARRAY_SORT(all, CauseWords, first);
     c->words = g_array_new(FALSE, FALSE, sizeof(CauseWords));
     for (guint i = 0; i < all->len; i++) {
         const CauseWords *words = &g_array_index(all, CauseWords, i);
@@ -152,18 +147,11 @@ static void sort_words(Causes *c)
     }
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-    const Qcow2Allocation *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 static void join_ranges(Causes *c)
 {
     g_autoptr(GArray) all = g_steal_pointer(&c->guest);
 
-    g_array_sort(all, compare_ranges);
+    ARRAY_SORT(all, Qcow2Allocation, offset);
     c->guest = g_array_new(FALSE, FALSE, sizeof(Qcow2Allocation));
     for (guint i = 0; i < all->len; i++) {
         const Qcow2Allocation *range = &g_array_index(all, Qcow2Allocation, i);

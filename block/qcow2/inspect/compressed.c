@@ -6,7 +6,6 @@
 #include "block/qcow2/inspect/compressed.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "block/io/prefetch.h"
 #include "block/limits.h"
@@ -87,21 +86,12 @@ static uint64_t key_at(const GArray *keys, guint i)
     return g_array_index(keys, uint64_t, i);
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    uint64_t x, y;
-
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
-
 /* Sorts @keys and keeps one of each, and no more than LIMIT_COMPRESSED. Returns false if there were more. */
 static bool keep_lowest(GArray *keys)
 {
     guint n = 0;
 
-    g_array_sort(keys, compare_keys);
+    ARRAY_SORT_U64(keys);
     for (guint i = 0; i < keys->len; i++) {
         if (!n || key_at(keys, i) != key_at(keys, n - 1)) {
             g_array_index(keys, uint64_t, n++) = key_at(keys, i);

@@ -17,6 +17,7 @@
 #include "block/qcow2/inspect/shared.h"
 #include "block/qcow2/inspect/unmapped.h"
 #include "block/qcow2/inspect/unreadable.h"
+#include "util/search.h"
 #include "util/zeros.h"
 
 /* How full an L2 table is. */
@@ -90,38 +91,30 @@ typedef enum Fill {
     FILL_FULL,
 } Fill;
 
-static int compare_fills(const void *a, const void *b)
-{
-    const TableFill *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 /* What all workers have seen: TableFill, sorted. */
 static GArray *all_fills(Qcow2Diagnostics *h)
 {
     GArray *all = g_array_new(FALSE, FALSE, sizeof(TableFill));
 
     qcow2_collect_take(&h->fills, all);
-    g_array_sort(all, compare_fills);
+    ARRAY_SORT(all, TableFill, offset);
     return all;
 }
 
 static Fill fill_of(const Qcow2Check *c, const GArray *fills, uint64_t slot)
 {
     const Qcow2HeaderFields *h = &c->image->header;
-    TableFill key = {.offset = slot & QCOW2_OFFSET_MASK};
-    guint i;
-    const TableFill *fill;
+    uint64_t offset = slot & QCOW2_OFFSET_MASK;
+    guint i = ARRAY_FIRST_NOT_BELOW(fills, TableFill, offset, offset);
+    const TableFill *fill = i < fills->len ? &g_array_index(fills, TableFill, i) : NULL;
 
-    if (!key.offset) {
+    if (!offset) {
         return FILL_NONE;
     }
-    if (!g_array_binary_search((GArray *)fills, &key, compare_fills, &i)) {
+    if (!fill || fill->offset != offset) {
         /* tables in holes are not shown to visitors */
-        return block_source_is_hole(c->image->source, key.offset, h->cluster_size) ? FILL_EMPTY : FILL_NONE;
+        return block_source_is_hole(c->image->source, offset, h->cluster_size) ? FILL_EMPTY : FILL_NONE;
     }
-    fill = &g_array_index(fills, TableFill, i);
     if (fill->empty) {
         return FILL_EMPTY;
     }

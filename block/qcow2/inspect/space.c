@@ -11,6 +11,7 @@
 #include "block/qcow2/check/collect.h"
 #include "qapi/util.h"
 #include "util/number.h"
+#include "util/search.h"
 
 /* The runs of data of an L2 table of the active disk, and how they begin and end, for going on in the next one. */
 typedef struct TableRuns {
@@ -95,20 +96,13 @@ const Qcow2TableVisitor *qcow2_space_visitor(const Qcow2Space *s)
     return &s->tables.visitor;
 }
 
-static int compare_tables(const void *a, const void *b)
-{
-    const TableRuns *x = a, *y = b;
-
-    return (x->l1_index > y->l1_index) - (x->l1_index < y->l1_index);
-}
-
 static void add_runs(Qcow2Space *s, ImageCheckSpace *space)
 {
     g_autoptr(GArray) tables = g_array_new(FALSE, FALSE, sizeof(TableRuns));
     uint64_t clusters = 0;
 
     qcow2_collect_take(&s->tables, tables);
-    g_array_sort(tables, compare_tables);
+    ARRAY_SORT(tables, TableRuns, l1_index);
     for (guint i = 0; i < tables->len; i++) {
         const TableRuns *this = &g_array_index(tables, TableRuns, i);
         const TableRuns *last = i ? this - 1 : NULL;

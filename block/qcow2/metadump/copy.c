@@ -15,6 +15,7 @@
 #include "block/qcow2/metadump/lost-tables.h"
 #include "block/qcow2/metadump/names.h"
 #include "util/number.h"
+#include "util/search.h"
 #include "util/zeros.h"
 
 /*
@@ -166,13 +167,6 @@ typedef struct BlockRef {
     uint64_t index; /* the first entry of the table that names it */
 } BlockRef;
 
-static int compare_blocks(const void *a, const void *b)
-{
-    const BlockRef *x = a, *y = b;
-
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
 /* The distinct blocks, sorted: entries of a hostile table may all name the same. */
 static GArray *distinct_blocks(const Qcow2RefcountEntries *table)
 {
@@ -186,7 +180,7 @@ static GArray *distinct_blocks(const Qcow2RefcountEntries *table)
             g_array_append_val(blocks, block);
         }
     }
-    g_array_sort(blocks, compare_blocks);
+    ARRAY_SORT(blocks, BlockRef, offset);
     for (guint i = 0; i < blocks->len; i++) {
         BlockRef block = g_array_index(blocks, BlockRef, i);
 

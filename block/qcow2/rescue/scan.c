@@ -11,6 +11,7 @@
 #include "block/qcow2/inspect/evidence-forms.h"
 #include "qapi/util.h"
 #include "util/number.h"
+#include "util/search.h"
 #include "util/zeros.h"
 
 #define READ_SIZE   (256u << 10)
@@ -168,20 +169,11 @@ static bool scan_all(Scanning *s, BlockSource *source, const BlockReadOptions *o
 
 /* ---- all of it ---- */
 
-static int compare_offsets(const void *a, const void *b)
-{
-    uint64_t x, y;
-
-    memcpy(&x, a, sizeof(x)); /* the first member of a Qcow2ByteRange too */
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
-
 static void sort_and_join(GArray **ranges)
 {
     GArray *joined = g_array_new(FALSE, FALSE, sizeof(Qcow2ByteRange));
 
-    g_array_sort(*ranges, compare_offsets);
+    ARRAY_SORT(*ranges, Qcow2ByteRange, offset);
     for (guint i = 0; i < (*ranges)->len; i++) {
         const Qcow2ByteRange *range = &g_array_index(*ranges, Qcow2ByteRange, i);
 
@@ -208,8 +200,8 @@ bool qcow2_scan(BlockSource *source, const BlockReadOptions *options, Qcow2Scan 
     g_array_unref(s.reads);
     sort_and_join(&scan->tables);
     sort_and_join(&scan->unread);
-    g_array_sort(scan->snapshots, compare_offsets);
-    g_array_sort(scan->luks, compare_offsets);
+    ARRAY_SORT_U64(scan->snapshots);
+    ARRAY_SORT_U64(scan->luks);
     return ok || qapi_set_out_of_memory(errp);
 }
 

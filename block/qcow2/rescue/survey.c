@@ -40,13 +40,6 @@ static void add_range(GArray *ranges, uint64_t start, uint64_t length, ImageResc
     }
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-    const ImageRescueRange *x = a, *y = b;
-
-    return (x->start > y->start) - (x->start < y->start);
-}
-
 /* Adds @start and @length to @ranges as far as the disk reaches. */
 static void add_part(Surveying *s, GArray *ranges, uint64_t start, uint64_t length, ImageRescueClass class)
 {
@@ -87,7 +80,7 @@ static void join_ranges(GArray *ranges)
 {
     guint kept = 0;
 
-    g_array_sort(ranges, compare_ranges);
+    ARRAY_SORT(ranges, ImageRescueRange, start);
     for (guint i = 0; i < ranges->len; i++) {
         ImageRescueRange range = g_array_index(ranges, ImageRescueRange, i);
         ImageRescueRange *last = kept ? &g_array_index(ranges, ImageRescueRange, kept - 1) : NULL;
@@ -267,7 +260,7 @@ static void mark_dropped(Surveying *s, const GArray *dropped)
 
         g_array_append_val(lost, range);
     }
-    g_array_sort(lost, compare_ranges);
+    ARRAY_SORT(lost, ImageRescueRange, start);
     for (guint i = 0; i < all->len; i++) {
         const ImageRescueRange *r = &g_array_index(all, ImageRescueRange, i);
         uint64_t at = r->start, end = r->start + r->length;

@@ -31,13 +31,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(L1Choice, choice_clear)
 
 /* ---- snapshots ---- */
 
-static int compare_offsets(const void *a, const void *b)
-{
-    const uint64_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
 static void read_snapshot_tables(const Qcow2Found *found, Qcow2Trees *trees)
 {
     uint64_t quota = found->in->source->length / 8; /* entries: tables that overlap do not add up */
@@ -58,7 +51,7 @@ static void read_snapshot_tables(const Qcow2Found *found, Qcow2Trees *trees)
             }
         }
     }
-    g_array_sort(trees->snapshot_tables, compare_offsets);
+    ARRAY_SORT_U64(trees->snapshot_tables);
 }
 
 unsigned qcow2_trees_snapshot_refs(const Qcow2Trees *trees, uint64_t offset)
