@@ -138,6 +138,18 @@ static QapiKind kind_of(JsonNode *node)
     return type == G_TYPE_STRING ? QAPI_KIND_STRING : type == G_TYPE_BOOLEAN ? QAPI_KIND_BOOL : QAPI_KIND_NUMBER;
 }
 
+/* Takes a value that must be of @kind, of which people say @expected. */
+static JsonNode *take_kind(JsonInputVisitor *in, const char *name, QapiKind kind, const char *expected, GError **errp)
+{
+    JsonNode *node = take(in, name, errp);
+    bool right = node && kind_of(node) == kind;
+
+    if (node && !right) {
+        fail_type(in, name, expected, errp);
+    }
+    return right ? node : NULL;
+}
+
 /* The text of a scalar that is a string, NULL for anything else. */
 static const char *text_of(JsonNode *node)
 {
@@ -147,13 +159,10 @@ static const char *text_of(JsonNode *node)
 static bool input_start_struct(Visitor *v, const char *name, GError **errp)
 {
     JsonInputVisitor *in = input(v);
-    JsonNode *node = take(in, name, errp);
+    JsonNode *node = take_kind(in, name, QAPI_KIND_OBJECT, "object", errp);
 
     if (!node) {
         return false;
-    }
-    if (kind_of(node) != QAPI_KIND_OBJECT) {
-        return fail_type(in, name, "object", errp);
     }
 
     Frame frame = {.name = name, .node = node, .unvisited = g_hash_table_new(g_str_hash, g_str_equal)};
@@ -195,13 +204,10 @@ static void input_end_struct(Visitor *v)
 static bool input_start_list(Visitor *v, const char *name, size_t *len, GError **errp)
 {
     JsonInputVisitor *in = input(v);
-    JsonNode *node = take(in, name, errp);
+    JsonNode *node = take_kind(in, name, QAPI_KIND_ARRAY, "array", errp);
 
     if (!node) {
         return false;
-    }
-    if (kind_of(node) != QAPI_KIND_ARRAY) {
-        return fail_type(in, name, "array", errp);
     }
 
     Frame frame = {.name = name, .node = node};
@@ -421,12 +427,7 @@ static bool input_enum(Visitor *v, const char *name, int *obj, const QapiEnumLoo
 
 static bool input_null(Visitor *v, const char *name, GError **errp)
 {
-    JsonNode *node = take(input(v), name, errp);
-
-    if (!node) {
-        return false;
-    }
-    return kind_of(node) == QAPI_KIND_NULL || fail_type(input(v), name, "null", errp);
+    return take_kind(input(v), name, QAPI_KIND_NULL, "null", errp);
 }
 
 static void input_free(Visitor *v)
