@@ -17,6 +17,7 @@
 #include "util/module.h"
 #include "util/number.h"
 #include "util/output-file.h"
+#include "util/secrets.h"
 #include "util/text.h"
 
 struct MapFile {
@@ -136,7 +137,8 @@ static bool draw_disk(MapFile *map, MapImage *image, const Qcow2CheckResult *res
 
 bool map_file_write(MapFile *map, const Qcow2CheckResult *result, uint64_t length, GError **errp)
 {
-    g_autofree char *name = printable(result->check->filename);
+    g_autofree char *shown = secrets_hide(result->check->filename);
+    g_autofree char *name = printable(shown);
     g_autofree char *verdict = verdict_line(result->check);
     g_autofree char *date = date_line();
     MapImage image = {

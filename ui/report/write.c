@@ -14,6 +14,7 @@
 #include "ui/report/page.h"
 #include "ui/report/roles.h"
 #include "ui/output/role-colours.h"
+#include "util/secrets.h"
 
 void report_ask(Qcow2CheckOptions *options)
 {
@@ -136,10 +137,12 @@ static void bare_viscera_clear(BareViscera *bare)
 static void write_json(FILE *out, CheckReport *report, const Qcow2CheckResult *result)
 {
     g_autoptr(Visitor) visitor = json_output_visitor_new_html(out);
+    g_autofree char *name = secrets_hide(result->check->filename);
     BareViscera viscera = {0};
     CheckReport whole = *report;
 
     whole.check = bare_check(result->check);
+    whole.check.filename = name;
     whole.image = result->layout->summary;
     if (result->check->viscera) {
         bare_viscera_init(&viscera, result->check->viscera);
