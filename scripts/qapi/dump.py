@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Iterator, Union
 
 from .doc import Doc, Entry, FreeText
-from .schema import Alternate, Definition, Enum, EnumValue, List, Member, Schema, Struct
+from .schema import Alternate, Definition, Enum, EnumValue, List, Member, Schema, Sequence, Struct
 
 
 def extras(part: Union[Member, EnumValue, Definition]) -> str:
@@ -16,6 +16,7 @@ def extras(part: Union[Member, EnumValue, Definition]) -> str:
 
 def member_line(word: str, member: Member) -> str:
     kind = f'[{member.type.element.name}]' if isinstance(member.type, List) else member.type.name
+    kind += ' sequence' if isinstance(member.type, Sequence) else ''
     return f'    {word} {member.name}: {kind}' + (' optional' if member.optional else '') + extras(member)
 
 

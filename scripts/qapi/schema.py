@@ -14,7 +14,7 @@ from .condition import Condition, parse_condition
 from .doc import Doc, Entry, FreeText
 from .error import Place, SchemaError
 from .names import c_enum_constant, c_name
-from .parser import MAX_DEPTH, Expression, Items, Parsed, Pragmas, Table, Text, Value
+from .parser import MAX_DEPTH, Expression, Flag, Items, Parsed, Pragmas, Table, Text, Value
 
 FEATURES = ('deprecated', 'unstable')
 TYPE_NAME = re.compile(r'[A-Z][A-Za-z0-9]*')
@@ -50,6 +50,21 @@ class List(Type):
 
     def c_type(self) -> str:
         return f'{self.name}List'
+
+    def visited_as(self) -> str:
+        """What follows visit_type_ in the name of its visitor."""
+        return self.c_type()
+
+
+@dataclass(eq=False)
+class Sequence(List):
+    """A list whose items are made one at a time, when they are visited."""
+
+    def c_type(self) -> str:
+        return 'QapiSequence'
+
+    def visited_as(self) -> str:
+        return f'{self.name}Sequence'
 
 
 @dataclass
@@ -186,6 +201,7 @@ class Schema:
         self.pragmas: Pragmas = parsed.pragmas
         self.types: dict[str, Type] = {each.name: each for each in builtin_types()}
         self.lists: dict[str, List] = {}
+        self.sequences: dict[str, Sequence] = {}
         self.entries: list[Union[Definition, FreeText]] = []
         self.tables: list[tuple[Definition, Table]] = []
 
@@ -337,6 +353,14 @@ class Schema:
         name = want_text(value, place, 'type')
         return self.lookup(name, name.place)
 
+    def sequence_of(self, listed: Type, table: Table) -> Sequence:
+        flag, place = table[Text('sequence')], table.key_place('sequence')
+        if not isinstance(flag, Flag) or not flag.value:
+            raise SchemaError(place, "'sequence' must be true")
+        if not isinstance(listed, List) or not isinstance(listed.element, Struct):
+            raise SchemaError(place, 'a sequence must be a list of structs')
+        return self.sequences.setdefault(listed.name, Sequence(listed.name, listed.kind, listed.element))
+
     def members(self, definition: Definition, data: Table) -> list[Member]:
         found = []
         for key, value in data.items():
@@ -359,11 +383,13 @@ class Schema:
         type_value: Value = value
         condition, features = None, ()
         if isinstance(value, Table):
-            check_keys(value, f"member '{key}'", ('type',), ('if', 'features'))
+            check_keys(value, f"member '{key}'", ('type',), ('if', 'features', 'sequence'))
             type_value = value[Text('type')]
             condition, features = parse_condition(value), self.features(value)
         optional = key.startswith('*')
         member_type = self.type_of(type_value, key.place)
+        if isinstance(value, Table) and 'sequence' in value:
+            member_type = self.sequence_of(member_type, value)
         name = key[1:] if optional else str(key)
         return Member(name, member_type, key.place, optional, condition, features)
 

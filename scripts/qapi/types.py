@@ -8,7 +8,7 @@ from typing import Iterator, Optional
 from .condition import Condition, guarded
 from .names import c_enum_constant, c_name
 from .output import c_file, c_header
-from .schema import Alternate, Builtin, Definition, Enum, List, Member, Schema, Struct
+from .schema import Alternate, Builtin, Definition, Enum, List, Member, Schema, Sequence, Struct
 
 
 def declaration(c_type: str, name: str) -> str:
@@ -115,6 +115,33 @@ def list_code(each: List) -> Iterator[str]:
     yield '}'
 
 
+def sequence_line(each: Sequence) -> str:
+    return f'QapiSequence qapi_sequence_of_{each.name}List({each.name}List *list);'
+
+
+def sequence_code(each: Sequence) -> Iterator[str]:
+    name, list_type = each.name, f'{each.name}List'
+    yield f'static const void *look_into_{list_type}(const void *owner, size_t index, void *view)'
+    yield '{'
+    yield f'    const {list_type} *list = owner;'
+    yield ''
+    yield '    return &list->items[index];'
+    yield '}'
+    yield ''
+    yield f'static void free_{list_type}(void *owner)'
+    yield '{'
+    yield f'    qapi_clear_{list_type}(owner);'
+    yield '    g_free(owner);'
+    yield '}'
+    yield ''
+    yield f'QapiSequence qapi_sequence_of_{list_type}({list_type} *list)'
+    yield '{'
+    yield f'    static const QapiSequenceOps ops = {{.look = look_into_{list_type}, .free = free_{list_type}}};'
+    yield ''
+    yield '    return (QapiSequence){.ops = &ops, .owner = list, .len = list->len};'
+    yield '}'
+
+
 def object_lines(name: str) -> Iterator[str]:
     yield f'void qapi_clear_{name}({name} *obj);'
     yield f'void qapi_free_{name}({name} *obj);'
@@ -139,7 +166,7 @@ def object_code(name: str) -> Iterator[str]:
 
 
 def types_header(name: str, schema: Schema) -> str:
-    lines = ['#include "qapi/qapi-builtin-types.h"', '']
+    lines = ['#include "qapi/qapi-builtin-types.h"', '#include "qapi/sequence.h"', '']
     enums = [each for each in schema.order if isinstance(each, Enum)]
     objects = [each for each in schema.order if not isinstance(each, Enum)]
     lists = [each for each in schema.lists.values() if isinstance(each.element, Definition)]
@@ -150,6 +177,8 @@ def types_header(name: str, schema: Schema) -> str:
     lines.append('')
     for each in lists:
         lines += [*guarded(condition_of(each), list(list_lines(each))), '']
+    for each in schema.sequences.values():
+        lines += [*guarded(condition_of(each), [sequence_line(each)]), '']
     for each in objects:
         code = struct_lines(each) if isinstance(each, Struct) else alternate_lines(each)
         lines += [*guarded(each.condition, [*code, '', *object_lines(each.name)]), '']
@@ -169,6 +198,8 @@ def types_code(schema: Schema, types_name: str, visit_name: str) -> str:
     for each in schema.lists.values():
         if isinstance(each.element, Definition):
             lines += ['', *guarded(condition_of(each), list(list_code(each)))]
+    for each in schema.sequences.values():
+        lines += ['', *guarded(condition_of(each), list(sequence_code(each)))]
     return c_file(lines)
 
 

@@ -8,7 +8,7 @@ from typing import Iterator
 from .condition import guarded
 from .names import c_enum_constant, c_name
 from .output import c_file, c_header
-from .schema import Alternate, Builtin, Definition, Enum, List, Member, Schema, Struct, Type
+from .schema import Alternate, Builtin, Definition, Enum, List, Member, Schema, Sequence, Struct, Type
 from .types import builtin_lists, condition_of
 
 
@@ -21,7 +21,7 @@ def optional_signature(name: str) -> str:
 
 
 def type_suffix(each: Type) -> str:
-    return each.c_type() if isinstance(each, List) else each.name
+    return each.visited_as() if isinstance(each, List) else each.name
 
 
 def owns_memory(each: Type, within: tuple[Type, ...] = ()) -> bool:
@@ -172,6 +172,42 @@ def list_code(each: List) -> Iterator[str]:
     yield '}'
 
 
+def sequence_code(each: Sequence) -> Iterator[str]:
+    name, list_type = each.name, f'{each.name}List'
+    yield signature(each.visited_as(), each.c_type())
+    yield '{'
+    yield '    if (visit_is_clearing(v)) {'
+    yield '        qapi_sequence_clear(obj);'
+    yield '        return true;'
+    yield '    }'
+    yield '    if (!obj->ops) { /* empty, or to be filled */'
+    yield f'        {list_type} list = {{0}};'
+    yield f'        bool ok = visit_type_{list_type}(v, name, &list, errp);'
+    yield ''
+    yield '        if (list.len) {'
+    yield f'            *obj = qapi_sequence_of_{list_type}(g_memdup2(&list, sizeof(list)));'
+    yield '        }'
+    yield '        return ok;'
+    yield '    }'
+    yield ''
+    yield '    size_t len = obj->len;'
+    yield ''
+    yield '    if (!visit_start_list(v, name, &len, errp)) {'
+    yield '        return false;'
+    yield '    }'
+    yield ''
+    yield '    g_auto(QapiIterator) each = qapi_iterate(obj);'
+    yield f'    const {name} *item;'
+    yield '    bool ok = true;'
+    yield ''
+    yield '    while (ok && (item = qapi_next(&each))) {'
+    yield f'        ok = visit_type_{name}(v, NULL, ({name} *)item, errp);'
+    yield '    }'
+    yield '    visit_end_list(v);'
+    yield '    return ok;'
+    yield '}'
+
+
 def definition_declarations(definition: Definition) -> Iterator[str]:
     yield signature(definition.name, definition.name) + ';'
     if not isinstance(definition, Enum):
@@ -200,6 +236,9 @@ def visit_header(name: str, schema: Schema, types_name: str) -> str:
         if isinstance(each.element, Definition):
             declared = signature(each.c_type(), each.c_type(), 'list') + ';'
             lines += ['', *guarded(condition_of(each), [declared])]
+    for each in schema.sequences.values():
+        declared = signature(each.visited_as(), each.c_type()) + ';'
+        lines += ['', *guarded(condition_of(each), [declared])]
     return c_header(name, lines + [''])
 
 
@@ -210,6 +249,8 @@ def visit_code(schema: Schema, visit_name: str) -> str:
     for each in schema.lists.values():
         if isinstance(each.element, Definition):
             lines += ['', *guarded(condition_of(each), list(list_code(each)))]
+    for each in schema.sequences.values():
+        lines += ['', *guarded(condition_of(each), list(sequence_code(each)))]
     return c_file(lines)
 
 
