@@ -30,14 +30,15 @@ static void add_corruption(FaultyRuns *runs, const ImageCheckFinding *finding)
     }
 }
 
-FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheckFindingList *findings)
+FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const QapiSequence *findings)
 {
+    g_auto(QapiIterator) each = qapi_iterate(findings);
     FaultyRuns *runs = g_new(FaultyRuns, 1);
 
     *runs = (FaultyRuns){.roles = roles};
-    for (size_t i = 0; i < findings->len; i++) {
-        if (findings->items[i].severity == IMAGE_CHECK_SEVERITY_CORRUPTION) {
-            add_corruption(runs, &findings->items[i]);
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        if (f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION) {
+            add_corruption(runs, f);
         }
     }
     map_ranges_sort(&runs->damaged);

@@ -17,7 +17,7 @@
 
 typedef struct FaultyRuns FaultyRuns;
 
-FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheckFindingList *findings);
+FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const QapiSequence *findings);
 void faulty_runs_free(FaultyRuns *runs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FaultyRuns, faulty_runs_free)
 

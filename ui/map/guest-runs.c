@@ -51,14 +51,13 @@ bool guest_mappings(const Mappings *mappings, Mappings *by_guest)
 
 GuestRuns *guest_runs_new(const Mappings *by_guest, uint64_t clusters, uint64_t cluster_size, const ImageCheck *check)
 {
+    g_auto(QapiIterator) each = qapi_iterate(&check->findings);
     GuestRuns *runs = g_new(GuestRuns, 1);
 
     *runs = (GuestRuns){.by_guest = by_guest, .clusters = clusters};
-    for (size_t i = 0; i < check->findings.len; i++) {
-        const ImageCheckFinding *finding = &check->findings.items[i];
-
-        if (finding->severity == IMAGE_CHECK_SEVERITY_CORRUPTION && finding->guest && !finding->snapshot) {
-            map_ranges_add(&runs->damaged, clusters, cluster_size, finding->guest->offset, finding->guest->size);
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        if (f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION && f->guest && !f->snapshot) {
+            map_ranges_add(&runs->damaged, clusters, cluster_size, f->guest->offset, f->guest->size);
         }
     }
     for (size_t i = 0; i < check->guest_lost.len; i++) {

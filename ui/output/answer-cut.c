@@ -47,12 +47,11 @@ static bool counts_go_on(const ImageCheck *c)
 uint64_t answer_missing_end(const Answer *a)
 {
     const ImageCheck *c = a->check;
+    g_auto(QapiIterator) each = qapi_iterate(&c->findings);
     bool counted = counts_go_on(c), cut = false;
     uint64_t end = counted ? c->file_length_least + c->cluster_size : 0;
 
-    for (size_t i = 0; i < c->findings.len; i++) {
-        const ImageCheckFinding *f = &c->findings.items[i];
-
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if (f->kind == QCOW2_FINDING_TABLE_CUT_OFF && !f->fixed && f->cluster) {
             end = MAX(end, f->cluster->offset + f->cluster->size);
             cut = true;
@@ -69,9 +68,9 @@ bool answer_is_cut(const Answer *a)
 
 static bool is_bitmap_directory(const ImageCheck *c, uint64_t offset)
 {
-    for (size_t i = 0; i < c->findings.len; i++) {
-        const ImageCheckFinding *f = &c->findings.items[i];
+    g_auto(QapiIterator) each = qapi_iterate(&c->findings);
 
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if (f->structure == IMAGE_CHECK_STRUCTURE_BITMAP_DIRECTORY &&
             ((f->cluster && f->cluster->offset == offset) || (f->has_entry_offset && f->entry_offset == offset))) {
             return true;
@@ -193,11 +192,12 @@ void answer_add_missing(Answer *a)
     const ImageCheck *c = a->check;
     g_autofree char *missing = size_format(answer_missing_end(a) - c->file_length);
     g_autoptr(GString) text = g_string_new(NULL);
+    g_auto(QapiIterator) each = qapi_iterate(&c->findings);
     Missing m = {0};
 
-    for (size_t i = 0; i < c->findings.len; i++) {
-        if (is_about_cut(c, &c->findings.items[i])) {
-            note_missing(&m, c, &c->findings.items[i]);
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        if (is_about_cut(c, f)) {
+            note_missing(&m, c, f);
         }
     }
     append_all_missing(text, &m);

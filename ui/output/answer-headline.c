@@ -197,6 +197,7 @@ static void say_price(const Answer *a, GString *text)
 /* What could not be examined. */
 static void say_unknown(const Answer *a, GString *text)
 {
+    g_auto(QapiIterator) each = qapi_iterate(&a->check->findings);
     const char *name = NULL;
     bool several = false;
 
@@ -204,8 +205,7 @@ static void say_unknown(const Answer *a, GString *text)
         g_string_append(text, "the file ends within a cluster of data");
         return;
     }
-    for (size_t i = 0; i < a->check->findings.len; i++) {
-        const ImageCheckFinding *f = &a->check->findings.items[i];
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         const char *part = f->severity != IMAGE_CHECK_SEVERITY_ERROR ? NULL
                            : (SNAPSHOT_TABLE >> f->kind & 1)         ? "the snapshot table"
                                                                      : answer_structure_name(f->structure);

@@ -54,8 +54,11 @@ static void add_counts(Answer *a)
 /* Data that nobody knows; it may have been lost long ago. */
 static void add_unmapped(Answer *a)
 {
-    for (size_t i = 0, shown = 0; i < a->check->findings.len && shown < PLACES_SHOWN; i++) {
-        const ImageCheckFinding *f = &a->check->findings.items[i];
+    g_auto(QapiIterator) each = qapi_iterate(&a->check->findings);
+    const ImageCheckFinding *f;
+    unsigned shown = 0;
+
+    while (shown < PLACES_SHOWN && (f = qapi_next(&each))) {
         g_autoptr(GString) text = g_string_new(NULL);
 
         if (f->kind == QCOW2_FINDING_UNMAPPED_DATA && f->cluster) {
@@ -69,10 +72,10 @@ static void add_unmapped(Answer *a)
 /* Ranges of guest disks that are stored in one cluster. */
 static void add_shared(Answer *a)
 {
+    g_auto(QapiIterator) each = qapi_iterate(&a->check->findings);
     unsigned shown = 0, more = 0;
 
-    for (size_t i = 0; i < a->check->findings.len; i++) {
-        const ImageCheckFinding *f = &a->check->findings.items[i];
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         g_autoptr(GString) text = g_string_new(NULL);
 
         if (f->kind != QCOW2_FINDING_DATA_SHARED || f->fixed || !f->guest) {
@@ -103,10 +106,9 @@ static void add_bitmaps(Answer *a)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_autoptr(GString) text = g_string_new(NULL);
+    g_auto(QapiIterator) each = qapi_iterate(&a->check->findings);
 
-    for (size_t i = 0; i < a->check->findings.len; i++) {
-        const ImageCheckFinding *f = &a->check->findings.items[i];
-
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if ((DOUBTFUL_BITMAP >> f->kind & 1) && !f->fixed && f->bitmap && names->len <= NAMES_SHOWN &&
             !g_ptr_array_find_with_equal_func(names, f->bitmap, g_str_equal, NULL)) {
             g_ptr_array_add(names, f->bitmap);

@@ -142,10 +142,10 @@ static void add_danger(Answer *a)
 /* With -v the findings are listed above. */
 static void add_evidence(Answer *a, bool *any, ImageCheckEvidence *best)
 {
+    g_auto(QapiIterator) each = qapi_iterate(&a->check->findings);
     unsigned shown = a->options->verbose ? PLACES_SHOWN : 0, more = 0;
 
-    for (size_t i = 0; i < a->check->findings.len; i++) {
-        const ImageCheckFinding *f = &a->check->findings.items[i];
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         g_autofree char *message = text_escape(f->message, strlen(f->message));
 
         if (!f->has_evidence || !(RESTORABLE >> f->kind & 1)) {
@@ -350,9 +350,9 @@ static void add_plan(Answer *a, const Answer *outcome)
 
 static void count_kinds(Answer *a)
 {
-    for (size_t i = 0; i < a->check->findings.len; i++) {
-        const ImageCheckFinding *f = &a->check->findings.items[i];
+    g_auto(QapiIterator) each = qapi_iterate(&a->check->findings);
 
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if (!f->fixed) {
             a->kinds |= UINT64_C(1) << f->kind;
             a->count_by_kind[f->kind] += f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION ? (uint64_t)f->count : 0;

@@ -110,9 +110,9 @@ static void add_data_on_metadata(Causes *c, const ImageCheck *check, const Image
 
 static void find_words(Causes *c, const ImageCheck *check)
 {
-    for (size_t i = 0; i < check->findings.len; i++) {
-        const ImageCheckFinding *f = &check->findings.items[i];
+    g_auto(QapiIterator) each = qapi_iterate(&check->findings);
 
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if (f->severity != IMAGE_CHECK_SEVERITY_CORRUPTION || f->fixed) {
             continue;
         }
@@ -221,11 +221,10 @@ static bool overlaps(const GArray *ranges, const Qcow2Allocation *range)
  */
 static void count_leaks(Causes *c, const ImageCheck *check)
 {
+    g_auto(QapiIterator) each = qapi_iterate(&check->findings);
     uint64_t unused = 0;
 
-    for (size_t i = 0; i < check->findings.len; i++) {
-        const ImageCheckFinding *f = &check->findings.items[i];
-
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if (f->kind != QCOW2_FINDING_LEAK || f->fixed) {
             continue;
         }
@@ -239,6 +238,17 @@ static void count_leaks(Causes *c, const ImageCheck *check)
     c->leaks += unused <= c->n_words ? unused : 0;
 }
 
+static void count_errors(Causes *c, const ImageCheck *check)
+{
+    g_auto(QapiIterator) each = qapi_iterate(&check->findings);
+
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        bool caused = f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION && !f->fixed && is_caused(c, f);
+
+        c->errors += caused ? (uint64_t)f->count : 0;
+    }
+}
+
 void causes_init(Causes *c, const ImageCheck *check)
 {
     *c = (Causes){
@@ -250,13 +260,8 @@ void causes_init(Causes *c, const ImageCheck *check)
     find_words(c, check);
     sort_words(c);
     join_ranges(c);
-    for (size_t i = 0; i < check->findings.len && c->words->len; i++) {
-        const ImageCheckFinding *f = &check->findings.items[i];
-
-        c->errors +=
-            f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION && !f->fixed && is_caused(c, f) ? (uint64_t)f->count : 0;
-    }
     if (c->words->len) {
+        count_errors(c, check);
         count_leaks(c, check);
     }
 }

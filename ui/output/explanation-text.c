@@ -79,8 +79,10 @@ static void print_users(FILE *out, const ImageCheckHostExplanation *host)
     }
 }
 
-static void print_host(FILE *out, const ImageCheckHostExplanation *host)
+static void print_host(FILE *out, ImageCheckHostExplanation *host)
 {
+    QapiSequence findings = qapi_sequence_of_ImageCheckFindingList(&host->findings); /* and host keeps the list */
+
     fprintf(out, "\nOffset 0x%" PRIx64 " of the file is in cluster %" PRIu64, host->offset,
             host->cluster.offset / host->cluster.size);
     print_range(out, ", ", &host->cluster);
@@ -100,7 +102,7 @@ static void print_host(FILE *out, const ImageCheckHostExplanation *host)
     begin_line(out, "references");
     fprintf(out, "%" PRIu64 "\n", host->reference);
     print_users(out, host);
-    print_findings_text(out, &host->findings);
+    print_findings_text(out, &findings);
 }
 
 /* ---- an offset of the guest's disk ---- */

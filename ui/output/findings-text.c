@@ -173,20 +173,20 @@ static GString *finding_text(const ImageCheckFinding *f)
 }
 
 /* How many of each kind there are, in the order of the list. */
-static void print_totals(FILE *out, const ImageCheckFindingList *findings)
+static void print_totals(FILE *out, const QapiSequence *findings)
 {
+    g_auto(QapiIterator) each = qapi_iterate(findings);
+    g_auto(QapiIterator) again = qapi_iterate(findings);
     uint64_t counts[QCOW2_FINDING__MAX] = {0}, bytes[QCOW2_FINDING__MAX] = {0};
     g_autoptr(GString) text = g_string_new("Findings: ");
     const char *separator = "";
 
-    for (size_t i = 0; i < findings->len; i++) {
-        const ImageCheckFinding *f = &findings->items[i];
-
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         counts[f->kind] += f->count ? f->count : 1;
         bytes[f->kind] += f->kind == QCOW2_FINDING_LEAK && f->cluster ? f->cluster->size : 0;
     }
-    for (size_t i = 0; i < findings->len; i++) {
-        ImageCheckFindingKind kind = findings->items[i].kind;
+    for (const ImageCheckFinding *f; (f = qapi_next(&again));) {
+        ImageCheckFindingKind kind = f->kind;
         g_autofree char *size = size_format(bytes[kind]);
 
         if (counts[kind]) {
@@ -200,16 +200,18 @@ static void print_totals(FILE *out, const ImageCheckFindingList *findings)
     print_wrapped(out, text->str, 0, INDENT, COLUMNS);
 }
 
-void print_findings_text(FILE *out, const ImageCheckFindingList *findings)
+void print_findings_text(FILE *out, const QapiSequence *findings)
 {
+    g_auto(QapiIterator) each = qapi_iterate(findings);
+
     if (findings->len) {
         fputc('\n', out);
     }
     if (findings->len > 1) {
         print_totals(out, findings);
     }
-    for (size_t i = 0; i < findings->len; i++) {
-        g_autoptr(GString) text = finding_text(&findings->items[i]);
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        g_autoptr(GString) text = finding_text(f);
 
         print_wrapped(out, text->str, 0, INDENT, COLUMNS);
     }

@@ -16,6 +16,6 @@
  * Prints each finding, in lines of 79 columns: its kind, its place in the file, the range of the guest's disk, the
  * snapshot, and the other users of the cluster.
  */
-void print_findings_text(FILE *out, const ImageCheckFindingList *findings);
+void print_findings_text(FILE *out, const QapiSequence *findings);
 
 #endif

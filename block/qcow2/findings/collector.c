@@ -16,19 +16,11 @@ struct Qcow2Collector {
     size_t limit;
     uint64_t text; /* bytes of messages and names of snapshots in the records */
     bool only_corruptions;
-    GArray *records;
+    Qcow2FindingRecords *records;
     size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
     size_t n_open;
     uint64_t beyond[QCOW2_FINDING__MAX]; /* faults that are in no record */
 };
-
-static void clear_record(gpointer opaque)
-{
-    Qcow2FindingRecord *r = opaque;
-
-    g_free(r->message);
-    g_clear_pointer(&r->other_users, g_array_unref);
-}
 
 Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions)
 {
@@ -36,29 +28,27 @@ Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions)
 
     c->limit = limit;
     c->only_corruptions = only_corruptions;
-    c->records = g_array_new(FALSE, FALSE, sizeof(Qcow2FindingRecord));
-    g_array_set_clear_func(c->records, clear_record);
+    c->records = qcow2_finding_records_new();
     return c;
 }
 
 void qcow2_collector_free(Qcow2Collector *c)
 {
     if (c) {
-        g_array_unref(c->records);
+        qcow2_finding_records_free(c->records);
         g_free(c);
     }
 }
 
-GArray *qcow2_collector_records(Qcow2Collector *c)
+Qcow2FindingRecords *qcow2_collector_records(Qcow2Collector *c)
 {
     return c->records;
 }
 
-void qcow2_collector_set_records(Qcow2Collector *c, GArray *records)
+void qcow2_collector_set_items(Qcow2Collector *c, GArray *items)
 {
-    g_array_unref(c->records);
-    c->records = records;
-    g_array_set_clear_func(c->records, clear_record);
+    g_array_unref(c->records->items);
+    c->records->items = items;
     c->n_open = 0;
 }
 
@@ -183,172 +173,87 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
     for (size_t i = 0; i < c->n_open; i++) {
         size_t index = c->open[i];
 
-        if (extend(&g_array_index(c->records, Qcow2FindingRecord, index), f)) {
+        if (extend(qcow2_finding_records_at(c->records, (guint)index), f)) {
             open_record(c, index, i);
             return NULL;
         }
     }
-    if (c->records->len >= c->limit || c->text >= text_limit(c)) {
+    if (c->records->items->len >= c->limit || c->text >= text_limit(c)) {
         c->beyond[f->kind]++;
         return NULL;
     }
-    record.message = qcow2_finding_message(f);
+    record.message = qcow2_finding_add_message(f, c->records->texts);
     c->text += length_of(record.message) + length_of(record.location.snapshot) + length_of(record.location.bitmap);
-    g_array_append_val(c->records, record);
-    open_record(c, c->records->len - 1, c->n_open);
+    g_array_append_val(c->records->items, record);
+    open_record(c, c->records->items->len - 1, c->n_open);
     c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
     return record.message;
 }
 
 /* ---- the list ---- */
 
-static Qcow2Allocation *range(uint64_t offset, uint64_t size)
+/* Adds a record that stands for all those of @kind that have none. */
+static void append_rest(Qcow2FindingRecords *records, ImageCheckFindingKind kind, uint64_t count)
 {
-    Qcow2Allocation *allocation = NULL;
-
-    if (size) {
-        allocation = g_new(Qcow2Allocation, 1);
-        *allocation = (Qcow2Allocation){.offset = offset, .size = size};
-    }
-    return allocation;
-}
-
-static bool append_user(ImageCheckUserList *list, const Qcow2Location *location)
-{
-    ImageCheckUser *user = qapi_append_ImageCheckUser(list);
-
-    if (user) {
-        *user = (ImageCheckUser){
-            .structure = location->structure,
-            .has_entry_offset = location->has_entry,
-            .entry_offset = location->entry_offset,
-            .cluster = range(location->cluster_offset, location->cluster_size),
-            .guest = range(location->guest_offset, location->guest_size),
-            .snapshot = g_strdup(location->snapshot),
-            .bitmap = g_strdup(location->bitmap),
-        };
-    }
-    return user;
-}
-
-/* Fills @finding, which is clear, and takes the texts of @r. False when memory is short. */
-static bool fill_finding(ImageCheckFinding *finding, Qcow2FindingRecord *r)
-{
-    const Qcow2Location *location = &r->location;
-    bool ok = true;
-
-    *finding = (ImageCheckFinding){
-        .kind = r->kind,
-        .severity = qcow2_finding_severity(r->kind),
-        .structure = location->structure,
-        .has_entry_offset = location->has_entry,
-        .entry_offset = location->entry_offset,
-        .cluster = range(location->cluster_offset, location->cluster_size),
-        .guest = range(location->guest_offset, location->guest_size),
-        .snapshot = g_strdup(location->snapshot),
-        .bitmap = g_strdup(location->bitmap),
-        .has_refcount = location->has_refcount,
-        .refcount = location->refcount,
-        .has_reference = location->has_reference,
-        .reference = location->reference,
-        .has_evidence = r->has_evidence,
-        .evidence = r->evidence,
-        .fixed = r->fixed,
-        .message = g_steal_pointer(&r->message),
-    };
-    finding->count = finding->severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : r->count;
-    for (size_t i = 0; ok && r->other_users && i < r->other_users->len; i++) {
-        ok = append_user(&finding->other_users, &g_array_index(r->other_users, Qcow2Location, i));
-    }
-    finding->has_other_users = finding->other_users.len;
-    return ok;
-}
-
-/* A finding that stands for all those of @kind that are in no record. */
-static bool append_rest(ImageCheckFindingList *list, ImageCheckFindingKind kind, uint64_t count)
-{
-    ImageCheckFinding *finding = qapi_append_ImageCheckFinding(list);
+    g_autofree char *message =
+        g_strdup_printf("%" G_GUINT64_FORMAT " more findings of this kind are not listed", count);
     Qcow2FindingRecord rest = {
         .kind = kind,
         .count = count,
         .location.structure = IMAGE_CHECK_STRUCTURE_NONE,
+        .message = g_string_chunk_insert(records->texts, message),
     };
 
-    if (!finding) {
-        return false;
-    }
-    rest.message = g_strdup_printf("%" G_GUINT64_FORMAT " more findings of this kind are not listed", count);
-    return fill_finding(finding, &rest);
-}
-
-#define AT_ONCE 1024 /* records that are given back */
-
-/* From the last to the first, so that the memory of those that are done can be given back: there may be many. */
-static bool move_records(Qcow2Collector *c, ImageCheckFindingList *list)
-{
-    gsize n;
-    Qcow2FindingRecord *records = g_array_steal(c->records, &n);
-    bool ok = true;
-
-    list->items = n ? g_try_new0(ImageCheckFinding, n) : NULL;
-    list->len = list->capacity = list->items ? n : 0;
-    for (size_t i = n; i-- > 0;) {
-        ok = ok && list->items && fill_finding(&list->items[i], &records[i]);
-        clear_record(&records[i]);
-        if (i % AT_ONCE == 0) {
-            records = g_renew(Qcow2FindingRecord, records, i);
-        }
-    }
-    g_free(records);
-    return ok;
+    g_array_append_val(records->items, rest);
 }
 
 /* Leaves out users that find no room any more. */
-static void keep_users(Qcow2Collector *c, GArray *users)
+static void keep_users(Qcow2Collector *c, Qcow2FindingRecord *r)
 {
-    guint n;
+    uint32_t n;
 
-    for (n = 0; n < users->len && c->text < text_limit(c); n++) {
-        const Qcow2Location *user = &g_array_index(users, Qcow2Location, n);
+    for (n = 0; n < r->n_users && c->text < text_limit(c); n++) {
+        const Qcow2Location *user = &g_array_index(c->records->users, Qcow2Location, r->first_user + n);
 
         c->text += length_of(user->snapshot) + length_of(user->bitmap);
     }
-    g_array_set_size(users, n);
+    r->n_users = n;
 }
 
 /* Leaves out what does not fit any more since there are users, and more records. */
 static void keep_to_limit(Qcow2Collector *c)
 {
+    GArray *items = c->records->items;
     guint n;
 
     c->text = 0;
-    for (n = 0; n < c->records->len && c->text < text_limit(c); n++) {
-        Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, n);
+    for (n = 0; n < items->len && c->text < text_limit(c); n++) {
+        Qcow2FindingRecord *r = qcow2_finding_records_at(c->records, n);
 
         c->text += length_of(r->message) + length_of(r->location.snapshot) + length_of(r->location.bitmap);
-        if (r->other_users) {
-            keep_users(c, r->other_users);
-        }
+        keep_users(c, r);
     }
-    for (guint i = n; i < c->records->len; i++) {
-        const Qcow2FindingRecord *r = &g_array_index(c->records, Qcow2FindingRecord, i);
+    for (guint i = n; i < items->len; i++) {
+        const Qcow2FindingRecord *r = qcow2_finding_records_at(c->records, i);
 
         c->beyond[r->kind] += r->count;
     }
-    g_array_set_size(c->records, n);
+    g_array_set_size(items, n);
 }
 
-bool qcow2_collector_finish(Qcow2Collector *c, ImageCheckFindingList *list, GError **errp)
+Qcow2FindingRecords *qcow2_collector_finish(Qcow2Collector *c)
 {
-    bool ok;
+    Qcow2FindingRecords *records = c->records;
 
     keep_to_limit(c);
-    ok = move_records(c, list);
-
-    for (ImageCheckFindingKind kind = 0; ok && kind < QCOW2_FINDING__MAX; kind++) {
-        ok = !c->beyond[kind] || append_rest(list, kind, c->beyond[kind]);
+    for (ImageCheckFindingKind kind = 0; kind < QCOW2_FINDING__MAX; kind++) {
+        if (c->beyond[kind]) {
+            append_rest(records, kind, c->beyond[kind]);
+        }
         c->beyond[kind] = 0;
     }
+    qcow2_finding_records_own_names(records);
+    c->records = qcow2_finding_records_new();
     c->n_open = 0;
-    return ok || qapi_set_out_of_memory(errp);
+    return records;
 }

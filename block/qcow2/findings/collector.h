@@ -7,7 +7,7 @@
  * a snapshot may have 65,535 bytes, and be in each of them. The counts of all records and those numbers add up to the
  * counts of the report.
  *
- * Memory: about 250 bytes a record, and its text. Not thread safe.
+ * Not thread safe.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,20 +19,7 @@
 #include <stdint.h>
 
 #include "block/qcow2/findings/kinds.h"
-#include "qapi/qapi-types.h"
-
-typedef struct Qcow2FindingRecord {
-    ImageCheckFindingKind kind;
-    bool fixed;
-    bool has_evidence;
-    ImageCheckEvidence evidence;
-    uint64_t count;         /* faults in it; 1 for a note */
-    Qcow2Location location; /* of all of them; the entry is that of the first */
-    bool same_value;        /* all entries name the one range of the file */
-    uint64_t last_entry;    /* the entry of the last, where they have any */
-    char *message;          /* of the first */
-    GArray *other_users;    /* Qcow2Location; NULL = none known */
-} Qcow2FindingRecord;
+#include "block/qcow2/findings/records.h"
 
 typedef struct Qcow2Collector Qcow2Collector;
 
@@ -50,14 +37,13 @@ const char *qcow2_collector_add(Qcow2Collector *collector, const Qcow2Finding *f
 /* Counts @n faults that get no record. */
 void qcow2_collector_add_unlisted(Qcow2Collector *collector, ImageCheckFindingKind kind, uint64_t n);
 
-/* The records so far: Qcow2FindingRecord. They may be changed, as long as their counts stay. */
-GArray *qcow2_collector_records(Qcow2Collector *collector);
+/* The records so far. They may be changed, as long as their counts stay. */
+Qcow2FindingRecords *qcow2_collector_records(Qcow2Collector *collector);
 
-/* Puts @records, which it takes over, in place of those that are there; nothing is added to them any more. */
-void qcow2_collector_set_records(Qcow2Collector *collector, GArray *records);
+/* Puts @items, which it takes over, in place of the records that are there; nothing is added to them any more. */
+void qcow2_collector_set_items(Qcow2Collector *collector, GArray *items);
 
-/* Empties the collector into @list, which is clear: its records, then what was only counted. False and @errp set
- * without memory. */
-bool qcow2_collector_finish(Qcow2Collector *collector, ImageCheckFindingList *list, GError **errp);
+/* Empties the collector: its records, then one for each kind that was only counted too. The caller owns them. */
+Qcow2FindingRecords *qcow2_collector_finish(Qcow2Collector *collector);
 
 #endif

@@ -345,6 +345,21 @@ char *qcow2_finding_message(const Qcow2Finding *finding)
     return g_string_free(to.string, FALSE);
 }
 
+const char *qcow2_finding_add_message(const Qcow2Finding *finding, GStringChunk *texts)
+{
+    g_autofree char *message = NULL;
+    Sink to;
+
+    sink_init(&to, NULL);
+    put_message(&to, finding, false);
+    if (!to.string) {
+        return g_string_chunk_insert_len(texts, to.bytes, (gssize)to.used);
+    }
+    flush(&to);
+    message = g_string_free(to.string, FALSE);
+    return g_string_chunk_insert(texts, message);
+}
+
 ImageCheckSeverity qcow2_finding_severity(ImageCheckFindingKind kind)
 {
     return finding_table[kind].severity;

@@ -33,6 +33,9 @@ static_assert(QCOW2_FINDING__MAX <= 64, "a set of kinds is a number");
 /* The text of @finding, without a line end. The caller frees it. */
 char *qcow2_finding_message(const Qcow2Finding *finding);
 
+/* The same, among @texts. */
+const char *qcow2_finding_add_message(const Qcow2Finding *finding, GStringChunk *texts);
+
 /*
  * Writes that text, with a line end, to @file, and returns the number of bytes. @repairing: "Repairing" stands for its
  * first word, which is not the name of the program.

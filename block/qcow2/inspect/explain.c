@@ -17,6 +17,7 @@
 typedef struct Explainer {
     Qcow2Check *check;
     const Qcow2HeaderFields *header;
+    Qcow2FindingRecords *records;
     GArray *users; /* Qcow2User, sorted by offset */
     GArray *ends;  /* uint64_t: the greatest end of the users up to this one */
     uint64_t examined;
@@ -71,10 +72,9 @@ static Telling telling(const Qcow2Check *c, const Qcow2FindingRecord *r)
 static GArray *wanted_ranges(const Explainer *e)
 {
     GArray *ranges = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
-    GArray *records = qcow2_collector_records(e->check->collector);
 
-    for (guint i = 0; i < records->len; i++) {
-        const Qcow2FindingRecord *r = &g_array_index(records, Qcow2FindingRecord, i);
+    for (guint i = 0; i < e->records->items->len; i++) {
+        const Qcow2FindingRecord *r = qcow2_finding_records_at(e->records, i);
         uint64_t first = r->location.cluster_offset >> e->header->cluster_bits;
 
         if (telling(e->check, r) != TELL_NOTHING) {
@@ -276,13 +276,14 @@ static Qcow2Location user_location(Explainer *e, const Qcow2User *u, uint64_t fi
     return location;
 }
 
+/* No other record gets users before those of @r are complete. */
 static void name_other(Explainer *e, Qcow2FindingRecord *r, const Qcow2Location *location)
 {
-    if (!r->other_users) {
-        r->other_users = g_array_new(FALSE, FALSE, sizeof(Qcow2Location));
-    }
-    if (r->other_users->len < LIMIT_OTHER_USERS && e->named < LIMIT_ALL_OTHER_USERS) {
-        g_array_append_vals(r->other_users, location, 1);
+    r->shared = true;
+    if (r->n_users < LIMIT_OTHER_USERS && e->named < LIMIT_ALL_OTHER_USERS) {
+        r->first_user = r->n_users ? r->first_user : e->records->users->len;
+        g_array_append_vals(e->records->users, location, 1);
+        r->n_users++;
         e->named++;
     }
 }
@@ -334,15 +335,13 @@ static uint64_t same_users_end(const Explainer *e, const Sweep *s)
     return MAX(end, s->at + 1);
 }
 
-/* The part of @r from the cluster of @s up to @end, with its users. */
+/* The part of @r from the cluster of @s up to @end, with its users and without a message. */
 static Qcow2FindingRecord make_part(Explainer *e, const Qcow2FindingRecord *r, const Sweep *s, uint64_t end)
 {
     const Qcow2Location *whole = &r->location;
     uint64_t size = (end - s->at) << e->header->cluster_bits;
     Qcow2FindingRecord part = {.kind = r->kind, .count = end - s->at};
-    Qcow2Finding finding = {r->kind, {s->at, whole->refcount, whole->reference}};
 
-    part.message = qcow2_finding_message(&finding);
     part.location = qcow2_location_range(whole->structure, s->at << e->header->cluster_bits, size);
     g_array_sort(s->active, compare_rank);
     for (guint i = 0; i < s->active->len; i++) {
@@ -364,20 +363,19 @@ static Qcow2FindingRecord make_part(Explainer *e, const Qcow2FindingRecord *r, c
 }
 
 /* Makes @part, whose bits are the next ones of the same bitmap, a part of @last. */
-static bool join_bitmap_data(Qcow2FindingRecord *last, Qcow2FindingRecord *part)
+static bool join_bitmap_data(Qcow2FindingRecord *last, const Qcow2FindingRecord *part)
 {
     const Qcow2Location *a = &last->location, *b = &part->location;
 
     if (last->kind != part->kind || a->structure != IMAGE_CHECK_STRUCTURE_BITMAP_DATA || a->structure != b->structure ||
         !a->bitmap || a->bitmap != b->bitmap || part->location.entry_offset != last->last_entry + 8 ||
         a->cluster_offset + a->cluster_size != b->cluster_offset || a->refcount != b->refcount ||
-        a->reference != b->reference || last->other_users || part->other_users) {
+        a->reference != b->reference || last->shared || part->shared) {
         return false;
     }
     last->count += part->count;
     last->location.cluster_size += part->location.cluster_size;
     last->last_entry = part->last_entry;
-    g_clear_pointer(&part->message, g_free);
     return true;
 }
 
@@ -391,6 +389,7 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
     s.next = find_first_user(e, s.at);
     while (s.at < s.end) {
         bool last = to->len >= LIMIT_FINDINGS;
+        Qcow2Finding message = {r->kind, {s.at, r->location.refcount, r->location.reference}};
         Qcow2FindingRecord part;
         uint64_t end;
 
@@ -402,6 +401,7 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
         }
         part = make_part(e, r, &s, end);
         if (!to->len || !join_bitmap_data(&g_array_index(to, Qcow2FindingRecord, to->len - 1), &part)) {
+            part.message = qcow2_finding_add_message(&message, e->records->texts);
             g_array_append_val(to, part);
         }
         s.at = end;
@@ -446,11 +446,11 @@ static void name_others(Explainer *e, Qcow2FindingRecord *r)
 
 static void explain_records(Explainer *e)
 {
-    GArray *records = qcow2_collector_records(e->check->collector);
-    g_autoptr(GArray) explained = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2FindingRecord), records->len);
+    GArray *items = e->records->items;
+    g_autoptr(GArray) explained = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2FindingRecord), items->len);
 
-    for (guint i = 0; i < records->len; i++) {
-        Qcow2FindingRecord *r = &g_array_index(records, Qcow2FindingRecord, i);
+    for (guint i = 0; i < items->len; i++) {
+        Qcow2FindingRecord *r = qcow2_finding_records_at(e->records, i);
         Telling how = telling(e->check, r);
 
         if (how == TELL_PARTS) {
@@ -461,9 +461,8 @@ static void explain_records(Explainer *e)
             name_others(e, r);
         }
         g_array_append_vals(explained, r, 1);
-        *r = (Qcow2FindingRecord){0}; /* its contents have moved */
     }
-    qcow2_collector_set_records(e->check->collector, g_steal_pointer(&explained));
+    qcow2_collector_set_items(e->check->collector, g_steal_pointer(&explained));
 }
 
 void qcow2_tell_trees_apart(Qcow2Check *check, GArray **users)
@@ -476,7 +475,8 @@ void qcow2_tell_trees_apart(Qcow2Check *check, GArray **users)
 
 bool qcow2_explain_findings(Qcow2Check *check, GError **errp)
 {
-    Explainer e = {.check = check, .header = &check->image->header};
+    Explainer e = {
+        .check = check, .header = &check->image->header, .records = qcow2_collector_records(check->collector)};
     g_autoptr(GArray) ranges = wanted_ranges(&e);
     bool ok;
 

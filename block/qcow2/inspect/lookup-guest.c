@@ -387,11 +387,12 @@ static bool is_table_of(const ImageCheckFinding *f, const ImageCheckGuestExplana
            answer->offset >= f->guest->offset && answer->offset - f->guest->offset < f->guest->size;
 }
 
-void qcow2_lookup_lost_table(ImageCheckGuestExplanation *answer, const ImageCheckFindingList *findings)
+void qcow2_lookup_lost_table(ImageCheckGuestExplanation *answer, const QapiSequence *findings)
 {
-    for (size_t i = 0; i < findings->len && !answer->problem && !answer->l1.offset; i++) {
-        const ImageCheckFinding *f = &findings->items[i];
+    g_auto(QapiIterator) each = qapi_iterate(findings);
+    const ImageCheckFinding *f;
 
+    while (!answer->problem && !answer->l1.offset && (f = qapi_next(&each))) {
         if (is_table_of(f, answer)) {
             answer->state = IMAGE_CHECK_GUEST_STATE_DAMAGED;
             answer->problem = g_strdup_printf(

@@ -144,19 +144,20 @@ static bool copy_finding(const ImageCheckFinding *f, ImageCheckFindingList *to, 
     return copy_users(&f->other_users, &item->other_users, errp);
 }
 
-static bool add_findings(const ImageCheckFindingList *findings, ImageCheckHostExplanation *answer, GError **errp)
+static bool add_findings(const QapiSequence *findings, ImageCheckHostExplanation *answer, GError **errp)
 {
+    g_auto(QapiIterator) each = qapi_iterate(findings);
+    const ImageCheckFinding *f;
     bool ok = true;
 
-    for (size_t i = 0; ok && i < findings->len; i++) {
-        ok = !concerns(&findings->items[i], &answer->cluster) ||
-             copy_finding(&findings->items[i], &answer->findings, errp);
+    while (ok && (f = qapi_next(&each))) {
+        ok = !concerns(f, &answer->cluster) || copy_finding(f, &answer->findings, errp);
     }
     return ok;
 }
 
 ImageCheckHostExplanation *qcow2_lookup_host(Qcow2Check *check, uint64_t offset, const ClusterRoles *roles,
-                                             const ImageCheckFindingList *findings, GError **errp)
+                                             const QapiSequence *findings, GError **errp)
 {
     const Qcow2HeaderFields *h = &check->image->header;
     g_autoptr(ImageCheckHostExplanation) answer = g_new0(ImageCheckHostExplanation, 1);

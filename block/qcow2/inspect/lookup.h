@@ -14,7 +14,7 @@
 
 /* Describes @offset of the file; @findings are those of the check. */
 ImageCheckHostExplanation *qcow2_lookup_host(Qcow2Check *check, uint64_t offset, const ClusterRoles *roles,
-                                             const ImageCheckFindingList *findings, GError **errp);
+                                             const QapiSequence *findings, GError **errp);
 
 /* Describes the way to @offset of the guest's disk in the tree of the snapshot (name or ID); NULL: active. */
 ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t offset, const char *snapshot,
@@ -24,6 +24,6 @@ ImageCheckGuestExplanation *qcow2_lookup_guest(const Qcow2Check *check, uint64_t
  * Names the lost table in @answer, of a range without a table, if @findings have one that is known for it above
  * "guessed". Never fails.
  */
-void qcow2_lookup_lost_table(ImageCheckGuestExplanation *answer, const ImageCheckFindingList *findings);
+void qcow2_lookup_lost_table(ImageCheckGuestExplanation *answer, const QapiSequence *findings);
 
 #endif

@@ -28,10 +28,10 @@ typedef struct Search {
 
 static void collect_leaks(Search *s)
 {
-    GArray *records = qcow2_collector_records(s->check->collector);
+    const Qcow2FindingRecords *records = qcow2_collector_records(s->check->collector);
 
-    for (guint i = 0; i < records->len; i++) {
-        const Qcow2FindingRecord *r = &g_array_index(records, Qcow2FindingRecord, i);
+    for (guint i = 0; i < records->items->len; i++) {
+        const Qcow2FindingRecord *r = qcow2_finding_records_at(records, i);
         Qcow2ClusterRange range = {
             .first = r->location.cluster_offset >> s->header->cluster_bits,
             .n = r->location.cluster_size >> s->header->cluster_bits,

@@ -66,7 +66,8 @@ static bool finish_findings(void *self, Qcow2Check *c, Qcow2CheckResult *result,
     if (c->options->findings && !qcow2_explain_findings(c, errp)) {
         return false;
     }
-    return qcow2_collector_finish(c->collector, &result->check->findings, errp);
+    result->check->findings = qcow2_finding_records_show(qcow2_collector_finish(c->collector));
+    return true;
 }
 
 static bool finish_roles(void *self, Qcow2Check *c, Qcow2CheckResult *result, GError **errp)

@@ -166,9 +166,16 @@ char **qcow2_check_notes(Qcow2Check *c, bool changed)
     return (char **)g_ptr_array_free(g_steal_pointer(&notes), FALSE);
 }
 
-bool qcow2_check_take_findings(Qcow2Check *c, ImageCheckFindingList *findings, GError **errp)
+bool qcow2_check_take_findings(Qcow2Check *c, Qcow2FindingRecords **records, GError **errp)
 {
-    return !c->collector || (qcow2_explain_findings(c, errp) && qcow2_collector_finish(c->collector, findings, errp));
+    if (!c->collector) {
+        return true;
+    }
+    if (!qcow2_explain_findings(c, errp)) {
+        return false;
+    }
+    *records = qcow2_collector_finish(c->collector);
+    return true;
 }
 
 /* The verdict stands without the viscera, where they are refused. */

@@ -17,8 +17,8 @@ ImageCheck *qcow2_check_verdict(const Qcow2Check *check);
 /* Notes on the state of the image, NULL-terminated; the caller frees them. They are added to the findings, too. */
 char **qcow2_check_notes(Qcow2Check *check, bool changed);
 
-/* Moves the findings so far into @findings, which is clear, where they are wanted. Once. False: memory is short. */
-bool qcow2_check_take_findings(Qcow2Check *check, ImageCheckFindingList *findings, GError **errp);
+/* Moves the findings so far into @records, which stays NULL where none are wanted. Once. False: memory is short. */
+bool qcow2_check_take_findings(Qcow2Check *check, Qcow2FindingRecords **records, GError **errp);
 
 /*
  * Adds the viscera to @result, which has a verdict, or a message where they are refused for their number. @check has no

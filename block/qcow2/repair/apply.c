@@ -15,51 +15,6 @@
 #include "block/qcow2/repair/write.h"
 #include "util/number.h"
 
-/* ---- what was fixed, among the findings ---- */
-
-static guint hash_finding(gconstpointer key)
-{
-    const ImageCheckFinding *f = key;
-    uint64_t location = f->entry_offset ^ (f->cluster ? f->cluster->offset << 1 : 0);
-
-    return hash_u64(&location) ^ (guint)f->kind;
-}
-
-static gboolean same_finding(gconstpointer a, gconstpointer b)
-{
-    const ImageCheckFinding *x = a, *y = b;
-
-    return x->kind == y->kind && x->entry_offset == y->entry_offset && !x->cluster == !y->cluster &&
-           (!x->cluster || x->cluster->offset == y->cluster->offset) && g_strcmp0(x->snapshot, y->snapshot) == 0;
-}
-
-/* Adds those of @before to @after, as fixed, that are not among them. */
-static bool add_fixed(ImageCheckFindingList *before, ImageCheckFindingList *after, GError **errp)
-{
-    g_autoptr(GHashTable) left = g_hash_table_new(hash_finding, same_finding);
-
-    for (size_t i = 0; i < after->len; i++) {
-        g_hash_table_add(left, &after->items[i]);
-    }
-    for (size_t i = 0; i < before->len; i++) {
-        ImageCheckFinding *f = &before->items[i];
-
-        f->fixed = f->severity != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, f);
-    }
-    g_hash_table_remove_all(left); /* the items may move now */
-    for (size_t i = 0; i < before->len; i++) {
-        ImageCheckFinding *to = before->items[i].fixed ? qapi_append_ImageCheckFinding(after) : NULL;
-
-        if (to) {
-            *to = before->items[i];
-            before->items[i] = (ImageCheckFinding){0}; /* what it had is the other's */
-        } else if (before->items[i].fixed) {
-            return repair_no_memory(errp);
-        }
-    }
-    return true;
-}
-
 /* ---- the result ---- */
 
 static int64_t saturating_sub(uint64_t before, uint64_t after)
@@ -73,22 +28,21 @@ static bool check_again(BlockSource *source, RepairPlan *p, const Qcow2CheckOpti
 {
     const Qcow2Report before = p->found->check.report;
     g_autoptr(Qcow2Image) image = NULL;
-    ImageCheckFindingList findings = {0};
+    g_autoptr(Qcow2FindingRecords) findings = NULL;
     ImageCheck *check;
-    bool ok;
 
     if (!qcow2_check_take_findings(&p->found->check, &findings, errp)) {
         return false;
     }
     repair_plan_forget_stages(p); /* not both at once */
     image = qcow2_open(source, NULL, errp);
-    ok = image && qcow2_check(image, options, &result->check, errp) &&
-         add_fixed(&findings, &result->check.check->findings, errp);
-    qapi_clear_ImageCheckFindingList(&findings);
-    if (!ok) {
+    if (!image || !qcow2_check(image, options, &result->check, errp)) {
         return false;
     }
     check = result->check.check;
+    if (findings && check->has_findings) {
+        qcow2_findings_add_fixed(&check->findings, findings);
+    }
     check->corruptions_fixed = saturating_sub(before.corruptions, check->corruptions);
     check->leaks_fixed = saturating_sub(before.leaks, check->leaks);
     return true;

@@ -12,10 +12,11 @@
  */
 static inline void assert_findings_add_up(const ImageCheck *check)
 {
+    g_auto(QapiIterator) each = qapi_iterate(&check->findings);
     int64_t counted[IMAGE_CHECK_SEVERITY__MAX] = {0};
 
-    for (size_t i = 0; i < check->findings.len; i++) {
-        counted[check->findings.items[i].severity] += check->findings.items[i].count;
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        counted[f->severity] += f->count;
     }
     g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_CORRUPTION], ==, check->corruptions);
     g_assert_cmpint(counted[IMAGE_CHECK_SEVERITY_LEAK], ==, check->leaks);

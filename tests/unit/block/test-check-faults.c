@@ -278,9 +278,9 @@ static bool needs(size_t fault, unsigned cluster)
 
 static bool found(const Image *image, size_t fault)
 {
-    for (size_t i = 0; i < image->result.check->findings.len; i++) {
-        const ImageCheckFinding *f = &image->result.check->findings.items[i];
+    g_auto(QapiIterator) each = qapi_iterate(&image->result.check->findings);
 
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         if (f->kind == faults[fault].kind && (!faults[fault].entry || f->entry_offset == faults[fault].entry)) {
             return true;
         }
@@ -291,8 +291,9 @@ static bool found(const Image *image, size_t fault)
 /* Nothing is found that is wrong but what is wrong: of corruptions, where @sector cannot be read. */
 static void expect_no_others(const Image *image, unsigned sector)
 {
-    for (size_t i = 0; i < image->result.check->findings.len; i++) {
-        const ImageCheckFinding *f = &image->result.check->findings.items[i];
+    g_auto(QapiIterator) each = qapi_iterate(&image->result.check->findings);
+
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
         bool known = f->severity != IMAGE_CHECK_SEVERITY_CORRUPTION;
 
         for (size_t k = 0; k < G_N_ELEMENTS(faults); k++) {
@@ -335,14 +336,16 @@ static void expect_unreadable(unsigned bad, ImageCheckFindingKind kind, ImageChe
                               uint64_t size)
 {
     g_auto(Image) image = {0};
-    const ImageCheckFinding *f = NULL;
+    g_auto(QapiIterator) each = {0};
+    const ImageCheckFinding *f;
 
     image_begin(&image);
     image.findings = true;
     check(&image, AT(bad), 8);
-    for (size_t i = 0; i < image.result.check->findings.len; i++) {
-        f = image.result.check->findings.items[i].kind == kind ? &image.result.check->findings.items[i] : f;
-    }
+    each = qapi_iterate(&image.result.check->findings);
+    do {
+        f = qapi_next(&each);
+    } while (f && f->kind != kind);
     g_assert_nonnull(f);
     g_assert_cmpint(f->severity, ==, IMAGE_CHECK_SEVERITY_ERROR);
     g_assert_cmpint(f->structure, ==, structure);

@@ -34,13 +34,12 @@ static void add(Qcow2Collector *c, Qcow2Finding finding)
 
 static const Qcow2FindingRecord *record(Qcow2Collector *c, guint i)
 {
-    g_assert_cmpuint(i, <, qcow2_collector_records(c)->len);
-    return &g_array_index(qcow2_collector_records(c), Qcow2FindingRecord, i);
+    return qcow2_finding_records_at(qcow2_collector_records(c), i);
 }
 
 static void expect_records(Qcow2Collector *c, guint n)
 {
-    g_assert_cmpuint(qcow2_collector_records(c)->len, ==, n);
+    g_assert_cmpuint(qcow2_collector_records(c)->items->len, ==, n);
 }
 
 /* A million leaks in a row are one record, with the message of the first. */
@@ -167,21 +166,41 @@ static void test_repeated(void)
     g_assert_cmphex(record(c, 0)->location.cluster_size, ==, CLUSTER);
 }
 
-static int64_t sum(const ImageCheckFindingList *list, ImageCheckSeverity severity)
+static QapiSequence finish(Qcow2Collector *c)
 {
+    return qcow2_finding_records_show(qcow2_collector_finish(c));
+}
+
+static int64_t sum(const QapiSequence *findings, ImageCheckSeverity severity)
+{
+    g_auto(QapiIterator) each = qapi_iterate(findings);
     int64_t total = 0;
 
-    for (size_t i = 0; i < list->len; i++) {
-        total += list->items[i].severity == severity ? list->items[i].count : 0;
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        total += f->severity == severity ? f->count : 0;
     }
     return total;
+}
+
+/* Moves @each on, past @skipped findings. */
+static const ImageCheckFinding *next(QapiIterator *each, unsigned skipped)
+{
+    const ImageCheckFinding *f;
+
+    do {
+        f = qapi_next(each);
+        g_assert_nonnull(f);
+    } while (skipped--);
+    return f;
 }
 
 /* Beyond the limit nothing is listed, but everything is counted, a finding for each kind. */
 static void test_limit(void)
 {
     g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
-    g_auto(ImageCheckFindingList) list = {0};
+    g_auto(QapiSequence) list = {0};
+    g_auto(QapiIterator) each = {0};
+    const ImageCheckFinding *f;
 
     for (uint64_t i = 0; i < 1000; i++) {
         add(c, leak(2 * i, 1));
@@ -189,67 +208,80 @@ static void test_limit(void)
     }
     /* what continues a record that is there does so */
     add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, 9, 13));
-    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    list = finish(c);
+    each = qapi_iterate(&list);
     g_assert_cmpuint(list.len, ==, 12);
     g_assert_cmpint(sum(&list, IMAGE_CHECK_SEVERITY_LEAK), ==, 1000);
     g_assert_cmpint(sum(&list, IMAGE_CHECK_SEVERITY_CORRUPTION), ==, 1001);
-    g_assert_cmpint(list.items[9].count, ==, 2);
-    g_assert_cmpint(list.items[10].kind, ==, QCOW2_FINDING_DATA_UNALIGNED);
-    g_assert_cmpint(list.items[10].count, ==, 995);
-    g_assert_cmpstr(list.items[10].message, ==, "995 more findings of this kind are not listed");
-    g_assert_false(list.items[10].has_entry_offset);
-    g_assert_null(list.items[10].cluster);
+    g_assert_cmpint(next(&each, 9)->count, ==, 2);
+    f = next(&each, 0);
+    g_assert_cmpint(f->kind, ==, QCOW2_FINDING_DATA_UNALIGNED);
+    g_assert_cmpint(f->count, ==, 995);
+    g_assert_cmpstr(f->message, ==, "995 more findings of this kind are not listed");
+    g_assert_false(f->has_entry_offset);
+    g_assert_null(f->cluster);
 }
 
 /* Who wants corruptions alone gets no others, listed or not. */
 static void test_only_corruptions(void)
 {
     g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, true);
-    g_auto(ImageCheckFindingList) list = {0};
+    g_auto(QapiSequence) list = {0};
+    g_auto(QapiIterator) each = {0};
 
     add(c, leak(5, 1));
     add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, 2, 3));
     qcow2_collector_add_unlisted(c, QCOW2_FINDING_LEAK, 7);
-    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    list = finish(c);
+    each = qapi_iterate(&list);
     g_assert_cmpuint(list.len, ==, 1);
-    g_assert_cmpint(list.items[0].kind, ==, QCOW2_FINDING_DATA_UNALIGNED);
+    g_assert_cmpint(next(&each, 0)->kind, ==, QCOW2_FINDING_DATA_UNALIGNED);
 }
 
 /* A note is listed, and counts nothing. */
 static void test_note(void)
 {
     g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
-    g_auto(ImageCheckFindingList) list = {0};
+    g_auto(QapiSequence) list = {0};
+    g_auto(QapiIterator) each = {0};
+    const ImageCheckFinding *f;
 
     add(c, (Qcow2Finding){QCOW2_FINDING_DIRTY, .location = qcow2_location(IMAGE_CHECK_STRUCTURE_HEADER, 72, 0, 0)});
-    g_assert_true(qcow2_collector_finish(c, &list, NULL));
+    list = finish(c);
+    each = qapi_iterate(&list);
+    f = next(&each, 0);
     g_assert_cmpuint(list.len, ==, 1);
-    g_assert_cmpint(list.items[0].count, ==, 0);
-    g_assert_cmpint(list.items[0].severity, ==, IMAGE_CHECK_SEVERITY_NOTE);
-    g_assert_cmpuint(list.items[0].entry_offset, ==, 72);
+    g_assert_cmpint(f->count, ==, 0);
+    g_assert_cmpint(f->severity, ==, IMAGE_CHECK_SEVERITY_NOTE);
+    g_assert_cmpuint(f->entry_offset, ==, 72);
 }
 
 /* What is not known is not there: optional members of the list are those that the place has. */
 static void test_members(void)
 {
     g_autoptr(Qcow2Collector) c = qcow2_collector_new(10, false);
-    g_auto(ImageCheckFindingList) list = {0};
-    Qcow2Finding f = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 2, 7);
+    g_auto(QapiSequence) list = {0};
+    g_auto(QapiIterator) each = {0};
+    Qcow2Finding in_snapshot = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 2, 7);
+    const ImageCheckFinding *f;
 
-    f.location.snapshot = "s";
-    add(c, f);
+    in_snapshot.location.snapshot = "s";
+    add(c, in_snapshot);
     add(c, leak(9, 3));
-    g_assert_true(qcow2_collector_finish(c, &list, NULL));
-    g_assert_cmpuint(list.items[0].entry_offset, ==, 0x40010);
-    g_assert_cmphex(list.items[0].cluster->offset, ==, 0x70000);
-    g_assert_cmphex(list.items[0].guest->offset, ==, 0x20000);
-    g_assert_cmpstr(list.items[0].snapshot, ==, "s");
-    g_assert_false(list.items[0].has_refcount);
-    g_assert_false(list.items[0].has_other_users);
-    g_assert_null(list.items[1].guest);
-    g_assert_null(list.items[1].snapshot);
-    g_assert_false(list.items[1].has_entry_offset);
-    g_assert_cmpuint(list.items[1].refcount, ==, 3);
+    list = finish(c);
+    each = qapi_iterate(&list);
+    f = next(&each, 0);
+    g_assert_cmpuint(f->entry_offset, ==, 0x40010);
+    g_assert_cmphex(f->cluster->offset, ==, 0x70000);
+    g_assert_cmphex(f->guest->offset, ==, 0x20000);
+    g_assert_cmpstr(f->snapshot, ==, "s");
+    g_assert_false(f->has_refcount);
+    g_assert_false(f->has_other_users);
+    f = next(&each, 0);
+    g_assert_null(f->guest);
+    g_assert_null(f->snapshot);
+    g_assert_false(f->has_entry_offset);
+    g_assert_cmpuint(f->refcount, ==, 3);
 }
 
 int main(int argc, char **argv)

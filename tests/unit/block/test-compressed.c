@@ -70,12 +70,10 @@ static void check(BlockSource *source, unsigned workers, Qcow2CheckResult *resul
     g_assert_no_error(error);
 }
 
-/* The finding number @n of damaged data; NULL: there are not so many. */
-static const ImageCheckFinding *damage(const Qcow2CheckResult *result, unsigned n)
+/* The finding number @n of damaged data from @each on; NULL: there are not so many. */
+static const ImageCheckFinding *damage(QapiIterator *each, unsigned n)
 {
-    for (size_t i = 0; i < result->check->findings.len; i++) {
-        const ImageCheckFinding *f = &result->check->findings.items[i];
-
+    for (const ImageCheckFinding *f; (f = qapi_next(each));) {
         if (f->kind == QCOW2_FINDING_COMPRESSED_DAMAGED && n-- == 0) {
             return f;
         }
@@ -86,7 +84,8 @@ static const ImageCheckFinding *damage(const Qcow2CheckResult *result, unsigned 
 static void assert_damage(const Qcow2CheckResult *result, unsigned n, const char *why, const char *snapshot,
                           uint64_t guest, uint64_t size)
 {
-    const ImageCheckFinding *f = damage(result, n);
+    g_auto(QapiIterator) each = qapi_iterate(&result->check->findings);
+    const ImageCheckFinding *f = damage(&each, n);
     g_autofree char *message = g_strdup_printf("This compressed data cannot be read: %s.", why);
 
     g_assert_nonnull(f);
@@ -95,6 +94,13 @@ static void assert_damage(const Qcow2CheckResult *result, unsigned n, const char
     g_assert_cmpuint(f->guest->offset, ==, guest);
     g_assert_cmpuint(f->guest->size, ==, size);
     g_assert_cmpint(f->severity, ==, IMAGE_CHECK_SEVERITY_NOTE);
+}
+
+static void assert_no_damage(const Qcow2CheckResult *result, unsigned n)
+{
+    g_auto(QapiIterator) each = qapi_iterate(&result->check->findings);
+
+    g_assert_null(damage(&each, n));
 }
 
 static void assert_numbers(const Qcow2CheckResult *result, uint64_t verified, uint64_t damaged)
@@ -122,7 +128,7 @@ static void test_each_once(void)
     check(source, 1, &result);
     assert_numbers(&result, 2, 0);
     g_assert_cmpint(calls, ==, 2);
-    g_assert_null(damage(&result, 0));
+    assert_no_damage(&result, 0);
     qcow2_check_result_clear(&result);
 }
 
@@ -142,7 +148,7 @@ static void test_damage_everywhere(void)
     assert_damage(&result, 0, "it is no valid zlib data", NULL, 0, CLUSTER);
     assert_damage(&result, 1, "it is no valid zlib data", NULL, (UINT64_C(1) << 29) + CLUSTER, 2 * CLUSTER);
     assert_damage(&result, 2, "it is no valid zlib data", "s", 7 * CLUSTER, CLUSTER);
-    g_assert_null(damage(&result, 3));
+    assert_no_damage(&result, 3);
     g_assert_cmpint(result.check->judgement, ==, IMAGE_CHECK_JUDGEMENT_DATA_LOST);
     g_assert_cmpuint(result.check->guest_bytes_lost, ==, 3 * CLUSTER);
     g_assert_cmpint(result.failure, ==, 0);
@@ -167,7 +173,7 @@ static void test_reasons(void)
     assert_damage(&result, 0, "it is less than a cluster", NULL, 0, CLUSTER);
     assert_damage(&result, 1, "it is zstd data, and the header says zlib", NULL, 2 * CLUSTER, CLUSTER);
     assert_damage(&result, 2, "there are zeros in its place", NULL, 4 * CLUSTER, CLUSTER);
-    g_assert_null(damage(&result, 3)); /* for the others there is a finding without reading */
+    assert_no_damage(&result, 3); /* for the others there is a finding without reading */
     qcow2_check_result_clear(&result);
 }
 
@@ -185,7 +191,7 @@ static void test_read_fails(void)
     check(&source.base, 1, &result);
     assert_numbers(&result, 3, 1);
     assert_damage(&result, 0, "the file cannot be read there", NULL, CLUSTER, CLUSTER);
-    g_assert_null(damage(&result, 1));
+    assert_no_damage(&result, 1);
     g_assert_cmpint(result.failure, ==, EIO);
     g_assert_cmpint(result.check->judgement, ==, IMAGE_CHECK_JUDGEMENT_UNKNOWN);
     g_assert_cmpuint(result.check->guest_bytes_lost, ==, 0);
@@ -233,7 +239,7 @@ static void test_many(void)
         g_assert_cmpint(calls, ==, (gint)n + 3); /* those that fail are tried in the other format */
         assert_damage(&result, 0, "it is no valid zlib data", NULL, 0, 2 * CLUSTER);
         assert_damage(&result, 1, "it is no valid zlib data", NULL, (n - 1) * CLUSTER, CLUSTER);
-        g_assert_null(damage(&result, 2));
+        assert_no_damage(&result, 2);
         qcow2_check_result_clear(&result);
     }
 }
@@ -254,7 +260,7 @@ static void test_border(void)
     source = block_source_new_memory(bytes, size);
     check(source, 1, &result);
     assert_damage(&result, 0, "it is no valid zlib data", NULL, last * CLUSTER, 2 * CLUSTER);
-    g_assert_null(damage(&result, 1));
+    assert_no_damage(&result, 1);
     qcow2_check_result_clear(&result);
 }
 

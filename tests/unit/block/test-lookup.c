@@ -45,7 +45,7 @@ static void begin(Fixture *f, const uint8_t *bytes)
 
 static ImageCheckHostExplanation *lookup_host(Fixture *f, uint64_t offset)
 {
-    ImageCheckFindingList findings = {0};
+    QapiSequence findings = {0};
     g_autoptr(GError) error = NULL;
     ImageCheckHostExplanation *host = qcow2_lookup_host(&f->counted.check, offset, f->roles, &findings, &error);
 
@@ -128,7 +128,7 @@ static void test_refused(void)
 {
     g_autofree uint8_t *bytes = small_image_new();
     g_auto(Fixture) f = {0};
-    ImageCheckFindingList findings = {0};
+    QapiSequence findings = {0};
     static const struct {
         uint64_t offset;
         const char *snapshot;

@@ -534,12 +534,13 @@ static void test_limited_messages(void)
 
 /* ---- lists beside a dry run ---- */
 
-static uint64_t counted(const ImageCheckFindingList *findings, ImageCheckSeverity severity)
+static uint64_t counted(const QapiSequence *findings, ImageCheckSeverity severity)
 {
+    g_auto(QapiIterator) each = qapi_iterate(findings);
     uint64_t n = 0;
 
-    for (size_t i = 0; i < findings->len; i++) {
-        n += findings->items[i].severity == severity && !findings->items[i].fixed ? findings->items[i].count : 0;
+    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+        n += f->severity == severity && !f->fixed ? (uint64_t)f->count : 0;
     }
     return n;
 }

@@ -41,7 +41,8 @@ static void expect_role(uint64_t cluster, const ClusterRun *run)
 static void expect_damage(ImageCheckFinding *items, size_t n, const char *expected)
 {
     g_autoptr(ClusterRoles) roles = small_roles();
-    ImageCheckFindingList findings = {.len = n, .items = items};
+    ImageCheckFindingList list = {.len = n, .items = items};
+    QapiSequence findings = qapi_sequence_of_ImageCheckFindingList(&list);
     g_autoptr(FaultyRuns) runs = faulty_runs_new(roles, &findings);
     g_autoptr(GString) damage = g_string_new(NULL);
     uint64_t at = 0;

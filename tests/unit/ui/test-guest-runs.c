@@ -179,7 +179,8 @@ static void test_damage(void)
         {.severity = IMAGE_CHECK_SEVERITY_CORRUPTION, .guest = &lost, .snapshot = snapshot},
         {.severity = IMAGE_CHECK_SEVERITY_NOTE, .guest = &lost},
     };
-    ImageCheck check = {.findings = {.len = G_N_ELEMENTS(findings), .items = findings}};
+    ImageCheckFindingList list = {.len = G_N_ELEMENTS(findings), .items = findings};
+    ImageCheck check = {.findings = qapi_sequence_of_ImageCheckFindingList(&list)};
     g_autofree char *damaged = runs_of(&mappings, 20, &check);
     g_autofree char *with_lost = NULL;
 

@@ -103,15 +103,16 @@ static void test_exact(void)
 static void test_findings(void)
 {
     g_auto(Fixture) f = {0};
-    ImageCheckFinding *finding;
+    ImageCheckFindingList *list = g_new0(ImageCheckFindingList, 1);
+    ImageCheckFinding *finding = qapi_append_ImageCheckFinding(list);
 
     begin(&f, 10);
-    f.check.has_findings = true;
-    finding = qapi_append_ImageCheckFinding(&f.check.findings);
     finding->severity = IMAGE_CHECK_SEVERITY_CORRUPTION;
     finding->message = g_strdup("");
     finding->has_entry_offset = true;
     finding->entry_offset = 3 * CLUSTER + 8;
+    f.check.has_findings = true;
+    f.check.findings = qapi_sequence_of_ImageCheckFindingList(list);
     add(&f, 0, 10, CLUSTER_ROLE_L2, false);
     expect(&f, 6, 1, "3l 1l! 6l ");
 }

@@ -1,0 +1,228 @@
+/*
+ * Findings as records, and the objects that are made of them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "block/qcow2/findings/records.h"
+
+#include <assert.h>
+
+#include "block/limits.h"
+#include "block/qcow2/findings/kinds.h"
+#include "util/number.h"
+
+#define TEXT_BLOCK ((gsize)64 << 10) /* bytes that are allocated at once for texts */
+
+Qcow2FindingRecords *qcow2_finding_records_new(void)
+{
+    Qcow2FindingRecords *records = g_new(Qcow2FindingRecords, 1);
+
+    *records = (Qcow2FindingRecords){
+        .items = g_array_new(FALSE, FALSE, sizeof(Qcow2FindingRecord)),
+        .users = g_array_new(FALSE, FALSE, sizeof(Qcow2Location)),
+        .texts = g_string_chunk_new(TEXT_BLOCK),
+    };
+    return records;
+}
+
+void qcow2_finding_records_free(Qcow2FindingRecords *records)
+{
+    if (records) {
+        g_array_unref(records->items);
+        g_array_unref(records->users);
+        g_string_chunk_free(records->texts);
+        g_free(records);
+    }
+}
+
+Qcow2FindingRecord *qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index)
+{
+    assert(index < records->items->len);
+    return &g_array_index(records->items, Qcow2FindingRecord, index);
+}
+
+/* ---- names ---- */
+
+/* The copy of @name, which is borrowed from the check: one for each address, as many records have the same. */
+static const char *own_name(const Qcow2FindingRecords *records, GHashTable *owned, const char *name)
+{
+    char *copy;
+
+    if (!name) {
+        return NULL;
+    }
+    copy = g_hash_table_lookup(owned, name);
+    if (!copy) {
+        copy = g_string_chunk_insert(records->texts, name);
+        g_hash_table_insert(owned, (char *)name, copy);
+    }
+    return copy;
+}
+
+static void own_names_of(const Qcow2FindingRecords *records, GHashTable *owned, Qcow2Location *location)
+{
+    location->snapshot = own_name(records, owned, location->snapshot);
+    location->bitmap = own_name(records, owned, location->bitmap);
+}
+
+/* Copies the names of records from @first on, and of other users from @first_user on. */
+static void own_names_from(Qcow2FindingRecords *records, guint first, guint first_user)
+{
+    g_autoptr(GHashTable) owned = g_hash_table_new(NULL, NULL);
+
+    for (guint i = first; i < records->items->len; i++) {
+        own_names_of(records, owned, &qcow2_finding_records_at(records, i)->location);
+    }
+    for (guint i = first_user; i < records->users->len; i++) {
+        own_names_of(records, owned, &g_array_index(records->users, Qcow2Location, i));
+    }
+}
+
+void qcow2_finding_records_own_names(Qcow2FindingRecords *records)
+{
+    own_names_from(records, 0, 0);
+}
+
+/* ---- objects of the schema ---- */
+
+/* A range that an object refers to; the second is of the guest's disk. */
+enum { IN_FILE, IN_GUEST, RANGES };
+
+typedef struct FindingView {
+    ImageCheckFinding finding;
+    Qcow2Allocation ranges[RANGES];
+    ImageCheckUser users[LIMIT_OTHER_USERS];
+    Qcow2Allocation user_ranges[LIMIT_OTHER_USERS][RANGES];
+} FindingView;
+
+static Qcow2Allocation *show_range(Qcow2Allocation *range, uint64_t offset, uint64_t size)
+{
+    *range = (Qcow2Allocation){.offset = offset, .size = size};
+    return size ? range : NULL;
+}
+
+static void show_user(ImageCheckUser *user, Qcow2Allocation *ranges, const Qcow2Location *location)
+{
+    *user = (ImageCheckUser){
+        .structure = location->structure,
+        .has_entry_offset = location->has_entry,
+        .entry_offset = location->entry_offset,
+        .cluster = show_range(&ranges[IN_FILE], location->cluster_offset, location->cluster_size),
+        .guest = show_range(&ranges[IN_GUEST], location->guest_offset, location->guest_size),
+        .snapshot = (char *)location->snapshot,
+        .bitmap = (char *)location->bitmap,
+    };
+}
+
+static void show_users(FindingView *view, const Qcow2FindingRecords *records, const Qcow2FindingRecord *r)
+{
+    assert(r->n_users <= LIMIT_OTHER_USERS);
+    for (uint32_t i = 0; i < r->n_users; i++) {
+        show_user(&view->users[i], view->user_ranges[i],
+                  &g_array_index(records->users, Qcow2Location, r->first_user + i));
+    }
+    view->finding.has_other_users = r->n_users;
+    view->finding.other_users =
+        (ImageCheckUserList){.items = view->users, .len = r->n_users, .capacity = LIMIT_OTHER_USERS};
+}
+
+static const void *show_record(const void *owner, size_t index, void *opaque)
+{
+    const Qcow2FindingRecords *records = owner;
+    const Qcow2FindingRecord *r = qcow2_finding_records_at(records, (guint)index);
+    const Qcow2Location *location = &r->location;
+    FindingView *view = opaque;
+
+    view->finding = (ImageCheckFinding){
+        .kind = r->kind,
+        .severity = qcow2_finding_severity(r->kind),
+        .structure = location->structure,
+        .has_entry_offset = location->has_entry,
+        .entry_offset = location->entry_offset,
+        .cluster = show_range(&view->ranges[IN_FILE], location->cluster_offset, location->cluster_size),
+        .guest = show_range(&view->ranges[IN_GUEST], location->guest_offset, location->guest_size),
+        .snapshot = (char *)location->snapshot,
+        .bitmap = (char *)location->bitmap,
+        .has_refcount = location->has_refcount,
+        .refcount = location->refcount,
+        .has_reference = location->has_reference,
+        .reference = location->reference,
+        .has_evidence = r->has_evidence,
+        .evidence = r->evidence,
+        .fixed = r->fixed,
+        .message = (char *)r->message,
+    };
+    view->finding.count = view->finding.severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : (int64_t)r->count;
+    show_users(view, records, r);
+    return &view->finding;
+}
+
+static void free_records(void *owner)
+{
+    qcow2_finding_records_free(owner);
+}
+
+static const QapiSequenceOps record_ops = {.view_size = sizeof(FindingView), .look = show_record, .free = free_records};
+
+QapiSequence qcow2_finding_records_show(Qcow2FindingRecords *records)
+{
+    return (QapiSequence){.ops = &record_ops, .owner = records, .len = records->items->len};
+}
+
+/* ---- what was fixed ---- */
+
+static guint hash_record(gconstpointer key)
+{
+    const Qcow2Location *p = &((const Qcow2FindingRecord *)key)->location;
+    uint64_t place = p->entry_offset ^ (p->cluster_size ? p->cluster_offset << 1 : 0);
+
+    return hash_u64(&place) ^ (guint)((const Qcow2FindingRecord *)key)->kind;
+}
+
+static gboolean is_same_record(gconstpointer a, gconstpointer b)
+{
+    const Qcow2FindingRecord *x = a, *y = b;
+    const Qcow2Location *p = &x->location, *q = &y->location;
+
+    return x->kind == y->kind && p->entry_offset == q->entry_offset && !p->cluster_size == !q->cluster_size &&
+           (!p->cluster_size || p->cluster_offset == q->cluster_offset) && g_strcmp0(p->snapshot, q->snapshot) == 0;
+}
+
+static void add_copy(Qcow2FindingRecords *to, const Qcow2FindingRecords *from, const Qcow2FindingRecord *record)
+{
+    Qcow2FindingRecord copy = *record;
+
+    copy.message = g_string_chunk_insert(to->texts, record->message);
+    copy.first_user = to->users->len;
+    if (copy.n_users) {
+        g_array_append_vals(to->users, &g_array_index(from->users, Qcow2Location, record->first_user), copy.n_users);
+    }
+    g_array_append_val(to->items, copy);
+}
+
+void qcow2_findings_add_fixed(QapiSequence *findings, Qcow2FindingRecords *before)
+{
+    g_autoptr(GHashTable) left = g_hash_table_new(hash_record, is_same_record);
+    Qcow2FindingRecords *after = findings->owner;
+    guint n = after->items->len, n_users = after->users->len;
+
+    assert(findings->ops == &record_ops);
+    for (guint i = 0; i < n; i++) {
+        g_hash_table_add(left, qcow2_finding_records_at(after, i));
+    }
+    for (guint i = 0; i < before->items->len; i++) {
+        Qcow2FindingRecord *r = qcow2_finding_records_at(before, i);
+
+        r->fixed = qcow2_finding_severity(r->kind) != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, r);
+    }
+    g_hash_table_remove_all(left); /* the records may move now */
+    for (guint i = 0; i < before->items->len; i++) {
+        const Qcow2FindingRecord *r = qcow2_finding_records_at(before, i);
+
+        if (r->fixed) {
+            add_copy(after, before, r);
+        }
+    }
+    own_names_from(after, n, n_users);
+    findings->len = after->items->len;
+}

@@ -1,0 +1,58 @@
+/*
+ * Findings as records: what a check keeps of each until its result is written.
+ *
+ * A record is small and owns nothing; texts and other users are kept for all records together. The objects of the
+ * schema are made of records one at a time, when somebody looks at them (qapi/sequence.h).
+ *
+ * Memory: 128 bytes a record, and its text. Not thread safe while it changes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_QCOW2_FINDINGS_RECORDS_H
+#define BLOCK_QCOW2_FINDINGS_RECORDS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/qcow2/findings/location.h"
+#include "qapi/qapi-types.h"
+
+typedef struct Qcow2FindingRecord {
+    ImageCheckFindingKind kind;
+    ImageCheckEvidence evidence; /* where has_evidence */
+    bool has_evidence;
+    bool fixed;
+    bool same_value;        /* all entries name the one range of the file */
+    bool shared;            /* others use its clusters; none of them may be named */
+    uint32_t n_users;       /* of those, named */
+    uint32_t first_user;    /* index of the first of them */
+    uint64_t count;         /* faults in it; 1 for a note */
+    Qcow2Location location; /* of all of them; the entry is that of the first */
+    uint64_t last_entry;    /* the entry of the last, where they have any */
+    const char *message;    /* of the first */
+} Qcow2FindingRecord;
+
+typedef struct Qcow2FindingRecords {
+    GArray *items; /* Qcow2FindingRecord */
+    GArray *users; /* Qcow2Location: other users; those of one record are side by side */
+    GStringChunk *texts;
+} Qcow2FindingRecords;
+
+Qcow2FindingRecords *qcow2_finding_records_new(void);
+void qcow2_finding_records_free(Qcow2FindingRecords *records);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2FindingRecords, qcow2_finding_records_free)
+
+/* Record number @index, as long as none is added. */
+Qcow2FindingRecord *qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index);
+
+/* Copies the names that locations borrow, each name once. */
+void qcow2_finding_records_own_names(Qcow2FindingRecords *records);
+
+/* Makes a sequence of ImageCheckFinding, which owns @records. Their names are their own. */
+QapiSequence qcow2_finding_records_show(Qcow2FindingRecords *records);
+
+/* Adds those of @before to @findings, which is such a sequence, as fixed, that are not among them. */
+void qcow2_findings_add_fixed(QapiSequence *findings, Qcow2FindingRecords *before);
+
+#endif
