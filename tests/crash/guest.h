@@ -33,4 +33,7 @@ uint64_t guest_view_readable(const GuestView *view);
  */
 bool guest_view_same(const GuestView *before, const GuestView *after, char **difference);
 
+/* A digest of @size bytes; different ones for different seeds. With seed 0, that of zeros is 0. */
+uint64_t guest_digest(uint64_t seed, const uint8_t *bytes, uint64_t size);
+
 #endif

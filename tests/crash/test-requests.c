@@ -39,6 +39,7 @@ typedef struct Case {
     GuestView *view; /* what must be there always */
     int64_t corrupt; /* corruptions that are left by the request that nothing disturbed */
     GRand *random;
+    GHashTable *known; /* to be well */
     guint64 states;
     char *why; /* what failed first */
 } Case;
@@ -106,7 +107,7 @@ static bool unharmed(Case *c, const uint8_t *bytes, uint64_t size, const char *w
 }
 
 /* Of what a crash or a failure left: nothing is harmed, and the request can be made again, or was done. */
-static bool judge(Case *c, const uint8_t *bytes, uint64_t size, const char *when)
+static bool examine(Case *c, const uint8_t *bytes, uint64_t size, const char *when)
 {
     g_autoptr(CrashJournal) journal = crash_journal_new();
     g_autoptr(BlockSource) disk = crash_disk_new(journal, IMAGE, bytes, size, c->bytes->len + 2 * GROWTH);
@@ -124,6 +125,19 @@ static bool judge(Case *c, const uint8_t *bytes, uint64_t size, const char *when
                       refused ? refused->message : "done");
     }
     return unharmed(c, crash_disk_bytes(disk), disk->length, "once more");
+}
+
+static bool judge(Case *c, const uint8_t *bytes, uint64_t size, const char *when)
+{
+    uint64_t digest = guest_digest(1, bytes, size);
+
+    if (!crash_known(c->known, digest)) {
+        if (!examine(c, bytes, size, when)) {
+            return false;
+        }
+        crash_know(c->known, digest);
+    }
+    return true;
 }
 
 static bool judge_crash(const CrashState *state, void *opaque)
@@ -207,7 +221,7 @@ static bool parse(const char *option, const char *text, Qcow2Request *request)
 
 static bool test_request(unsigned number, const char *name, const char *option, const char *text)
 {
-    Case c = {.name = name, .random = g_rand_new_with_seed(seed)};
+    Case c = {.name = name, .random = g_rand_new_with_seed(seed), .known = crash_known_new()};
     char *bytes;
     gsize size;
     bool well;
@@ -226,6 +240,7 @@ static bool test_request(unsigned number, const char *name, const char *option, 
     g_free(c.why);
     g_free(c.request.name);
     g_byte_array_unref(c.bytes);
+    g_hash_table_unref(c.known);
     guest_view_free(c.view);
     g_rand_free(c.random);
     return well;

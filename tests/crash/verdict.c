@@ -17,6 +17,21 @@ bool crash_failed(char **why, const char *format, ...)
     return false;
 }
 
+GHashTable *crash_known_new(void)
+{
+    return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+}
+
+bool crash_known(GHashTable *known, uint64_t digest)
+{
+    return g_hash_table_contains(known, &digest);
+}
+
+void crash_know(GHashTable *known, uint64_t digest)
+{
+    g_hash_table_add(known, g_memdup2(&digest, sizeof(digest)));
+}
+
 void crash_keep(const char *folder, const char *image, const char *what, const uint8_t *bytes, uint64_t size)
 {
     if (folder) {

@@ -1,5 +1,5 @@
 /*
- * What becomes of a test: why it failed, and the images that others are to see.
+ * What becomes of a test: why it failed, the images that others are to see, and what is known to be well.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,5 +15,13 @@ bool crash_failed(char **why, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Writes @size bytes to FOLDER/IMAGE.WHAT, IMAGE being the last part of @image. Does nothing if @folder is NULL. */
 void crash_keep(const char *folder, const char *image, const char *what, const uint8_t *bytes, uint64_t size);
+
+/*
+ * What was judged and is well, by digests (guest_digest()). Many crashes and failures leave the same bytes, and what is
+ * done with the same bytes is the same.
+ */
+GHashTable *crash_known_new(void);
+bool crash_known(GHashTable *known, uint64_t digest);
+void crash_know(GHashTable *known, uint64_t digest);
 
 #endif
