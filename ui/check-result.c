@@ -62,7 +62,8 @@ bool check_result_shows_judgement(const CheckOptions *options)
 static void hide_own_members(ImageCheck *check)
 {
     check->has_virtual_size = check->has_cluster_size = check->has_exit_status = false;
-    check->has_judgement = check->has_guest_bytes_lost = check->has_guest_ranges_lost = check->has_guest_lost = false;
+    check->has_judgement = check->has_unknown_because = check->has_guest_bytes_lost = check->has_guest_ranges_lost =
+        check->has_guest_lost = false;
     check->has_bytes_kept_as_lost = check->has_file_length = check->has_file_length_least = false;
     check->guest_cut_off = NULL;
 }

@@ -13,8 +13,8 @@ STOCK_ORDER = ("image-end-offset", "compressed-clusters", "total-clusters", "cor
 # Ours come in the order of the schema.
 OUR_ORDER = ("filename", "format", "check-errors", "image-end-offset", "corruptions", "leaks", "corruptions-fixed",
              "leaks-fixed", "total-clusters", "allocated-clusters", "fragmented-clusters", "compressed-clusters",
-             "judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "guest-cut-off", "bytes-kept-as-lost",
-             "file-length", "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera")
+             "judgement", "unknown-because", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "guest-cut-off",
+             "bytes-kept-as-lost", "file-length", "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera")
 # Members that the stock tool does not have.
 OWN = OUR_ORDER[OUR_ORDER.index("judgement"):]
 # Lines that it does not have, of any image.

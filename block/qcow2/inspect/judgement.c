@@ -223,29 +223,37 @@ static bool at_risk(const Qcow2Check *c, const Qcow2JudgementInput *in)
     return false;
 }
 
+static void judge_unknown(ImageCheck *result, ImageCheckUnknown reason)
+{
+    result->judgement = IMAGE_CHECK_JUDGEMENT_UNKNOWN;
+    result->has_unknown_because = true;
+    result->unknown_because = reason;
+}
+
 /* What leaks where something could not be examined is no evidence. */
-static ImageCheckJudgement judge(const Qcow2Check *c, const Qcow2JudgementInput *in, const Losses *l, bool lost,
-                                 bool counts_go_on)
+static void judge(const Qcow2Check *c, const Qcow2JudgementInput *in, const Losses *l, ImageCheck *result)
 {
     const Qcow2Report *r = &c->report;
+    bool counts_go_on = result->has_file_length_least && result->file_length_least >= result->file_length;
 
-    if (lost) {
-        return IMAGE_CHECK_JUDGEMENT_DATA_LOST;
+    if (result->guest_bytes_lost || l->elsewhere) {
+        result->judgement = IMAGE_CHECK_JUDGEMENT_DATA_LOST;
+    } else if (r->check_errors || r->failure) {
+        judge_unknown(result, IMAGE_CHECK_UNKNOWN_CHECK_ERRORS);
+    } else if (in->changed) {
+        judge_unknown(result, IMAGE_CHECK_UNKNOWN_CHANGED);
+    } else if (at_risk(c, in)) {
+        result->judgement = IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK;
+    } else if (c->luks.state != QCOW2_LUKS_WHOLE) {
+        judge_unknown(result, IMAGE_CHECK_UNKNOWN_ENCRYPTION_HEADER);
+    } else if (l->is_cut) {
+        judge_unknown(result, IMAGE_CHECK_UNKNOWN_DATA_CUT_OFF);
+    } else if (r->corruptions || r->leaks || in->bitmaps_doubtful || l->bitmaps_cut || counts_go_on ||
+               (c->image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT)) {
+        result->judgement = IMAGE_CHECK_JUDGEMENT_BOOKKEEPING;
+    } else {
+        result->judgement = IMAGE_CHECK_JUDGEMENT_SOUND;
     }
-    if (r->check_errors || r->failure || in->changed) {
-        return IMAGE_CHECK_JUDGEMENT_UNKNOWN;
-    }
-    if (at_risk(c, in)) {
-        return IMAGE_CHECK_JUDGEMENT_DATA_AT_RISK;
-    }
-    if (l->is_cut || l->check->luks.state != QCOW2_LUKS_WHOLE) {
-        return IMAGE_CHECK_JUDGEMENT_UNKNOWN;
-    }
-    if (r->corruptions || r->leaks || in->bitmaps_doubtful || l->bitmaps_cut || counts_go_on ||
-        (c->image->header.incompatible_features & QCOW2_INCOMPAT_CORRUPT)) {
-        return IMAGE_CHECK_JUDGEMENT_BOOKKEEPING;
-    }
-    return IMAGE_CHECK_JUDGEMENT_SOUND;
 }
 
 bool qcow2_judge(const Qcow2Check *c, const Qcow2JudgementInput *in, ImageCheck *result, GError **errp)
@@ -267,15 +275,14 @@ bool qcow2_judge(const Qcow2Check *c, const Qcow2JudgementInput *in, ImageCheck 
     }
     result->has_judgement = true;
     result->file_length = c->image->source->length;
+    result->has_file_length = true;
+    result->has_file_length_least = end != 0;
     result->file_length_least = end ? (end - 1) << h->cluster_bits : 0;
-    result->judgement = judge(c, in, &losses, result->guest_bytes_lost || losses.elsewhere,
-                              end && result->file_length_least >= result->file_length);
+    judge(c, in, &losses, result);
     if (losses.cut.size) {
         result->guest_cut_off = g_memdup2(&losses.cut, sizeof(losses.cut));
     }
     result->has_bytes_kept_as_lost = in->searched;
     result->bytes_kept_as_lost = in->lost->n_kept << h->cluster_bits;
-    result->has_file_length = true;
-    result->has_file_length_least = end != 0;
     return true;
 }

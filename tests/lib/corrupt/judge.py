@@ -23,8 +23,8 @@ JUDGEMENT = re.compile(r"^Judgement: ")
 MEMBERS = ["filename", "format", "check-errors", "image-end-offset", "corruptions", "leaks", "corruptions-fixed",
            "leaks-fixed", "total-clusters", "allocated-clusters", "fragmented-clusters", "compressed-clusters"]
 # Members that the stock tool does not have.
-OWN_MEMBERS = ["judgement", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "guest-cut-off", "bytes-kept-as-lost",
-               "file-length", "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera"]
+OWN_MEMBERS = ["judgement", "unknown-because", "guest-bytes-lost", "guest-ranges-lost", "guest-lost", "guest-cut-off",
+               "bytes-kept-as-lost", "file-length", "file-length-least", "virtual-size", "cluster-size", "exit-status", "viscera"]
 IMAGE = "t.qcow2"
 MOST_L1_ENTRIES = 4 << 20
 
