@@ -262,29 +262,23 @@ static bool examine_whole(void *state, size_t i, const uint8_t *bytes, int error
 
 /* ---- which clusters ---- */
 
-static void keep_those(Search *s, Verdict verdict)
+/* Notes what could not be read, and keeps what is to be examined as a whole. */
+static void sort_out(Search *s)
 {
     Batch *b = &s->batch;
     size_t kept = 0;
 
     for (size_t i = 0; i < b->n; i++) {
-        if (b->verdicts[i] == verdict) {
+        Qcow2ClusterRange range = {b->clusters[i], 1};
+
+        if (b->verdicts[i] == VERDICT_EXAMINE_WHOLE) {
             b->clusters[kept] = b->clusters[i];
             b->in_use[kept++] = b->in_use[i];
-        }
-    }
-    b->n = kept;
-}
-
-static void note_unread(Search *s)
-{
-    for (size_t i = 0; i < s->batch.n; i++) {
-        Qcow2ClusterRange range = {s->batch.clusters[i], 1};
-
-        if (s->batch.verdicts[i] == VERDICT_UNREAD && !s->batch.in_use[i]) {
+        } else if (b->verdicts[i] == VERDICT_UNREAD && !b->in_use[i]) {
             g_array_append_val(s->found->unread, range);
         }
     }
+    b->n = kept;
 }
 
 /* Examines the clusters of the batch, and empties it. */
@@ -293,12 +287,11 @@ static bool examine_batch(Search *s)
     if (!read_ranges(s, s->batch.n, beginning, examine_beginning)) {
         return false;
     }
-    note_unread(s);
-    keep_those(s, VERDICT_EXAMINE_WHOLE);
+    sort_out(s);
     if (!read_ranges(s, s->batch.n, whole, examine_whole)) {
         return false;
     }
-    note_unread(s);
+    sort_out(s);
     s->batch.n = 0;
     return true;
 }
@@ -460,13 +453,11 @@ bool qcow2_visit_candidates(const Qcow2Check *check, const Qcow2Candidates *cand
                             const Qcow2CandidateVisitor *visitor)
 {
     g_autoptr(GArray) wanted = g_array_new(FALSE, FALSE, sizeof(size_t));
-    Search s = {
-        .check = check,
-        .header = &check->image->header,
-        .found = (Qcow2Candidates *)candidates,
-        .visitor = visitor,
-        .wanted = wanted,
-    };
+    Search s = {.check = check,
+                .header = &check->image->header,
+                .found = (Qcow2Candidates *)candidates,
+                .visitor = visitor,
+                .wanted = wanted};
 
     for (size_t i = 0; i < candidates->items->len; i++) {
         if (visitor->wants(visitor->opaque, i, &g_array_index(candidates->items, Qcow2Candidate, i))) {
