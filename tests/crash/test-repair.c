@@ -110,20 +110,6 @@ static bool repair(BlockSource *disk, bool all, UndoFile *undo, Counts *claim, G
     return true;
 }
 
-static bool check(BlockSource *disk, Counts *counts, GError **errp)
-{
-    g_autoptr(Qcow2Image) image = qcow2_open(disk, NULL, errp);
-    Qcow2CheckOptions options = {.workers = 1};
-    Qcow2CheckResult result = {0};
-
-    if (!image || !qcow2_check(image, &options, &result, errp)) {
-        return false;
-    }
-    *counts = counts_of(result.check);
-    qcow2_check_result_clear(&result);
-    return true;
-}
-
 /* Where leaks are kept, then also those of clusters that a repair had taken when it was interrupted. */
 static bool no_more(const Counts *a, const Counts *b)
 {
@@ -153,14 +139,17 @@ static bool disk_unharmed(Case *c, const BlockSource *disk, const char *when)
 static bool repair_and_check(Case *c, BlockSource *disk, UndoFile *undo, Counts *left, const char *when)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(ImageCheck) check = NULL;
     Counts claim;
 
     if (!repair(disk, c->all, undo, &claim, &error)) {
         return failed(c, "%s, the repair: %s", when, error->message);
     }
-    if (!check(disk, left, &error)) {
+    check = crash_check(disk, &error);
+    if (!check) {
         return failed(c, "%s, the check after the repair: %s", when, error->message);
     }
+    *left = counts_of(check);
     if (!not_better(&claim, left)) {
         return failed(c, "%s: the repair says that all is well, a check does not", when);
     }

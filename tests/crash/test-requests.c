@@ -81,16 +81,12 @@ static bool ask(const Case *c, BlockSource *disk, int64_t *corrupt, GError **err
 /* A check of a disk on which the request was done before. */
 static bool check(BlockSource *disk, int64_t *corrupt, GError **errp)
 {
-    g_autoptr(Qcow2Image) image = qcow2_open(disk, NULL, errp);
-    Qcow2CheckOptions options = {.workers = 1};
-    Qcow2CheckResult result = {0};
+    g_autoptr(ImageCheck) check = crash_check(disk, errp);
 
-    if (!image || !qcow2_check(image, &options, &result, errp)) {
-        return false;
+    if (check) {
+        *corrupt = check->corruptions + check->check_errors;
     }
-    *corrupt = result.check->corruptions + result.check->check_errors;
-    qcow2_check_result_clear(&result);
-    return true;
+    return check;
 }
 
 static GuestView *view_of(const uint8_t *bytes, uint64_t size)

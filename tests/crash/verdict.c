@@ -5,6 +5,23 @@
  */
 #include "verdict.h"
 
+#include "block/qcow2.h"
+
+ImageCheck *crash_check(BlockSource *disk, GError **errp)
+{
+    g_autoptr(Qcow2Image) image = qcow2_open(disk, NULL, errp);
+    Qcow2CheckOptions options = {.workers = 1};
+    Qcow2CheckResult result = {0};
+    ImageCheck *check;
+
+    if (!image || !qcow2_check(image, &options, &result, errp)) {
+        return NULL;
+    }
+    check = g_steal_pointer(&result.check);
+    qcow2_check_result_clear(&result);
+    return check;
+}
+
 bool crash_failed(char **why, const char *format, ...)
 {
     va_list ap;

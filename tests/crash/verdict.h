@@ -1,5 +1,6 @@
 /*
- * What becomes of a test: why it failed, the images that others are to see, and what is known to be well.
+ * What becomes of a test: what is wrong with an image then, why it failed, the images that others are to see, and what
+ * is known to be well.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,6 +10,12 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "block/source.h"
+#include "qapi/qapi-types.h"
+
+/* Checks what is on @disk. Returns NULL and sets @errp where that is no image that can be checked. */
+ImageCheck *crash_check(BlockSource *disk, GError **errp);
 
 /* Returns false, having stored what failed in *@why, which is the caller's, if nothing failed before. */
 bool crash_failed(char **why, const char *format, ...) G_GNUC_PRINTF(2, 3);
