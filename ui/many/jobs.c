@@ -67,6 +67,7 @@ typedef struct Many {
     GPtrArray *filenames;
     unsigned jobs;
     size_t together; /* images in one process, at most */
+    bool alone;      /* from now on each has its own */
     size_t waiting;  /* no image before this one waits */
     size_t printed;
     Image *images;
@@ -176,12 +177,14 @@ static void share_out(Many *many, Worker *worker, const ManyShared *shared)
     size_t out = 0, err = 0;
     g_autoptr(GError) error = NULL;
     bool read = captured_process_read(&worker->process, &error);
+    bool again = !read && worker->number > 1; /* there may be room for the output of one */
 
+    many->alone |= again;
     for (size_t i = 0; i < worker->number; i++) {
         Image *image = &many->images[worker->first + i];
         const ManyRecord *record = i < checked ? &shared->records[i] : NULL;
 
-        if (i > checked || (i == checked && !broken)) {
+        if (again || i > checked || (i == checked && !broken)) {
             image->state = IMAGE_WAITING;
             many->waiting = MIN(many->waiting, worker->first + i);
             continue;
@@ -210,7 +213,8 @@ static void share_out(Many *many, Worker *worker, const ManyShared *shared)
 static size_t choose_number(const Many *many, size_t first)
 {
     size_t end = MIN(many->filenames->len, many->printed + MAX_AHEAD);
-    size_t most = CLAMP((many->filenames->len - first) / ((size_t)SHARES * many->jobs), 1, many->together);
+    size_t together = many->alone ? 1 : many->together;
+    size_t most = CLAMP((many->filenames->len - first) / ((size_t)SHARES * many->jobs), 1, together);
     size_t number = 1;
 
     while (number < most && first + number < end && many->images[first + number].state == IMAGE_WAITING) {

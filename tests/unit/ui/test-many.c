@@ -1,5 +1,6 @@
 /*
- * Several images, some of them in one process: which result is whose, and whose failure it is if a process ends early.
+ * Several images, some of them in one process: which result is whose, whose failure it is if a process ends early, and
+ * what becomes of those whose process wrote too much.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,12 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "ui/many/captured-process.h"
 #include "ui/many/jobs.h"
 
 #define IMAGES   30u
 #define TOGETHER 4u
+
+#define TOO_LARGE (INT64_C(1) << 56) /* bytes: more than can be mapped */
 
 /* What becomes of image @index, in any process. */
 static bool is_killed(size_t index)
@@ -23,6 +27,12 @@ static bool is_killed(size_t index)
 static bool is_alone(size_t index)
 {
     return index % 11 == 5;
+}
+
+/* Where others are in its process. */
+static bool is_too_large(size_t index)
+{
+    return index == 18;
 }
 
 static int status_of(size_t index)
@@ -54,6 +64,9 @@ static int check(void *context, char *const *filenames, ManyProcess *process)
     }
     for (size_t i = process->first; i < end && !is_alone(i); i++) {
         print_result(filenames[i], i);
+        if (is_too_large(i) && process->number > 1) {
+            g_assert_cmpint(ftruncate(STDERR_FILENO, TOO_LARGE), ==, 0);
+        }
         many_checked(process, status_of(i));
     }
     return 0;
