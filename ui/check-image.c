@@ -34,7 +34,8 @@ void check_image_advise_on_zeros(const CheckOptions *options, BlockSource *sourc
     if (!options->table && !isatty(STDERR_FILENO)) {
         return;
     }
-    if (block_source_read(source, bytes, sizeof(bytes), 0) != 0 || !is_zeros(bytes, sizeof(bytes))) {
+    if (source->length == 0 || block_source_read(source, bytes, sizeof(bytes), 0) != 0 ||
+        !is_zeros(bytes, sizeof(bytes))) {
         return;
     }
     if (options->table) {
