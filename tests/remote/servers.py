@@ -209,6 +209,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def fault_later_status(self, path, number):
         self.answer(path) if number <= self.OPENING else self.refuse(503)
 
+    def fault_later_refused(self, path, number):
+        self.answer(path) if number <= self.OPENING else self.refuse(403)
+
     def fault_no_ranges(self, path, number):
         body = path.read_bytes()
         self.send_response(200)

@@ -51,6 +51,14 @@ static int tell_failure(CurlSource *curl, const GError *error)
     return error->code == ETIMEDOUT ? -ETIMEDOUT : -EIO;
 }
 
+/* The file is no longer there for this client, as where a URL was good for some time only: not for a range alone. */
+static void note_loss(BlockSource *source, const GError *error)
+{
+    if (error->code == EACCES || error->code == ENOENT) {
+        g_atomic_int_set(&source->lost, 1);
+    }
+}
+
 /* ---- lanes ---- */
 
 static void free_lane(gpointer opaque)
@@ -232,7 +240,11 @@ static ssize_t curl_read_at(BlockSource *source, void *buffer, size_t size, uint
     if (read) {
         return (ssize_t)size;
     }
-    return error ? tell_failure(curl, error) : -ENOMEM;
+    if (!error) {
+        return -ENOMEM;
+    }
+    note_loss(source, error);
+    return tell_failure(curl, error);
 }
 
 static void curl_close(BlockSource *source)

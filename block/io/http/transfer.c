@@ -19,6 +19,10 @@
 enum {
     STATUS_OK = 200,
     STATUS_PARTIAL = 206,
+    STATUS_UNAUTHORIZED = 401,
+    STATUS_FORBIDDEN = 403,
+    STATUS_NOT_FOUND = 404,
+    STATUS_GONE = 410,
     STATUS_RANGE_REFUSED = 416,
 };
 
@@ -247,6 +251,20 @@ static void set_curl_error(const CurlTransfer *transfer, CURLcode result, GError
     }
 }
 
+static int status_error(long status)
+{
+    switch (status) {
+    case STATUS_UNAUTHORIZED:
+    case STATUS_FORBIDDEN:
+        return EACCES;
+    case STATUS_NOT_FOUND:
+    case STATUS_GONE:
+        return ENOENT;
+    default:
+        return EIO;
+    }
+}
+
 static void set_status_error(const CurlTransfer *transfer, GError **errp)
 {
     long status = http_status(transfer);
@@ -264,7 +282,7 @@ static void set_status_error(const CurlTransfer *transfer, GError **errp)
                                 : "The server sent another range than it was asked for");
         break;
     default:
-        g_set_error(errp, BLOCK_ERROR, EIO, "The server answered with HTTP status %ld%s%s", status,
+        g_set_error(errp, BLOCK_ERROR, status_error(status), "The server answered with HTTP status %ld%s%s", status,
                     *http_status_text(status) ? ", " : "", http_status_text(status));
     }
 }
