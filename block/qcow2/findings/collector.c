@@ -6,6 +6,7 @@
 #include "block/qcow2/findings/collector.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "block/limits.h"
 
@@ -15,6 +16,7 @@
 struct Qcow2Collector {
     size_t limit;
     uint64_t text; /* bytes of messages and names of snapshots in the records */
+    bool replaced; /* the records; their text is not known then */
     bool only_corruptions;
     Qcow2FindingRecords *records;
     size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
@@ -45,10 +47,10 @@ Qcow2FindingRecords *qcow2_collector_records(Qcow2Collector *c)
     return c->records;
 }
 
-void qcow2_collector_set_items(Qcow2Collector *c, GArray *items)
+void qcow2_collector_replace(Qcow2Collector *c, Qcow2FindingRecords *others)
 {
-    g_array_unref(c->records->items);
-    c->records->items = items;
+    qcow2_finding_records_replace(c->records, others);
+    c->replaced = true;
     c->n_open = 0;
 }
 
@@ -147,12 +149,13 @@ static uint64_t text_limit(const Qcow2Collector *c)
 /* The bytes that @text, which may be NULL, takes in JSON. */
 static uint64_t length_of(const char *text)
 {
-    uint64_t length = 0;
+    size_t length = text ? strlen(text) : 0;
+    uint64_t escaped = 0;
 
-    for (const char *p = text; p && *p; p++) {
-        length += g_ascii_isprint(*p) ? 1 : 6;
+    for (size_t i = 0; i < length; i++) {
+        escaped += text[i] < ' ' || text[i] > '~';
     }
-    return length;
+    return length + 5 * escaped;
 }
 
 const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
@@ -178,14 +181,14 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
             return NULL;
         }
     }
-    if (c->records->items->len >= c->limit || c->text >= text_limit(c)) {
+    if (c->records->n >= c->limit || c->text >= text_limit(c)) {
         c->beyond[f->kind]++;
         return NULL;
     }
     record.message = qcow2_finding_add_message(f, c->records->texts);
     c->text += length_of(record.message) + length_of(record.location.snapshot) + length_of(record.location.bitmap);
-    g_array_append_val(c->records->items, record);
-    open_record(c, c->records->items->len - 1, c->n_open);
+    qcow2_finding_records_add(c->records, &record);
+    open_record(c, c->records->n - 1, c->n_open);
     c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
     return record.message;
 }
@@ -204,7 +207,7 @@ static void append_rest(Qcow2FindingRecords *records, ImageCheckFindingKind kind
         .message = g_string_chunk_insert(records->texts, message),
     };
 
-    g_array_append_val(records->items, rest);
+    qcow2_finding_records_add(records, &rest);
 }
 
 /* Leaves out users that find no room any more. */
@@ -220,25 +223,27 @@ static void keep_users(Qcow2Collector *c, Qcow2FindingRecord *r)
     r->n_users = n;
 }
 
-/* Leaves out what does not fit any more since there are users, and more records. */
+/* Leaves out what does not fit any more where there are users, and more records. */
 static void keep_to_limit(Qcow2Collector *c)
 {
-    GArray *items = c->records->items;
     guint n;
 
+    if (!c->replaced) {
+        return;
+    }
     c->text = 0;
-    for (n = 0; n < items->len && c->text < text_limit(c); n++) {
+    for (n = 0; n < c->records->n && c->text < text_limit(c); n++) {
         Qcow2FindingRecord *r = qcow2_finding_records_at(c->records, n);
 
         c->text += length_of(r->message) + length_of(r->location.snapshot) + length_of(r->location.bitmap);
         keep_users(c, r);
     }
-    for (guint i = n; i < items->len; i++) {
+    for (guint i = n; i < c->records->n; i++) {
         const Qcow2FindingRecord *r = qcow2_finding_records_at(c->records, i);
 
         c->beyond[r->kind] += r->count;
     }
-    g_array_set_size(items, n);
+    qcow2_finding_records_cut(c->records, n);
 }
 
 Qcow2FindingRecords *qcow2_collector_finish(Qcow2Collector *c)

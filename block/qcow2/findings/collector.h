@@ -40,8 +40,8 @@ void qcow2_collector_add_unlisted(Qcow2Collector *collector, ImageCheckFindingKi
 /* The records so far. They may be changed, as long as their counts stay. */
 Qcow2FindingRecords *qcow2_collector_records(Qcow2Collector *collector);
 
-/* Puts @items, which it takes over, in place of the records that are there; nothing is added to them any more. */
-void qcow2_collector_set_items(Qcow2Collector *collector, GArray *items);
+/* Puts the records of @others in place of those that are there; nothing is added to them any more. */
+void qcow2_collector_replace(Qcow2Collector *collector, Qcow2FindingRecords *others);
 
 /* Empties the collector: its records, then one for each kind that was only counted too. The caller owns them. */
 Qcow2FindingRecords *qcow2_collector_finish(Qcow2Collector *collector);

@@ -12,13 +12,14 @@
 #include "util/number.h"
 
 #define TEXT_BLOCK ((gsize)64 << 10) /* bytes that are allocated at once for texts */
+#define PER_BLOCK  256u              /* records that are allocated at once */
 
 Qcow2FindingRecords *qcow2_finding_records_new(void)
 {
     Qcow2FindingRecords *records = g_new(Qcow2FindingRecords, 1);
 
     *records = (Qcow2FindingRecords){
-        .items = g_array_new(FALSE, FALSE, sizeof(Qcow2FindingRecord)),
+        .blocks = g_ptr_array_new_with_free_func(g_free),
         .users = g_array_new(FALSE, FALSE, sizeof(Qcow2Location)),
         .texts = g_string_chunk_new(TEXT_BLOCK),
     };
@@ -28,7 +29,7 @@ Qcow2FindingRecords *qcow2_finding_records_new(void)
 void qcow2_finding_records_free(Qcow2FindingRecords *records)
 {
     if (records) {
-        g_array_unref(records->items);
+        g_ptr_array_unref(records->blocks);
         g_array_unref(records->users);
         g_string_chunk_free(records->texts);
         g_free(records);
@@ -37,8 +38,39 @@ void qcow2_finding_records_free(Qcow2FindingRecords *records)
 
 Qcow2FindingRecord *qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index)
 {
-    assert(index < records->items->len);
-    return &g_array_index(records->items, Qcow2FindingRecord, index);
+    Qcow2FindingRecord *block;
+
+    assert(index < records->n);
+    block = g_ptr_array_index(records->blocks, index / PER_BLOCK);
+    return &block[index % PER_BLOCK];
+}
+
+void qcow2_finding_records_add(Qcow2FindingRecords *records, const Qcow2FindingRecord *record)
+{
+    if (records->n == records->blocks->len * PER_BLOCK) {
+        g_ptr_array_add(records->blocks, g_new(Qcow2FindingRecord, PER_BLOCK));
+    }
+    records->n++;
+    records->named |= record->location.snapshot || record->location.bitmap;
+    *qcow2_finding_records_at(records, records->n - 1) = *record;
+}
+
+void qcow2_finding_records_cut(Qcow2FindingRecords *records, guint n)
+{
+    assert(n <= records->n);
+    records->n = n;
+    g_ptr_array_set_size(records->blocks, (gint)DIV_ROUND_UP(n, PER_BLOCK));
+}
+
+void qcow2_finding_records_replace(Qcow2FindingRecords *records, Qcow2FindingRecords *other)
+{
+    GPtrArray *blocks = records->blocks;
+
+    records->blocks = other->blocks;
+    records->n = other->n;
+    records->named = other->named;
+    other->blocks = blocks;
+    qcow2_finding_records_cut(other, 0);
 }
 
 /* ---- names ---- */
@@ -70,7 +102,7 @@ static void own_names_from(Qcow2FindingRecords *records, guint first, guint firs
 {
     g_autoptr(GHashTable) owned = g_hash_table_new(NULL, NULL);
 
-    for (guint i = first; i < records->items->len; i++) {
+    for (guint i = first; records->named && i < records->n; i++) {
         own_names_of(records, owned, &qcow2_finding_records_at(records, i)->location);
     }
     for (guint i = first_user; i < records->users->len; i++) {
@@ -166,7 +198,7 @@ static const QapiSequenceOps record_ops = {.view_size = sizeof(FindingView), .lo
 
 QapiSequence qcow2_finding_records_show(Qcow2FindingRecords *records)
 {
-    return (QapiSequence){.ops = &record_ops, .owner = records, .len = records->items->len};
+    return (QapiSequence){.ops = &record_ops, .owner = records, .len = records->n};
 }
 
 /* ---- what was fixed ---- */
@@ -197,32 +229,27 @@ static void add_copy(Qcow2FindingRecords *to, const Qcow2FindingRecords *from, c
     if (copy.n_users) {
         g_array_append_vals(to->users, &g_array_index(from->users, Qcow2Location, record->first_user), copy.n_users);
     }
-    g_array_append_val(to->items, copy);
+    qcow2_finding_records_add(to, &copy);
 }
 
 void qcow2_findings_add_fixed(QapiSequence *findings, Qcow2FindingRecords *before)
 {
     g_autoptr(GHashTable) left = g_hash_table_new(hash_record, is_same_record);
     Qcow2FindingRecords *after = findings->owner;
-    guint n = after->items->len, n_users = after->users->len;
+    guint n = after->n, n_users = after->users->len;
 
     assert(findings->ops == &record_ops);
     for (guint i = 0; i < n; i++) {
         g_hash_table_add(left, qcow2_finding_records_at(after, i));
     }
-    for (guint i = 0; i < before->items->len; i++) {
+    for (guint i = 0; i < before->n; i++) {
         Qcow2FindingRecord *r = qcow2_finding_records_at(before, i);
 
         r->fixed = qcow2_finding_severity(r->kind) != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, r);
-    }
-    g_hash_table_remove_all(left); /* the records may move now */
-    for (guint i = 0; i < before->items->len; i++) {
-        const Qcow2FindingRecord *r = qcow2_finding_records_at(before, i);
-
         if (r->fixed) {
             add_copy(after, before, r);
         }
     }
     own_names_from(after, n, n_users);
-    findings->len = after->items->len;
+    findings->len = after->n;
 }

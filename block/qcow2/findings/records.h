@@ -34,7 +34,9 @@ typedef struct Qcow2FindingRecord {
 } Qcow2FindingRecord;
 
 typedef struct Qcow2FindingRecords {
-    GArray *items; /* Qcow2FindingRecord */
+    GPtrArray *blocks; /* of some hundred Qcow2FindingRecord each: touching memory twice, to move them, takes long */
+    guint n;
+    bool named;    /* some of them have names of snapshots or bitmaps */
     GArray *users; /* Qcow2Location: other users; those of one record are side by side */
     GStringChunk *texts;
 } Qcow2FindingRecords;
@@ -43,8 +45,17 @@ Qcow2FindingRecords *qcow2_finding_records_new(void);
 void qcow2_finding_records_free(Qcow2FindingRecords *records);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2FindingRecords, qcow2_finding_records_free)
 
-/* Record number @index, as long as none is added. */
+/* Record number @index. It does not move. */
 Qcow2FindingRecord *qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index);
+
+/* Adds a copy of @record, whose message is among the texts. */
+void qcow2_finding_records_add(Qcow2FindingRecords *records, const Qcow2FindingRecord *record);
+
+/* Leaves out the records from number @n on. */
+void qcow2_finding_records_cut(Qcow2FindingRecords *records, guint n);
+
+/* Puts the records of @other in place of those of @records. Texts and users stay. */
+void qcow2_finding_records_replace(Qcow2FindingRecords *records, Qcow2FindingRecords *other);
 
 /* Copies the names that locations borrow, each name once. */
 void qcow2_finding_records_own_names(Qcow2FindingRecords *records);

@@ -73,7 +73,7 @@ static GArray *wanted_ranges(const Explainer *e)
 {
     GArray *ranges = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
 
-    for (guint i = 0; i < e->records->items->len; i++) {
+    for (guint i = 0; i < e->records->n; i++) {
         const Qcow2FindingRecord *r = qcow2_finding_records_at(e->records, i);
         uint64_t first = r->location.cluster_offset >> e->header->cluster_bits;
 
@@ -380,7 +380,7 @@ static bool join_bitmap_data(Qcow2FindingRecord *last, const Qcow2FindingRecord 
 }
 
 /* Appends the parts of @r to @to, and no more of them than there may be records. */
-static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
+static void divide(Explainer *e, const Qcow2FindingRecord *r, Qcow2FindingRecords *to)
 {
     g_autoptr(GArray) active = g_array_new(FALSE, FALSE, sizeof(Qcow2User));
     Sweep s = {.at = r->location.cluster_offset >> e->header->cluster_bits, .active = active};
@@ -388,7 +388,7 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
     s.end = s.at + (r->location.cluster_size >> e->header->cluster_bits);
     s.next = find_first_user(e, s.at);
     while (s.at < s.end) {
-        bool last = to->len >= LIMIT_FINDINGS;
+        bool last = to->n >= LIMIT_FINDINGS;
         Qcow2Finding message = {r->kind, {s.at, r->location.refcount, r->location.reference}};
         Qcow2FindingRecord part;
         uint64_t end;
@@ -400,9 +400,9 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, GArray *to)
             g_array_set_size(active, 0);
         }
         part = make_part(e, r, &s, end);
-        if (!to->len || !join_bitmap_data(&g_array_index(to, Qcow2FindingRecord, to->len - 1), &part)) {
+        if (!to->n || !join_bitmap_data(qcow2_finding_records_at(to, to->n - 1), &part)) {
             part.message = qcow2_finding_add_message(&message, e->records->texts);
-            g_array_append_val(to, part);
+            qcow2_finding_records_add(to, &part);
         }
         s.at = end;
     }
@@ -446,10 +446,9 @@ static void name_others(Explainer *e, Qcow2FindingRecord *r)
 
 static void explain_records(Explainer *e)
 {
-    GArray *items = e->records->items;
-    g_autoptr(GArray) explained = g_array_sized_new(FALSE, FALSE, sizeof(Qcow2FindingRecord), items->len);
+    g_autoptr(Qcow2FindingRecords) explained = qcow2_finding_records_new();
 
-    for (guint i = 0; i < items->len; i++) {
+    for (guint i = 0; i < e->records->n; i++) {
         Qcow2FindingRecord *r = qcow2_finding_records_at(e->records, i);
         Telling how = telling(e->check, r);
 
@@ -460,9 +459,9 @@ static void explain_records(Explainer *e)
         if (how == TELL_OTHERS) {
             name_others(e, r);
         }
-        g_array_append_vals(explained, r, 1);
+        qcow2_finding_records_add(explained, r);
     }
-    qcow2_collector_set_items(e->check->collector, g_steal_pointer(&explained));
+    qcow2_collector_replace(e->check->collector, explained);
 }
 
 void qcow2_tell_trees_apart(Qcow2Check *check, GArray **users)

@@ -30,7 +30,7 @@ static void collect_leaks(Search *s)
 {
     const Qcow2FindingRecords *records = qcow2_collector_records(s->check->collector);
 
-    for (guint i = 0; i < records->items->len; i++) {
+    for (guint i = 0; i < records->n; i++) {
         const Qcow2FindingRecord *r = qcow2_finding_records_at(records, i);
         Qcow2ClusterRange range = {
             .first = r->location.cluster_offset >> s->header->cluster_bits,

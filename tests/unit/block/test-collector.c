@@ -39,7 +39,7 @@ static const Qcow2FindingRecord *record(Qcow2Collector *c, guint i)
 
 static void expect_records(Qcow2Collector *c, guint n)
 {
-    g_assert_cmpuint(qcow2_collector_records(c)->items->len, ==, n);
+    g_assert_cmpuint(qcow2_collector_records(c)->n, ==, n);
 }
 
 /* A million leaks in a row are one record, with the message of the first. */
