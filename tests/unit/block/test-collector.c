@@ -284,6 +284,35 @@ static void test_members(void)
     g_assert_cmpuint(f->refcount, ==, 3);
 }
 
+/* However many findings there are, there is one object, and one copy of the name that they share. */
+static void test_one_object(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
+    g_auto(QapiSequence) list = {0};
+    g_auto(QapiIterator) each = {0};
+    Qcow2Finding in_snapshot = l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 0, 100);
+    const ImageCheckFinding *first;
+    const char *name;
+    size_t n = 1;
+
+    in_snapshot.location.snapshot = "s";
+    for (uint64_t i = 0; i < 1000; i++) {
+        in_snapshot.location.entry_offset += 24;
+        add(c, in_snapshot);
+    }
+    list = finish(c);
+    each = qapi_iterate(&list);
+    first = next(&each, 0);
+    name = first->snapshot;
+    g_assert_true(name != in_snapshot.location.snapshot);
+    for (const ImageCheckFinding *f; (f = qapi_next(&each)); n++) {
+        g_assert_true(f == first);
+        g_assert_true(f->snapshot == name);
+        g_assert_cmphex(f->entry_offset, ==, 0x40000 + 24 * (n + 1));
+    }
+    g_assert_cmpuint(n, ==, 1000);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -300,5 +329,6 @@ int main(int argc, char **argv)
     g_test_add_func("/collector/only-corruptions", test_only_corruptions);
     g_test_add_func("/collector/note", test_note);
     g_test_add_func("/collector/members", test_members);
+    g_test_add_func("/collector/one-object", test_one_object);
     return g_test_run();
 }

@@ -86,6 +86,9 @@ static void test_lists(void)
 static void test_optional_members(void)
 {
     round_trip_Optionals("{}");
+    round_trip_Optionals("{\"solids\": []}");
+    round_trip_Optionals(
+        "{\"solids\": [{\"x\": 1, \"y\": 2, \"z\": 3, \"name\": \"\"}, {\"x\": 4, \"y\": 5, \"z\": 6}]}");
     round_trip_Optionals("{\"str\": \"\", \"int\": 0, \"colour\": \"red\", \"point\": {\"x\": 0, \"y\": 0}, "
                          "\"points\": [], \"shape\": {\"kind\": \"dot\"}, \"choice\": null}");
 }
