@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 import marks
+from leaks import Leaks
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -73,12 +74,15 @@ class Tools:
         self.ours, self.stock, self.stock_io, self.folder = ours, stock, stock_io, folder
         self.restore_many = restore_many  # tests/bench/restore-many, or None
         self.environment = {**os.environ, "LC_ALL": "C", "QEMU_IMG_FALLBACK": "/nonexistent/qemu-img"}
+        self.kind, self.leaks = "", Leaks()  # the kind of image
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
     def run(self, *command, statuses=(0,)):
-        environment = self.environment if command[0] == self.ours else {**self.environment, **UNFILLED}
+        options = [word for word in command[1:] if word.startswith("-")]
+        own = self.leaks.options(self.kind, command[1], *options) if command[0] == self.ours else UNFILLED
+        environment = {**self.environment, **own}
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True,
                               errors="replace", check=False)
         if done.returncode not in statuses:
