@@ -210,22 +210,34 @@ static bool run_passes(RepairPlan *p, size_t n, GError **errp)
 
 /* ---- what is done once, in the end ---- */
 
+/* The first cluster at or behind @at for which two sets of counts differ, as far as their pieces there tell. */
+static uint64_t next_difference(const Qcow2StoredCounts *a, const Qcow2StoredCounts *b, uint64_t at)
+{
+    uint64_t mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(a)) - 1;
+    const Counters *of_a = qcow2_stored_counts_piece(a, at), *of_b = qcow2_stored_counts_piece(b, at);
+    size_t first = (size_t)(at & mask), n = (size_t)(mask + 1) - first;
+
+    assert(qcow2_stored_counts_piece_bits(a) == qcow2_stored_counts_piece_bits(b));
+    return at + (of_a && of_b ? counters_mismatch(of_a, first, of_b, first, n) : 0);
+}
+
 bool repair_plan_next_freed(const RepairPlan *p, uint64_t at, Qcow2ClusterRange *freed)
 {
     const Qcow2StoredCounts *before = p->found->check.stored, *after = p->left->check.stored;
-    uint64_t end = p->found->layout.file_clusters, was, is, n_was, n_is;
+    uint64_t end = p->found->layout.file_clusters, was, is, n_was, n_is, next;
 
-    for (*freed = (Qcow2ClusterRange){0}; at < end; at += MIN(n_was, n_is)) {
+    for (*freed = (Qcow2ClusterRange){0}; at < end; at = next) {
         bool knew = qcow2_stored_counts_stretch(before, at, &was, &n_was);
         bool know = qcow2_stored_counts_stretch(after, at, &is, &n_is);
 
+        next = MIN(end, at + MIN(n_was, n_is));
         if (knew && was && know && !is) {
             freed->first = freed->n ? freed->first : at;
-            freed->n += MIN(end - at, MIN(n_was, n_is));
+            freed->n += next - at;
         } else if (freed->n) {
             break;
-        } else if (!was) {
-            n_was = n_is = MAX(at + 1, qcow2_stored_counts_next(before, at + n_was)) - at;
+        } else {
+            next = MAX(was ? next : qcow2_stored_counts_next(before, at + n_was), next_difference(before, after, at));
         }
     }
     return freed->n != 0;
@@ -234,11 +246,19 @@ bool repair_plan_next_freed(const RepairPlan *p, uint64_t at, Qcow2ClusterRange 
 void repair_plan_give_back_space(const RepairPlan *p, BlockSource *source)
 {
     unsigned bits = p->found->in.header->cluster_bits;
+    uint64_t data = 0; /* where the next data is, seen from the last place that was asked about */
     Qcow2ClusterRange freed;
 
     for (uint64_t at = 0; repair_plan_next_freed(p, at, &freed); at = freed.first + freed.n) {
-        /* the space is free in either case: that it cannot be given back is no failure */
-        block_source_punch(source, freed.first << bits, freed.n << bits);
+        uint64_t first = freed.first << bits, end = MIN((freed.first + freed.n) << bits, source->length);
+
+        if (data < first) {
+            data = source->ops->next_data ? source->ops->next_data(source, first) : first;
+        }
+        if (data < end) {
+            /* the space is free in either case: that it cannot be given back is no failure */
+            block_source_punch(source, data, end - data);
+        }
     }
 }
 
