@@ -32,6 +32,7 @@ static void report_again(const RepairInput *in, const TargetCounts *targets)
     Qcow2Report again = {
         .messages = in->messages,
         .max_messages = in->options->check->max_messages,
+        .written = in->report->written,
         .repairing = (targets->may_raise ? QCOW2_FINDING_BIT(QCOW2_FINDING_REFCOUNT_TOO_LOW) : 0) |
                      (targets->may_lower ? QCOW2_FINDING_BIT(QCOW2_FINDING_LEAK) : 0),
     };
