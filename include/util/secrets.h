@@ -1,6 +1,6 @@
 /*
- * Secrets in names: messages go to logs, and reports and pictures from hand to hand: more people read them than may open
- * the image.
+ * Secrets in names: messages go to logs, and reports and pictures from hand to hand: more people read them than may
+ * open the image.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -169,9 +169,8 @@ bool repair_flags(const RepairInput *in, const MetadataLayout *layout, Allocator
     const Qcow2HeaderFields *h = in->header;
     FlagRepair r = {.targets = alloc->targets, .edits = edits};
     Qcow2FlagRepair repair = {.l1_entry = repair_l1_entry, .l2_table = repair_l2_table, .opaque = &r};
-    Qcow2Report later = {.messages = in->messages,
-                         .max_messages = in->options->check->max_messages,
-                         .written = in->report->written};
+    Qcow2Report later = {
+        .messages = in->messages, .max_messages = in->options->check->max_messages, .written = in->report->written};
     Qcow2Report *report = repair_first_time(in, "flags") ? in->report : &later;
 
     if (flags_wrong(in->check)) {
