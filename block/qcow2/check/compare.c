@@ -30,9 +30,9 @@ typedef struct BlockLeaks {
     uint64_t used_end; /* behind the last count that is not 0 */
 } BlockLeaks;
 
-static uint64_t per_block(const Comparison *c)
+static size_t per_block(const Comparison *c)
 {
-    return UINT64_C(1) << qcow2_refblock_bits(c->header);
+    return (size_t)1 << qcow2_refblock_bits(c->header);
 }
 
 /* Names the block of @cluster if it is unaligned: the first such block only, as the stock tool does. */

@@ -34,7 +34,7 @@ bool qcow2_count_pairs_next(Qcow2CountPairs *p, uint64_t at, Qcow2CountStretch *
     assert(stored_mask < COUNTERS_PER_PIECE);
     *s = (Qcow2CountStretch){
         .first = first,
-        .n = MIN(end, (first | stored_mask) + 1) - first,
+        .n = (size_t)(MIN(end, (first | stored_mask) + 1) - first),
         .stored = qcow2_stored_counts_piece(p->stored, first),
         .stored_at = (size_t)(first & stored_mask),
         .other = other_from > first ? &no_counts : other,

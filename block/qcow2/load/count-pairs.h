@@ -18,7 +18,7 @@
 /* Clusters [first, first + n). */
 typedef struct Qcow2CountStretch {
     uint64_t first;
-    uint64_t n;             /* at least 1 */
+    size_t n;               /* at least 1; within a piece of the other map */
     const Counters *stored; /* NULL: unknown */
     size_t stored_at;       /* index of the first cluster in it */
     const Counters *other;

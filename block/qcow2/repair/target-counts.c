@@ -18,7 +18,7 @@ bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run)
     Qcow2CountStretch s;
 
     for (; qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
-        uint64_t i = s.stored ? counters_mismatch(s.stored, s.stored_at, s.other, s.other_at, s.n) : 0;
+        size_t i = s.stored ? counters_mismatch(s.stored, s.stored_at, s.other, s.other_at, s.n) : 0;
 
         if (i < s.n) {
             *run = (CountRun){.first = s.first + i, .known = s.stored != NULL};

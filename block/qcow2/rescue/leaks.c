@@ -196,14 +196,15 @@ void qcow2_leaks_add_table(Qcow2Leaks *l, uint64_t offset, const uint8_t *bytes)
 
 bool qcow2_leaks_class(const Qcow2Leaks *l, ImageRescueClass *class)
 {
-    uint64_t leaks = 0, n;
+    uint64_t leaks = 0;
+    size_t n;
     bool unknown = !l->found->counts;
     Qcow2CountPairs pairs = qcow2_count_pairs(l->found->counts, l->references);
     Qcow2CountStretch s;
 
     for (uint64_t at = 0; !unknown && leaks < SOME && qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
         unknown = !s.stored;
-        for (uint64_t i = 0; !unknown && i < s.n; i += n) {
+        for (size_t i = 0; !unknown && i < s.n; i += n) {
             uint64_t stored, references;
 
             n = counters_same(s.stored, s.stored_at + i, s.stored_at + s.n, &stored);
