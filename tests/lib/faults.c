@@ -5,8 +5,12 @@
  *     FAULT_CLASS   the class of the call: a name in classes[]
  *     FAULT_AT      which call of that class fails, 1 the first
  *     FAULT_ALL     for memory: all allocations of as many bytes and more that come after it fail, too, and smaller
- * ones never do FAULT_COUNTS  a file that is filled with the number of calls of each class, in the order of classes[],
- * 8 bytes each
+ *                   ones never do
+ *     FAULT_COUNTS  a file that is filled with the number of calls of each class, in the order of classes[], 8 bytes
+ *                   each
+ *
+ * A program with AddressSanitizer has a malloc() of its own, which comes before this one: there the functions of GLib
+ * fail that can return NULL.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,6 +44,7 @@ static const struct {
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 static bool begun;
+static bool has_own_malloc; /* the program */
 static Class failing = N_CLASSES;
 static uint64_t at;
 static size_t all;
@@ -89,6 +94,58 @@ void *realloc(void *memory, size_t size)
 {
     return size >= MAX(all, LEAST) && fails(MEMORY) ? NULL : __libc_realloc(memory, size);
 }
+
+/* ---- GLib's, where malloc() is not ours ---- */
+
+void *g_try_malloc(size_t size);
+void *g_try_malloc0(size_t size);
+void *g_try_malloc_n(size_t n, size_t size);
+void *g_try_malloc0_n(size_t n, size_t size);
+void *g_try_realloc(void *memory, size_t size);
+void *g_try_realloc_n(void *memory, size_t n, size_t size);
+
+static bool fails_by_name(void)
+{
+    return has_own_malloc && fails(MEMORY);
+}
+
+void *g_try_malloc(size_t size)
+{
+    REAL(g_try_malloc)
+    return fails_by_name() ? NULL : real(size);
+}
+
+void *g_try_malloc0(size_t size)
+{
+    REAL(g_try_malloc0)
+    return fails_by_name() ? NULL : real(size);
+}
+
+void *g_try_malloc_n(size_t n, size_t size)
+{
+    REAL(g_try_malloc_n)
+    return fails_by_name() ? NULL : real(n, size);
+}
+
+void *g_try_malloc0_n(size_t n, size_t size)
+{
+    REAL(g_try_malloc0_n)
+    return fails_by_name() ? NULL : real(n, size);
+}
+
+void *g_try_realloc(void *memory, size_t size)
+{
+    REAL(g_try_realloc)
+    return fails_by_name() ? NULL : real(memory, size);
+}
+
+void *g_try_realloc_n(void *memory, size_t n, size_t size)
+{
+    REAL(g_try_realloc_n)
+    return fails_by_name() ? NULL : real(memory, n, size);
+}
+
+/* ---- of the C library ---- */
 
 /* GLib 2.74 takes less than a page at a time for its pieces of memory, and ends by a signal if it gets none. */
 int posix_memalign(void **memory, size_t alignment, size_t size)
@@ -242,6 +299,7 @@ static void begin(void)
         counts = shared == MAP_FAILED ? own_counts : shared;
         close(fd);
     }
+    has_own_malloc = dlsym(RTLD_DEFAULT, "__asan_init");
     at = number ? strtoull(number, NULL, 10) : 0;
     all = least ? strtoul(least, NULL, 10) : 0;
     for (Class c = 0; class && c < N_CLASSES; c++) {
