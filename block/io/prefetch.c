@@ -119,6 +119,7 @@ static void place_request(const BlockSource *source, BlockRequest *request, uint
     uint64_t alignment = MAX(source->alignment, 1);
     uint64_t last = DIV_ROUND_UP(end, alignment) * alignment;
 
+    assert(ALIGNMENT % alignment == 0); /* buffers are aligned, too */
     request->offset = begin / alignment * alignment;
     request->size = (last <= source->length ? last : end) - request->offset;
 }

@@ -270,6 +270,16 @@ void block_reader_free(BlockReader *reader)
     }
 }
 
+uint64_t block_source_next_data(BlockSource *source, uint64_t offset)
+{
+    return source->ops->next_data ? source->ops->next_data(source, offset) : offset;
+}
+
+uint64_t block_source_next_hole(BlockSource *source, uint64_t offset)
+{
+    return source->ops->next_hole ? source->ops->next_hole(source, offset) : source->length;
+}
+
 bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size)
 {
     return source->ops->next_data && size <= source->length && offset <= source->length - size &&

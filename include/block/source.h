@@ -226,6 +226,10 @@ int block_source_truncate(BlockSource *source, uint64_t length); /* -ENOTSUP whe
 /* Gives back space if the source can do that: see BlockSourceOps.punch. The range is cut at the end of the source. */
 int block_source_punch(BlockSource *source, uint64_t offset, uint64_t size);
 
+/* As BlockSourceOps. Where holes are not known, all is data: @offset, and the length. */
+uint64_t block_source_next_data(BlockSource *source, uint64_t offset);
+uint64_t block_source_next_hole(BlockSource *source, uint64_t offset);
+
 /* Returns true if the range is within the length of the file, and known to be all hole. */
 bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size);
 

@@ -40,12 +40,12 @@ static bool has_data(const Allocator *a, uint64_t cluster, uint64_t *next)
     const Qcow2HeaderFields *h = a->targets->in->header;
     BlockSource *source = a->targets->in->image->source;
     uint64_t at = cluster << h->cluster_bits;
-    uint64_t data = source->ops->next_data ? source->ops->next_data(source, at) : at;
+    uint64_t data = block_source_next_data(source, at);
 
     if (data >= at + h->cluster_size) {
         return false;
     }
-    data = source->ops->next_data ? source->ops->next_hole(source, data) : source->length;
+    data = block_source_next_hole(source, data);
     *next = MAX(cluster + 1, (data + h->cluster_size - 1) >> h->cluster_bits);
     return true;
 }

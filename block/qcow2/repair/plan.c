@@ -253,7 +253,7 @@ void repair_plan_give_back_space(const RepairPlan *p, BlockSource *source)
         uint64_t first = freed.first << bits, end = MIN((freed.first + freed.n) << bits, source->length);
 
         if (data < first) {
-            data = source->ops->next_data ? source->ops->next_data(source, first) : first;
+            data = block_source_next_data(source, first);
         }
         if (data < end) {
             /* the space is free in either case: that it cannot be given back is no failure */

@@ -137,9 +137,7 @@ static bool scan_reads(Scanning *s, BlockSource *source, const BlockReadOptions 
 /* The first byte at or behind @at that is no hole, by whole reads. */
 static uint64_t next_data(BlockSource *source, uint64_t at)
 {
-    uint64_t data = source->ops->next_data ? source->ops->next_data(source, at) : at;
-
-    return MAX(at, data / READ_SIZE * READ_SIZE);
+    return MAX(at, block_source_next_data(source, at) / READ_SIZE * READ_SIZE);
 }
 
 static bool scan_all(Scanning *s, BlockSource *source, const BlockReadOptions *options)
@@ -151,7 +149,7 @@ static bool scan_all(Scanning *s, BlockSource *source, const BlockReadOptions *o
 
         if (at >= hole) {
             at = next_data(source, at);
-            hole = source->ops->next_hole && at < source->length ? source->ops->next_hole(source, at) : source->length;
+            hole = at < source->length ? block_source_next_hole(source, at) : source->length;
             hole = MAX(hole, at + 1); /* a file that another program changes */
             if (at >= source->length) {
                 break;
