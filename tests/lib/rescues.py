@@ -20,6 +20,7 @@ import random
 import sys
 import tempfile
 
+import luks
 import random_losses
 from marked import Failure, Tools
 from qcow2 import address
@@ -292,12 +293,10 @@ def rescue_with_data_file(lab):
 def rescue_encrypted(lab):
     """A LUKS header is found by its magic, and the stock tool reads the disk with the same key; with AES nothing but the
     header says that there is a key."""
-    key = ["--object", "secret,id=s,data=abc"]
     options = "driver=qcow2,encrypt.key-secret=s,file.filename="
-    lab.run(lab.stock, "create", "-q", *key, "-f", "qcow2", "-o",
-            "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "a.qcow2", str(SIZE))
-    lab.run(lab.stock_io, *key, "-c", "write -P 1 0 1M", "-c", "write -P 2 9M 1M", "--image-opts", f"{options}a.qcow2")
-    lab.run(lab.stock, "convert", *key, "-O", "raw", "--image-opts", f"{options}a.qcow2", "a.raw")
+    luks.create(lab.stock, lab.path("a.qcow2"), SIZE)
+    lab.run(lab.stock_io, *luks.KEY, "-c", "write -P 1 0 1M", "-c", "write -P 2 9M 1M", "--image-opts", f"{options}a.qcow2")
+    lab.run(lab.stock, "convert", *luks.KEY, "-O", "raw", "--image-opts", f"{options}a.qcow2", "a.raw")
     lab.data = pathlib.Path(lab.path("a.qcow2")).read_bytes()
     for lost in ([lab.header()], [lab.header(), lab.l1_table()]):
         damaged = bytearray(lab.data)
@@ -305,7 +304,7 @@ def rescue_encrypted(lab):
             damaged[offset:offset + size] = bytes(size)
         lab.put("b.qcow2", damaged)
         lab.run(lab.ours, "rescue", "-q", "--overwrite", "b.qcow2", "c.qcow2", statuses=(0, 2))
-        lab.run(lab.stock, "convert", *key, "-O", "raw", "--image-opts", f"{options}c.qcow2", "c.raw")
+        lab.run(lab.stock, "convert", *luks.KEY, "-O", "raw", "--image-opts", f"{options}c.qcow2", "c.raw")
         before, after = (pathlib.Path(lab.path(name)).read_bytes() for name in ("a.raw", "c.raw"))
         if not after or before[:len(after)] != after or any(before[10 * MIB:]) and len(after) < SIZE:
             lab.failures += 1
