@@ -25,8 +25,9 @@ static const char *const bitmap_faults[] = {
 
 typedef struct DirectoryParser {
     const uint8_t *bytes;
-    uint64_t size;
-    uint64_t held; /* bytes of it that the file has */
+    uint64_t size;   /* how many of them there are */
+    uint64_t held;   /* bytes of the directory that the file has */
+    uint64_t stated; /* its size in the header extension */
     const Qcow2HeaderFields *header;
     uint64_t offset;   /* of the directory in the file */
     GHashTable *names; /* borrowed from the items */
@@ -44,9 +45,10 @@ static uint64_t parse_entry(DirectoryParser *p, uint64_t at)
     Qcow2BitmapFields d = qcow2_decode_bitmap(p->bytes + at);
     Qcow2BitmapFault fault = qcow2_bitmap_fault(&d, p->header);
     uint64_t length = qcow2_bitmap_length(&d);
+    uint64_t name = MIN(at + sizeof(Qcow2DiskBitmapEntry) + d.extra_data_size, p->size);
     Qcow2Bitmap b;
 
-    if (length > p->size - at) {
+    if (length > p->stated - at) {
         p->directory->fault = "an entry runs over its end";
         return 0;
     }
@@ -57,7 +59,7 @@ static uint64_t parse_entry(DirectoryParser *p, uint64_t at)
         .in_use = d.flags & QCOW2_BITMAP_FLAG_IN_USE,
         .table_valid = fault != QCOW2_BITMAP_TABLE_OFFSET && fault != QCOW2_BITMAP_TABLE_SIZE,
         .fault = bitmap_faults[fault],
-        .name = g_strndup((const char *)p->bytes + at + sizeof(Qcow2DiskBitmapEntry) + d.extra_data_size, d.name_size),
+        .name = g_strndup((const char *)p->bytes + name, MIN(d.name_size, p->size - name)),
     };
     if (!g_hash_table_add(p->names, b.name) && !b.fault) {
         b.fault = "its name is used twice";
@@ -79,10 +81,14 @@ static void parse_entries(DirectoryParser *p, uint32_t wanted)
     Qcow2BitmapDirectory *directory = p->directory;
     uint64_t at = 0;
 
-    while (at < p->size && at <= p->held) {
+    while (at < p->stated) {
         uint64_t length;
 
-        if (p->size - at < sizeof(Qcow2DiskBitmapEntry)) {
+        if (at >= p->held) {
+            directory->fault = "it runs over the end of the file";
+            return;
+        }
+        if (p->stated - at < sizeof(Qcow2DiskBitmapEntry)) {
             directory->fault = "an entry runs over its end";
             return;
         }
@@ -108,6 +114,7 @@ void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, uint64_t 
         .bytes = bytes,
         .size = size,
         .held = held,
+        .stated = e->bitmap_directory_size,
         .header = h,
         .offset = e->bitmap_directory_offset,
         .names = g_hash_table_new(g_str_hash, g_str_equal),
@@ -115,7 +122,7 @@ void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, uint64_t 
     };
 
     directory_init(directory);
-    if (size == 0) {
+    if (parser.stated == 0) {
         directory->fault = "its size is zero";
     } else {
         parse_entries(&parser, e->nb_bitmaps);
@@ -128,12 +135,8 @@ bool qcow2_read_bitmap_directory(BlockSource *source, const Qcow2HeaderFields *h
 {
     g_autofree uint8_t *bytes = NULL;
     uint64_t held = e->bitmap_directory_offset < source->length ? source->length - e->bitmap_directory_offset : 0;
-    /*
-     * Bytes beyond the end of the file are zeros: those of the longest entry that the file may cut, and those of an
-     * entry behind it, which has a fault.
-     */
-    uint64_t size = MIN(e->bitmap_directory_size,
-                        held + sizeof(Qcow2DiskBitmapEntry) + QCOW2_MAX_BITMAP_NAME + sizeof(Qcow2DiskBitmapEntry));
+    /* Bytes beyond the end of the file are zeros, here those of the longest entry that the file may cut. */
+    uint64_t size = MIN(e->bitmap_directory_size, held + sizeof(Qcow2DiskBitmapEntry) + QCOW2_MAX_BITMAP_NAME);
     int error;
 
     bytes = g_try_malloc(size);

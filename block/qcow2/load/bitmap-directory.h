@@ -40,7 +40,7 @@ bool qcow2_read_bitmap_directory(BlockSource *source, const Qcow2HeaderFields *h
 
 /*
  * The pure part of it: @bytes are the first @size bytes of the directory, zeros from the @held bytes on that the file
- * has. One entry of zeros is taken for what follows them; nothing behind it can be believed.
+ * has; all of an entry without a fault that begins in these. No entry begins behind them.
  */
 void qcow2_parse_bitmap_directory(const uint8_t *bytes, uint64_t size, uint64_t held, const Qcow2HeaderFields *header,
                                   const Qcow2Extensions *extensions, Qcow2BitmapDirectory *directory);

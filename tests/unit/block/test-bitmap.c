@@ -238,10 +238,7 @@ static void test_read_cut(void)
     g_assert_cmpstr(bitmap(&d, 0)->name, ==, "b1");
     g_assert_null(bitmap(&d, 0)->fault);
     g_assert_nonnull(d.fault);
-    for (unsigned i = 1; i < d.items->len; i++) {
-        g_assert_nonnull(bitmap(&d, i)->fault);
-        g_assert_false(bitmap(&d, i)->table_valid);
-    }
+    g_assert_cmpuint(d.items->len, ==, 1);
 }
 
 /* A directory that cannot be read is said to be so, and is empty. */
