@@ -77,7 +77,7 @@ static bool range_absent(Shared *s, const BlockRange *range)
         s->hole_end = source->ops->next_data(source, range->offset);
         s->look_for_holes = s->hole_end > range->offset;
     }
-    return range->offset + range->size <= s->hole_end && s->look_for_holes;
+    return s->look_for_holes && range->offset < s->hole_end && range->size <= s->hole_end - range->offset;
 }
 
 static void count_done(const Shared *s, uint64_t bytes)

@@ -354,6 +354,35 @@ static void test_nothing(void)
     g_free(seen.times);
 }
 
+static BlockRange first_and_last(const void *opaque, size_t i)
+{
+    return (BlockRange){.offset = i ? -(uint64_t)RANGE : 0, .size = RANGE};
+}
+
+static bool note_error(void *state, size_t i, const uint8_t *bytes, int error)
+{
+    ((int *)state)[i] = error;
+    return true;
+}
+
+/* A range that ends at 2^64 cannot be read, also once zeros were met: it lies in no hole. */
+static void test_last(void)
+{
+    static const uint8_t zeros[RANGE];
+    g_autoptr(BlockSource) source = block_source_new_memory(zeros, sizeof(zeros));
+    int errors[2] = {0};
+    BlockPrefetch prefetch = {.source = source,
+                              .options = {.workers = 1},
+                              .n = G_N_ELEMENTS(errors),
+                              .range = first_and_last,
+                              .examine = note_error,
+                              .opaque = errors};
+
+    g_assert_true(block_prefetch(&prefetch));
+    g_assert_cmpint(errors[0], ==, 0);
+    g_assert_cmpint(errors[1], ==, -EIO);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -365,5 +394,6 @@ int main(int argc, char **argv)
     g_test_add_func("/prefetch/states-of-few", test_states_of_few);
     g_test_add_func("/prefetch/states-end", test_states_end);
     g_test_add_func("/prefetch/nothing", test_nothing);
+    g_test_add_func("/prefetch/last", test_last);
     return g_test_run();
 }
