@@ -72,7 +72,7 @@ bool blocks_table_sound(const TargetCounts *t, bool *writable)
     *writable = true;
     for (uint64_t i = first; sound && i < first + h->refcount_table_clusters; i++) {
         sound = refmap_get(t->layout->metadata.refs, i) == 1;
-        *writable &= !layout_read_by_guest(t->layout, i);
+        *writable &= !layout_read_by_guest(t->layout, i) && !layout_in_uncounted(t->layout, i);
     }
     *writable &= sound;
     return sound;

@@ -22,11 +22,9 @@
  */
 static bool is_writable(const TargetCounts *t, uint64_t cluster)
 {
-    uint64_t l2 = layout_l2_tables_in(t->layout, cluster);
-    uint64_t users = refmap_get(t->layout->metadata.refs, cluster);
-    uint64_t l1 = l2 == users ? 0 : layout_l1_tables_in(t->layout, cluster);
+    uint64_t l2 = layout_l2_tables_in(t->layout, cluster), l1;
 
-    return users == l1 + l2 && !(l1 && l2 && qcow2_has_data_file(t->in->header)) &&
+    return layout_only_tables_in(t->layout, cluster, l2, &l1) && !(l1 && l2 && qcow2_has_data_file(t->in->header)) &&
            !layout_in_unaligned_table(t->layout, cluster) &&
            !qcow2_count_incomplete(&t->in->check->counting, cluster) && !layout_read_by_guest(t->layout, cluster);
 }

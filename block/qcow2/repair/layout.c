@@ -32,6 +32,15 @@ static void add_structure(MetadataLayout *layout, uint64_t offset, uint64_t size
     }
 }
 
+/* Sets aside those of the uncounted structures that are no L1 tables, which are the first @l1. */
+static void set_others_aside(MetadataLayout *layout, guint l1)
+{
+    if (layout->uncounted->len > l1) {
+        g_array_append_vals(layout->uncounted_others, &g_array_index(layout->uncounted, Qcow2ClusterRange, l1),
+                            layout->uncounted->len - l1);
+    }
+}
+
 /*
  * Adds a structure that would go on in what is appended to the file, if it is cut off, or behind that: as zeros, it
  * would seem to be whole.
@@ -46,13 +55,18 @@ static void add_growing(MetadataLayout *layout, uint64_t offset, uint64_t size)
     }
 }
 
-static void add_snapshots(MetadataLayout *layout)
+static void add_snapshot_table(MetadataLayout *layout)
+{
+    add_growing(layout, layout->header->snapshots_offset, layout->check->snapshots.table_length);
+    /* where its length is not known, it may be just as well behind its beginning */
+    add_structure(layout, layout->header->snapshots_offset, 1);
+}
+
+static void add_l1_tables(MetadataLayout *layout)
 {
     const Qcow2Snapshots *snapshots = &layout->check->snapshots;
 
-    add_growing(layout, layout->header->snapshots_offset, snapshots->table_length);
-    /* where its length is not known, it may be just as well behind its beginning */
-    add_structure(layout, layout->header->snapshots_offset, 1);
+    add_growing(layout, layout->header->l1_table_offset, UINT64_C(8) * layout->header->l1_size);
     for (guint i = 0; i < snapshots->items->len; i++) {
         const Qcow2Snapshot *s = &g_array_index(snapshots->items, Qcow2Snapshot, i);
 
@@ -133,22 +147,28 @@ static bool count_refcount_blocks(MetadataLayout *layout)
 
 bool layout_init(MetadataLayout *layout, const Qcow2Check *check, GError **errp)
 {
+    guint l1;
+
     *layout = (MetadataLayout){
         .check = check,
         .header = &check->image->header,
         .file_clusters = refmap_clusters(check->counting.refs),
         .structures = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
         .uncounted = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
+        .uncounted_others = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange)),
         .cut_off = UINT64_MAX,
         .overlap = {.uncounted_beyond = UINT64_MAX},
     };
+    add_l1_tables(layout);
+    l1 = layout->uncounted->len;
     add_structure(layout, 0, layout->header->cluster_size);
-    add_growing(layout, layout->header->l1_table_offset, UINT64_C(8) * layout->header->l1_size);
-    add_snapshots(layout);
+    add_snapshot_table(layout);
     add_extensions(layout);
     add_refcounts(layout);
+    set_others_aside(layout, l1);
     qcow2_cluster_ranges_sort(layout->structures);
     qcow2_cluster_ranges_sort(layout->uncounted);
+    qcow2_cluster_ranges_sort(layout->uncounted_others);
 
     qcow2_counting_init(&layout->metadata, layout->header, check->image->source->length);
     return qcow2_regions_count((Qcow2Regions *)&check->regions, &layout->metadata, errp) &&
@@ -160,6 +180,7 @@ void layout_clear(MetadataLayout *layout)
     qcow2_counting_clear(&layout->metadata);
     g_clear_pointer(&layout->structures, g_array_unref);
     g_clear_pointer(&layout->uncounted, g_array_unref);
+    g_clear_pointer(&layout->uncounted_others, g_array_unref);
     g_clear_pointer(&layout->overlap.entries, g_array_unref);
     g_clear_pointer(&layout->overlap.reads, refmap_free);
 }
@@ -210,17 +231,33 @@ bool layout_in_unaligned_table(const MetadataLayout *layout, uint64_t cluster)
     return false;
 }
 
-uint64_t layout_l1_tables_in(const MetadataLayout *layout, uint64_t cluster)
+bool layout_only_tables_in(const MetadataLayout *layout, uint64_t cluster, uint64_t l2, uint64_t *l1)
 {
     const GArray *trees = layout->check->regions.trees;
-    uint64_t start = cluster << layout->header->cluster_bits, n = 0;
+    uint64_t start = cluster << layout->header->cluster_bits, users = refmap_get(layout->metadata.refs, cluster);
+    uint64_t counted = l2;
 
+    *l1 = 0;
+    if (users == 0 && layout_overlapped(layout, cluster, 0)) {
+        return false; /* by guest data, on a table that is not counted */
+    }
+    if (users == l2 && !layout_in_uncounted(layout, cluster)) {
+        return true;
+    }
     for (guint i = 0; i < trees->len; i++) {
         const Qcow2Tree *tree = &g_array_index(trees, Qcow2Tree, i);
 
-        n += tree->offset < start + layout->header->cluster_size && tree->offset + tree->entries * 8 > start;
+        if (tree->offset < start + layout->header->cluster_size && tree->offset + tree->entries * 8 > start) {
+            (*l1)++;
+            counted += !qcow2_region_beyond_end(&layout->check->counting, tree->offset, tree->entries * 8);
+        }
     }
-    return n;
+    return users == counted && !qcow2_cluster_ranges_with(layout->uncounted_others, cluster);
+}
+
+bool layout_in_uncounted(const MetadataLayout *layout, uint64_t cluster)
+{
+    return qcow2_cluster_ranges_with(layout->uncounted, cluster);
 }
 
 bool layout_sole_table(const MetadataLayout *layout, uint64_t offset, uint64_t weight)
@@ -228,8 +265,7 @@ bool layout_sole_table(const MetadataLayout *layout, uint64_t offset, uint64_t w
     uint64_t cluster = offset >> layout->header->cluster_bits;
 
     return offset % layout->header->cluster_size == 0 && offset < layout->metadata.file_end &&
-           refmap_get(layout->metadata.refs, cluster) == weight &&
-           !qcow2_cluster_ranges_with(layout->uncounted, cluster);
+           refmap_get(layout->metadata.refs, cluster) == weight && !layout_in_uncounted(layout, cluster);
 }
 
 bool layout_table_writable(const MetadataLayout *layout, uint64_t offset, uint64_t weight)

@@ -26,6 +26,7 @@ typedef struct MetadataLayout {
     Qcow2Counting metadata;          /* references to metadata only */
     GArray *structures;              /* Qcow2ClusterRange: of each structure that anything refers to; sorted */
     GArray *uncounted;               /* those of them that the counts lack; sorted */
+    GArray *uncounted_others;        /* those of these that are no L1 tables; sorted */
     uint64_t cut_off;                /* offset of the first that reaches out of the file; UINT64_MAX = none does */
     GuestOverlap overlap;
 } MetadataLayout;
@@ -46,12 +47,18 @@ uint64_t layout_append_end(const MetadataLayout *layout);
 /* Returns true if anything refers to a structure in @cluster; *end is set to the cluster behind it. */
 bool layout_in_structure(const MetadataLayout *layout, uint64_t cluster, uint64_t *end);
 
-/* How often there is an L2 table that begins where @cluster does; how many L1 tables are in it. */
+/* How often there is an L2 table that begins where @cluster does. */
 uint64_t layout_l2_tables_in(const MetadataLayout *layout, uint64_t cluster);
-uint64_t layout_l1_tables_in(const MetadataLayout *layout, uint64_t cluster);
+
+/* Returns true if the metadata in @cluster are @l2 aligned L2 tables and L1 tables, of which *l1 is set to the number.
+ */
+bool layout_only_tables_in(const MetadataLayout *layout, uint64_t cluster, uint64_t l2, uint64_t *l1);
 
 /* Returns true if an unaligned L2 table reaches into @cluster, whose words are then also its entries. */
 bool layout_in_unaligned_table(const MetadataLayout *layout, uint64_t cluster);
+
+/* Returns true if @cluster has a part of a structure that reaches out of the file, of which the counts know nothing. */
+bool layout_in_uncounted(const MetadataLayout *layout, uint64_t cluster);
 
 /* Returns true if @cluster has metadata that is no L2 table. */
 bool layout_in_use(const MetadataLayout *layout, uint64_t cluster);

@@ -59,10 +59,10 @@ static GArray *collect_tables(const MetadataLayout *layout)
 /* An L1 entry is overwritten where nothing but L1 tables is, and no guest reads. */
 static bool slot_writable(const MetadataLayout *layout, uint64_t offset)
 {
-    uint64_t cluster = offset >> layout->header->cluster_bits;
+    uint64_t cluster = offset >> layout->header->cluster_bits, l1;
 
-    return !layout_read_by_guest(layout, cluster) && !layout_in_unaligned_table(layout, cluster) &&
-           refmap_get(layout->metadata.refs, cluster) == layout_l1_tables_in(layout, cluster);
+    return layout_in_use(layout, cluster) && !layout_read_by_guest(layout, cluster) &&
+           !layout_in_unaligned_table(layout, cluster) && layout_only_tables_in(layout, cluster, 0, &l1);
 }
 
 /* Lets the L1 entry at @offset, which is @value, refer to the copy of @table. */
