@@ -10,7 +10,8 @@
 
 #include "reader-image.h"
 
-#define MAX_SNAPSHOTS    16u /* of which trees are read */
+#define MAX_SNAPSHOTS    16u   /* of which trees are read */
+#define MAX_EXTRA        1024u /* bytes of an entry of the snapshot table; with more nobody reads it */
 #define OVERLAPPED_OWNER UINT64_MAX
 
 /* What stands for a cluster that has no bytes of its own. */
@@ -56,6 +57,11 @@ static bool overlapped(const GuestDisk *disk, uint64_t offset, uint64_t size)
         }
     }
     return false;
+}
+
+bool guest_disk_overlapped(const GuestDisk *disk)
+{
+    return overlapped(disk, 0, disk->image.length);
 }
 
 /* How many entries of 8 bytes the file can have. */
@@ -197,18 +203,19 @@ static void each_snapshot(GuestDisk *disk, bool read)
     for (uint32_t i = 0; i < MIN(image->n_snapshots, MAX_SNAPSHOTS) && reader_aligned(image, image->snapshots_offset) &&
                          at < image->length;
          i++) {
-        uint64_t l1 = reader_get64(image, at), n = reader_get32(image, at + 8);
-        uint64_t names = at + 40 + reader_get32(image, at + 36);
+        uint64_t l1 = reader_get64(image, at), n = reader_get32(image, at + 8), extra = reader_get32(image, at + 36);
+        uint64_t names = at + 40 + extra;
         uint64_t names_size = reader_get16(image, at + 12) + (uint64_t)reader_get16(image, at + 14);
 
-        if (names + names_size > image->length) {
+        if (!read) {
+            own_tree(disk, l1, n);
+        }
+        if (extra > MAX_EXTRA || names + names_size > image->length) {
             break;
         }
         if (read) {
             read_tree(disk, g_strdup_printf("snapshot %.*s", (int)names_size, (const char *)image->bytes + names), l1,
                       n);
-        } else {
-            own_tree(disk, l1, n);
         }
         at = (names + names_size + 7) & ~UINT64_C(7);
     }

@@ -10,6 +10,7 @@
 #define TESTS_PROOF_SMALL_GUEST_DISK_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct GuestDisk GuestDisk;
@@ -18,6 +19,9 @@ typedef struct GuestDisk GuestDisk;
 GuestDisk *guest_disk_read(const uint8_t *bytes, uint64_t length);
 void guest_disk_free(GuestDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestDisk, guest_disk_free)
+
+/* Returns true if something is two structures of different kinds at the same time. */
+bool guest_disk_overlapped(const GuestDisk *disk);
 
 /* What reads otherwise in @after than in @before; to be freed, or NULL. */
 char *guest_disk_differs(const GuestDisk *before, const GuestDisk *after);

@@ -437,6 +437,9 @@ void reader_open(ReaderImage *image, ReaderResult *result)
         }
     }
     if (image->size / 512 > MAX_SIGNED / 512) {
+        if (image->bitmaps && !result->stock_refusal) {
+            result->stock_refusal = "satisfy the constraints"; /* also of a bitmap in use */
+        }
         result->refusal = "Could not refresh total sector count: File too large";
     }
 }

@@ -385,6 +385,7 @@ static void check_data_flags(Reader *reader, uint64_t table)
             continue;
         }
         if ((stored == 1) != !!(entry & READER_COPIED)) {
+            reader->result->flags++;
             reader->result->harmless += stored == 1;
             reader_found(reader, CORRUPTION, L2_COPIED,
                          "ERROR OFLAG_COPIED data cluster: l2_entry=%" PRIx64 " refcount=%" PRIu64 "\n", entry, stored);
@@ -404,6 +405,7 @@ static void check_flags(Reader *reader)
             continue;
         }
         if ((stored == 1) != !!(entry & READER_COPIED)) {
+            reader->result->flags++;
             reader->result->harmless += stored == 1;
             reader_found(reader, CORRUPTION, L1_COPIED,
                          "ERROR OFLAG_COPIED L2 cluster: l1_index=%" PRIu32 " l1_entry=%" PRIx64 " refcount=%" PRIu64

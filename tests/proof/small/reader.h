@@ -66,7 +66,8 @@ typedef struct ReaderResult {
     bool not_for_stock;
 
     uint64_t corruptions, leaks, errors;
-    uint64_t harmless; /* of the corruptions: COPIED flags that are missing, so that a write copies the cluster first */
+    uint64_t flags;    /* of the corruptions: wrong COPIED flags */
+    uint64_t harmless; /* of these: COPIED flags that are missing, so that a write copies the cluster first */
     uint64_t total, allocated, fragmented, compressed; /* clusters */
     uint64_t end;                                      /* image end offset, bytes; with no errors only */
     uint32_t kinds;                                    /* a bit for each ReaderKind */

@@ -17,7 +17,8 @@
 #define GROWTH ((size_t)32 << 20) /* what a repair may need more, bytes */
 
 typedef struct Counts {
-    uint64_t corruptions, leaks, errors, harmless;
+    uint64_t corruptions, leaks, errors, flags, harmless;
+    bool aborted; /* at the snapshot table: there may be more, and what it uses seems to leak */
 } Counts;
 
 typedef struct Repairs {
@@ -42,7 +43,8 @@ static ReaderResult reader;
 static Counts counts_of(const uint8_t *bytes, uint64_t length)
 {
     reader_check(bytes, length, &reader);
-    return (Counts){reader.corruptions, reader.leaks, reader.errors, reader.harmless};
+    return (Counts){reader.corruptions, reader.leaks,    reader.errors,
+                    reader.flags,       reader.harmless, reader.kinds & 1u << SNAPSHOT_TABLE_ABORTS};
 }
 
 static Outcome repair(BlockSource *disk, bool all)
@@ -86,9 +88,14 @@ static bool no_worse(Repairs *r, const Counts *now, const Counts *than, bool kep
     uint64_t most = than->corruptions - (r->all ? 0 : than->harmless);
 
     /* a snapshot that could not be examined may have had faults */
-    bool unexamined = than->errors > now->errors;
+    bool unexamined = than->errors > now->errors || (than->aborted && !now->aborted);
 
-    if ((corruptions > most && !unexamined) || now->errors > than->errors || (now->leaks > than->leaks && !kept)) {
+    /* a flag that contradicts a count set right stays in a table that is another structure too */
+    bool flags_left =
+        guest_disk_overlapped(r->guest) && now->corruptions - now->flags < than->corruptions - than->flags;
+
+    if ((corruptions > most && !unexamined && !flags_left) || now->errors > than->errors ||
+        (now->leaks > than->leaks && !kept && !now->aborted)) {
         g_autofree char *text =
             g_strdup_printf("left are %" PRIu64 " corruptions, %" PRIu64 " leaks, %" PRIu64 " errors, and not %" PRIu64
                             ", %" PRIu64 ", %" PRIu64,

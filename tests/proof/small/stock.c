@@ -76,7 +76,8 @@ static char *compare(int status, const char *json, const char *text, const Reade
 
     if (refusal || reader->stock_aborts) {
         bool opens = strstr(text, "Could not open") == NULL;
-        bool why = !reader->refusal || strstr(text, reader->refusal);
+        /* where it has a reason of its own as well, it gives the first */
+        bool why = !reader->refusal || reader->stock_refusal || strstr(text, reader->refusal);
 
         return status == 1 && opens == !refusal && why
                    ? NULL
