@@ -226,6 +226,39 @@ static void test_findings(const void *name)
     try(name, &everything);
 }
 
+/* Called when all is reported: another program writes to the header. */
+static bool write_header(void *opaque, Qcow2Image *image, bool right, GError **errp)
+{
+    char *bytes = opaque;
+
+    bytes[(UINT64_C(1) << bytes[CLUSTER_BITS]) - 1] ^= 1;
+    return true;
+}
+
+static void judge(char *bytes, gsize size, bool written)
+{
+    g_autofree uint8_t *reads = g_malloc0(size);
+    Changing source = {.base = {.ops = &changing_ops, .length = size}, .bytes = bytes, .reads = reads};
+    const Qcow2CheckOptions how = {
+        .judgement = true, .detect_changes = true, .reported = written ? write_header : NULL, .opaque = bytes};
+    g_auto(Outcome) outcome = {0};
+    bool unknown;
+
+    check(&source, &how, &outcome);
+    unknown = written && !strstr(outcome.json, "\"data-lost\"");
+    g_assert_true(!strstr(outcome.json, "\"unknown-because\": \"changed\"") == !unknown);
+}
+
+/* The judgement of an image that changes while it is checked is unknown for that, unless data is lost. */
+static void test_changed(const void *name)
+{
+    gsize size;
+    g_autofree char *bytes = load(name, &size);
+
+    judge(bytes, size, false);
+    judge(bytes, size, true);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -236,5 +269,6 @@ int main(int argc, char **argv)
     add_seed_tests(folder, "/read-once/viscera", test_viscera);
     add_seed_tests(folder, "/read-once/findings", test_findings);
     add_seed_tests(folder, "/read-once/broken", test_broken);
+    add_seed_tests(folder, "/read-once/changed", test_changed);
     return g_test_run();
 }
