@@ -100,7 +100,8 @@ char *stock_differs(const char *program, const char *path, const ReaderResult *r
     int status;
 
     *crashed = false;
-    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &json, &text, &status, &error)) {
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, &json, &text, &status,
+                      &error)) {
         return g_strdup_printf("%s: %s", program, error->message);
     }
     if (!WIFEXITED(status)) {
