@@ -229,12 +229,13 @@ static const Fault faults[] = {
     {"snapshot-table", {{"l1_table_offset", UINT64_C(0x7ffffffffffffe00)}}},
     /* zeros are read as entries: a crash of the repair left what no repair could end */
     {"snapshot", {{"nb_snapshots", 3}}},
-    /* a repair changed what a table that reaches out of the file lies on: flags to and fro, and a snapshot's entry */
+    /* a repair changed words on which a structure lies that reaches out of the file */
     {"data", {{"l1_size", 0x400000}, {"incompatible_features", 4}}},
     {"snapshot", {{"l1_size", 0x400000}, {"snapshot L1 size", 0x80}}},
     {"snapshot-table", {{"refcount_table_offset", 0x600}, {"nb_snapshots", 0x10000}}},
-    /* two faults were told of one directory that lies behind the end of the file */
+    /* of one directory that lies behind the end of the file two faults were told; of one that ends there another */
     {"bitmap", {{"nb_bitmaps", 0xffff}, {"bitmap_directory_offset", 0x100000}}},
+    {"bitmap", {{"bitmap_directory_size", 0x3fffc00}, {"bitmap name length", 0xffff}}},
     /* a refcount block that ends at 2^64 was taken for zeros */
     {"snapshot", {{"refcount_table_clusters", 5}, {"refcount table", UINT64_C(0xfffffffffffffe00)}}},
 };
