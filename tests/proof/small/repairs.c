@@ -79,6 +79,19 @@ static bool guest_same(Repairs *r, const uint8_t *bytes, uint64_t length, const 
 }
 
 /*
+ * Something is mended, and flags come to be wrong by that: missing ones, or those that contradict a count set right in
+ * a table that is another structure too, so that they must stay.
+ */
+static bool flags_may_be_wrong(const Repairs *r, const Counts *now, const Counts *than)
+{
+    uint64_t others = now->corruptions - now->flags, most = than->corruptions - than->flags;
+    bool mended = others < most || (others == most && now->leaks < than->leaks);
+
+    return mended && (now->flags - now->harmless <= than->flags - than->harmless ||
+                      (others < most && guest_disk_overlapped(r->guest)));
+}
+
+/*
  * Leaks may be more where they are kept for the sake of what they may be. A repair of leaks that leaves corruptions
  * sets no COPIED flag where it has lowered a count to 1, as the stock tool doesn't.
  */
@@ -88,11 +101,9 @@ static bool no_worse(Repairs *r, const Counts *now, const Counts *than, bool kep
     uint64_t most = than->corruptions - (r->all ? 0 : than->harmless);
 
     /* a snapshot that could not be examined may have had faults */
-    bool unexamined = than->errors > now->errors || (than->aborted && !now->aborted);
+    bool unexamined = than->errors > now->errors || than->aborted;
 
-    /* a flag that contradicts a count set right stays in a table that is another structure too */
-    bool flags_left =
-        guest_disk_overlapped(r->guest) && now->corruptions - now->flags < than->corruptions - than->flags;
+    bool flags_left = flags_may_be_wrong(r, now, than);
 
     if ((corruptions > most && !unexamined && !flags_left) || now->errors > than->errors ||
         (now->leaks > than->leaks && !kept && !now->aborted)) {
