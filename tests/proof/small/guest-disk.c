@@ -207,7 +207,7 @@ static void each_snapshot(GuestDisk *disk, bool read)
         uint64_t names = at + 40 + extra;
         uint64_t names_size = reader_get16(image, at + 12) + (uint64_t)reader_get16(image, at + 14);
 
-        if (!read) {
+        if (!read && n <= READER_MAX_L1_ENTRIES && reader_aligned(image, l1)) {
             own_tree(disk, l1, n);
         }
         if (extra > MAX_EXTRA || names + names_size > image->length) {
