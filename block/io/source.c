@@ -14,10 +14,10 @@
 /* The largest single request that BlockSourceOps.read_at promises to take, bytes. */
 #define MAX_REQUEST (1u << 30)
 
-static void account(BlockSource *source, size_t bytes)
+static void account(BlockSource *source, size_t bytes, unsigned requests)
 {
     __atomic_fetch_add(&source->bytes_read, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&source->requests, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&source->requests, requests, __ATOMIC_RELAXED);
 }
 
 /* Notes how a read ended. */
@@ -62,12 +62,12 @@ static int read_all(BlockSource *source, char *to, size_t size, uint64_t offset)
 
 /* ---- the head ---- */
 
-void block_source_keep_head(BlockSource *source, uint8_t *bytes, size_t size, int64_t latency)
+void block_source_keep_head(BlockSource *source, uint8_t *bytes, size_t size, unsigned requests, int64_t latency)
 {
     assert(!source->head && !source->writable && size <= source->length);
     source->head = bytes;
     source->head_size = size;
-    account(source, size);
+    account(source, size, requests);
     note_latency(source, latency);
 }
 
@@ -105,7 +105,7 @@ int block_source_read(BlockSource *source, void *buffer, size_t size, uint64_t o
     if (read_from_head(source, buffer, size, offset)) {
         return 0;
     }
-    account(source, offset < source->length ? MIN(size, source->length - offset) : 0);
+    account(source, offset < source->length ? MIN(size, source->length - offset) : 0, 1);
     start = g_get_monotonic_time();
     error = read_all(source, buffer, size, offset);
     note_latency(source, g_get_monotonic_time() - start);
@@ -242,7 +242,7 @@ bool block_reader_submit(BlockReader *reader, BlockRequest *request)
         request->error = 0;
         return true;
     }
-    account(source, request->size);
+    account(source, request->size, 1);
     if (!reader->ops->submit(reader, request)) {
         return false;
     }

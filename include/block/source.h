@@ -237,12 +237,13 @@ bool block_source_is_hole(BlockSource *source, uint64_t offset, uint64_t size);
 BlockSourceState block_source_state(BlockSource *source);
 
 /*
- * For kinds of sources whose reads take long: keeps the first @size bytes, which were read at once when the source was
- * opened, and gives reads that lie in them from there. Takes @bytes. @latency: microseconds that reading them took.
+ * For kinds of sources whose reads take long: keeps the first @size bytes, which were read at once by @requests when
+ * the source was opened, and gives reads that lie in them from there. Takes @bytes. @latency: microseconds until the
+ * first of them came.
  */
 #define BLOCK_SOURCE_HEAD (256u << 10) /* bytes: in most images the header, the refcount table, and the L1 table */
 
-void block_source_keep_head(BlockSource *source, uint8_t *bytes, size_t size, int64_t latency);
+void block_source_keep_head(BlockSource *source, uint8_t *bytes, size_t size, unsigned requests, int64_t latency);
 
 /* Reads from here on give what the source has now, and nothing that was kept before. No reader is there. */
 void block_source_refresh(BlockSource *source);

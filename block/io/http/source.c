@@ -293,7 +293,8 @@ static bool open_file(CurlSource *curl, GError **errp)
     give_back_lane(curl, lane);
     if (opened) {
         curl->base.length = curl->file.length;
-        block_source_keep_head(&curl->base, g_steal_pointer(&head), MIN(curl->base.length, BLOCK_SOURCE_HEAD), latency);
+        block_source_keep_head(&curl->base, g_steal_pointer(&head), MIN(curl->base.length, BLOCK_SOURCE_HEAD), 1,
+                               latency);
     }
     return opened;
 }

@@ -18,7 +18,8 @@
 
 #define MAX_WRITE     (32u << 20) /* bytes at once, multiples of any alignment; as long as others need for theirs */
 #define MAX_TRIM      (1u << 30)
-#define MAX_IN_FLIGHT 1024 /* on a connection; a server leaves in the socket what it has no thread for */
+#define LATENCY_BYTES 4096u /* of a read whose time is latency */
+#define MAX_IN_FLIGHT 1024  /* on a connection; a server leaves in the socket what it has no thread for */
 
 /*
  * How long further connections may take, in milliseconds at least, and as a multiple of what the first one took: a
@@ -265,15 +266,32 @@ static bool may_be_written(const NbdLimits *limits, GError **errp)
     return true;
 }
 
-/* Reads what is wanted first at once. If that fails, the reads of those who want it fail, and say so. */
+/*
+ * Reads what is wanted first at once. Its first bytes are a request of their own, in flight beside that for the rest:
+ * how long their answer takes is latency, with little to transfer. If that fails, the reads of those who want it fail,
+ * and say so.
+ */
 static void read_head(NbdSource *nbd)
 {
     size_t size = MIN(nbd->base.length, BLOCK_SOURCE_HEAD);
-    int64_t start = g_get_monotonic_time();
+    size_t first = MIN(size, MAX(LATENCY_BYTES, nbd_connection_limits(nbd->first)->alignment));
     g_autofree uint8_t *bytes = size ? g_try_malloc(size) : NULL;
+    BlockRequest parts[] = {{.size = first, .buffer = bytes},
+                            {.offset = first, .size = size - first, .buffer = bytes ? bytes + first : NULL}};
+    unsigned n = bytes ? 1 + (size > first) : 0;
+    GQueue done = G_QUEUE_INIT;
+    int64_t start = g_get_monotonic_time(), latency = 0;
 
-    if (bytes && nbd_read_at(&nbd->base, bytes, size, 0) == (ssize_t)size) {
-        block_source_keep_head(&nbd->base, g_steal_pointer(&bytes), size, g_get_monotonic_time() - start);
+    for (unsigned i = 0; i < n; i++) {
+        nbd_connection_submit(nbd->first, &done, &parts[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        nbd_connection_wait(nbd->first, &done);
+        latency = latency ? latency : g_get_monotonic_time() - start;
+    }
+    note_loss(&nbd->base);
+    if (n > 0 && parts[0].error == 0 && parts[1].error == 0) {
+        block_source_keep_head(&nbd->base, g_steal_pointer(&bytes), size, n, latency);
     }
 }
 
