@@ -15,7 +15,7 @@
 #include "decimal.h"
 #include "qapi/visitor-impl.h"
 
-#define BUFFER_SIZE       ((size_t)32 << 10)
+#define BUFFER_SIZE       ((size_t)256 << 10) /* large writes take the kernel less time a byte */
 #define INDENT            4
 #define MAX_NUMBER_LENGTH G_ASCII_DTOSTR_BUF_SIZE
 
@@ -28,11 +28,11 @@ typedef struct JsonOutputVisitor {
     GString *string; /* NULL: to @file */
     bool pretty;
     bool for_html;
-    bool first;   /* nothing was written yet in the innermost object or list */
-    int error;    /* errno value of the first write that failed, 0 if none */
-    size_t depth; /* objects and lists that are open */
-    size_t used;  /* bytes in @buffer */
-    char buffer[BUFFER_SIZE];
+    bool first;    /* nothing was written yet in the innermost object or list */
+    int error;     /* errno value of the first write that failed, 0 if none */
+    size_t depth;  /* objects and lists that are open */
+    size_t used;   /* bytes in @buffer */
+    char buffer[]; /* of BUFFER_SIZE bytes, of which only the used ones are touched */
 } JsonOutputVisitor;
 
 static void flush_buffer(JsonOutputVisitor *j)
@@ -459,7 +459,7 @@ static Visitor *output_new(FILE *file, GString *string, bool pretty)
         .complete = output_complete,
         .free = output_free,
     };
-    JsonOutputVisitor *j = g_new(JsonOutputVisitor, 1);
+    JsonOutputVisitor *j = g_malloc(sizeof(*j) + BUFFER_SIZE);
 
     *j = (JsonOutputVisitor){.visitor = {&ops}, .file = file, .string = string, .pretty = pretty, .first = true};
     return &j->visitor;
