@@ -21,7 +21,7 @@ typedef struct QapiSequenceOps {
 
     /*
      * Returns item @index of @owner. It may lie in @view, with what it refers to, until the next call with that view.
-     * Its strings belong to @owner, and do not move. The caller changes nothing of it.
+     * Strings that are not in @view belong to @owner, and do not move. The caller changes nothing of it.
      */
     const void *(*look)(const void *owner, size_t index, void *view);
 

@@ -13,14 +13,21 @@
 /* Records that the next fault may continue: several kinds of fault, or of trees, may take turns. */
 #define OPEN_RECORDS 8
 
+typedef struct OpenRecord {
+    guint index;
+    Qcow2FindingRecord record;
+} OpenRecord;
+
 struct Qcow2Collector {
     size_t limit;
     uint64_t text; /* bytes of messages and names of snapshots in the records */
     bool replaced; /* the records; their text is not known then */
     bool only_corruptions;
     Qcow2FindingRecords *records;
-    size_t open[OPEN_RECORDS]; /* indexes of records, the one that was continued last in front */
+    OpenRecord *open[OPEN_RECORDS]; /* the one that was continued last in front */
     size_t n_open;
+    OpenRecord room[OPEN_RECORDS];
+    char message[QCOW2_USUAL_MESSAGE];   /* of the last record, where it does not keep it */
     uint64_t beyond[QCOW2_FINDING__MAX]; /* faults that are in no record */
 };
 
@@ -31,6 +38,9 @@ Qcow2Collector *qcow2_collector_new(size_t limit, bool only_corruptions)
     c->limit = limit;
     c->only_corruptions = only_corruptions;
     c->records = qcow2_finding_records_new();
+    for (size_t i = 0; i < OPEN_RECORDS; i++) {
+        c->open[i] = &c->room[i];
+    }
     return c;
 }
 
@@ -89,6 +99,14 @@ static bool is_next(const Qcow2FindingRecord *r, const Qcow2Location *p)
            (a->has_entry || a->cluster_size || a->guest_size);
 }
 
+/* Returns true if it is clear at once that @p does not continue @r: most scattered leaks are of this sort. */
+static bool is_elsewhere(const Qcow2FindingRecord *r, const Qcow2Location *p)
+{
+    const Qcow2Location *a = &r->location;
+
+    return !a->has_entry && a->cluster_size && p->cluster_offset != a->cluster_offset + a->cluster_size;
+}
+
 /* Returns true if @f is of the next entry, and it has the value of all entries of @r: one cause, such as an overwritten
  * table. */
 static bool is_same_value(const Qcow2FindingRecord *r, const Qcow2Finding *f)
@@ -103,7 +121,7 @@ static bool is_same_value(const Qcow2FindingRecord *r, const Qcow2Finding *f)
 
 static bool extend(Qcow2FindingRecord *r, const Qcow2Finding *f)
 {
-    if (!same_fault(r, f)) {
+    if (is_elsewhere(r, &f->location) || !same_fault(r, f)) {
         return false;
     }
     if (is_same_value(r, f)) {
@@ -122,13 +140,15 @@ static bool extend(Qcow2FindingRecord *r, const Qcow2Finding *f)
     return true;
 }
 
-/* Puts record @index in front of the open ones; it is number @position of them, or none of them. */
-static void open_record(Qcow2Collector *c, size_t index, size_t position)
+/* Puts number @position of the open records in front of them. */
+static void move_to_front(Qcow2Collector *c, size_t position)
 {
-    for (size_t i = MIN(position, OPEN_RECORDS - 1); i > 0; i--) {
+    OpenRecord *record = c->open[position];
+
+    for (size_t i = position; i > 0; i--) {
         c->open[i] = c->open[i - 1];
     }
-    c->open[0] = index;
+    c->open[0] = record;
 }
 
 static bool is_wanted(const Qcow2Collector *c, ImageCheckFindingKind kind)
@@ -158,9 +178,15 @@ static uint64_t length_of(const char *text)
     return length + 5 * escaped;
 }
 
-const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
+/* Begins a record with @f, which is open then. Returns its message. */
+static const char *begin_record(Qcow2Collector *c, const Qcow2Finding *f)
 {
-    Qcow2FindingRecord record = {
+    size_t position = MIN(c->n_open, OPEN_RECORDS - 1);
+    OpenRecord *open = c->open[position];
+    const char *message;
+
+    open->index = c->records->n;
+    open->record = (Qcow2FindingRecord){
         .kind = f->kind,
         .has_evidence = f->has_evidence,
         .evidence = f->evidence,
@@ -168,16 +194,31 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
         .location = f->location,
         .last_entry = f->location.entry_offset,
     };
+    if (qcow2_finding_message_follows(f)) {
+        c->text += qcow2_finding_put_message(f, c->message);
+        message = c->message;
+    } else {
+        message = open->record.message = qcow2_finding_add_message(f, c->records->texts);
+        c->text += length_of(message) + length_of(f->location.snapshot) + length_of(f->location.bitmap);
+    }
+    qcow2_finding_records_add(c->records, &open->record);
+    move_to_front(c, position);
+    c->n_open = position + 1;
+    return message;
+}
 
+const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
+{
     assert(f->kind < QCOW2_FINDING__MAX);
     if (!is_wanted(c, f->kind)) {
         return NULL;
     }
     for (size_t i = 0; i < c->n_open; i++) {
-        size_t index = c->open[i];
+        OpenRecord *open = c->open[i];
 
-        if (extend(qcow2_finding_records_at(c->records, (guint)index), f)) {
-            open_record(c, index, i);
+        if (extend(&open->record, f)) {
+            qcow2_finding_records_set(c->records, open->index, &open->record);
+            move_to_front(c, i);
             return NULL;
         }
     }
@@ -185,12 +226,7 @@ const char *qcow2_collector_add(Qcow2Collector *c, const Qcow2Finding *f)
         c->beyond[f->kind]++;
         return NULL;
     }
-    record.message = qcow2_finding_add_message(f, c->records->texts);
-    c->text += length_of(record.message) + length_of(record.location.snapshot) + length_of(record.location.bitmap);
-    qcow2_finding_records_add(c->records, &record);
-    open_record(c, c->records->n - 1, c->n_open);
-    c->n_open = MIN(c->n_open + 1, OPEN_RECORDS);
-    return record.message;
+    return begin_record(c, f);
 }
 
 /* ---- the list ---- */
@@ -226,6 +262,7 @@ static void keep_users(Qcow2Collector *c, Qcow2FindingRecord *r)
 /* Leaves out what does not fit any more where there are users, and more records. */
 static void keep_to_limit(Qcow2Collector *c)
 {
+    char message[QCOW2_USUAL_MESSAGE];
     guint n;
 
     if (!c->replaced) {
@@ -233,15 +270,17 @@ static void keep_to_limit(Qcow2Collector *c)
     }
     c->text = 0;
     for (n = 0; n < c->records->n && c->text < text_limit(c); n++) {
-        Qcow2FindingRecord *r = qcow2_finding_records_at(c->records, n);
+        Qcow2FindingRecord r = qcow2_finding_records_at(c->records, n);
 
-        c->text += length_of(r->message) + length_of(r->location.snapshot) + length_of(r->location.bitmap);
-        keep_users(c, r);
+        c->text += length_of(qcow2_finding_record_message(&r, message)) + length_of(r.location.snapshot) +
+                   length_of(r.location.bitmap);
+        keep_users(c, &r);
+        qcow2_finding_records_set(c->records, n, &r);
     }
     for (guint i = n; i < c->records->n; i++) {
-        const Qcow2FindingRecord *r = qcow2_finding_records_at(c->records, i);
+        Qcow2FindingRecord r = qcow2_finding_records_at(c->records, i);
 
-        c->beyond[r->kind] += r->count;
+        c->beyond[r.kind] += r.count;
     }
     qcow2_finding_records_cut(c->records, n);
 }

@@ -16,8 +16,6 @@
 #define ERROR      IMAGE_CHECK_SEVERITY_ERROR
 #define NOTE       IMAGE_CHECK_SEVERITY_NOTE
 
-#define USUAL_LENGTH 240 /* of a message at most; longer ones cost more */
-
 /*
  * A text takes the values of the finding one after the other: %d decimal, %x hexadecimal, %X the same after "0x",
  * %# like %X, but a bare 0 for zero; %s the next text, made safe for a terminal; %p the name of the program; %a ends a
@@ -146,7 +144,7 @@ typedef struct Sink {
     GString *string; /* NULL until something is written to it */
     uint64_t total;  /* bytes flushed */
     size_t used;
-    char bytes[USUAL_LENGTH];
+    char bytes[QCOW2_USUAL_MESSAGE];
 } Sink;
 
 static void flush(Sink *to)
@@ -275,17 +273,22 @@ uint64_t qcow2_finding_write(const Qcow2Finding *finding, bool repairing, FILE *
     return to.total;
 }
 
-/* Puts the text of @finding, which is short, and a line end into @line, of USUAL_LENGTH bytes. Returns its length. */
-static size_t write_line(char *line, const Qcow2Finding *finding, bool repairing)
+/* Puts the text of @finding, which is short, and @end into @room, of QCOW2_USUAL_MESSAGE bytes. Returns the length. */
+static size_t put_short(const Qcow2Finding *finding, bool repairing, char end, char *room)
 {
     Sink to;
 
     sink_init(&to, NULL);
     put_message(&to, finding, repairing);
-    put(&to, "\n", 1);
+    put(&to, &end, 1);
     assert(!to.string);
-    memcpy(line, to.bytes, to.used);
+    memcpy(room, to.bytes, to.used);
     return to.used;
+}
+
+size_t qcow2_finding_put_message(const Qcow2Finding *finding, char room[QCOW2_USUAL_MESSAGE])
+{
+    return put_short(finding, false, '\0', room) - 1;
 }
 
 /* Where the number of a cluster ends in @text, its first number. */
@@ -312,14 +315,14 @@ static bool count_up(char *text, size_t end)
 /* A line differs from the one before in the number of the cluster, mostly in its last digit. */
 void qcow2_finding_write_clusters(const Qcow2Finding *first, uint64_t n, bool repairing, FILE *file)
 {
-    char line[USUAL_LENGTH], lines[16 * USUAL_LENGTH];
+    char line[QCOW2_USUAL_MESSAGE], lines[16 * QCOW2_USUAL_MESSAGE];
     size_t length = 0, end = 0, used = 0;
     Qcow2Finding f = *first;
 
     assert(strchr(finding_table[f.kind].text, '%')[1] == 'd');
     for (uint64_t last = f.values[0] + n; f.values[0] < last; f.values[0]++) {
         if (!length || !count_up(line, end)) {
-            length = write_line(line, &f, repairing);
+            length = put_short(&f, repairing, '\n', line);
             end = cluster_end(line);
         }
         if (length > sizeof(lines) - used) {

@@ -30,11 +30,16 @@ typedef struct Qcow2Finding {
 #define QCOW2_FINDING_BIT(kind) (UINT64_C(1) << (kind))
 static_assert(QCOW2_FINDING__MAX <= 64, "a set of kinds is a number");
 
+#define QCOW2_USUAL_MESSAGE 240 /* bytes of a message at most; longer ones cost more */
+
 /* The text of @finding, without a line end. The caller frees it. */
 char *qcow2_finding_message(const Qcow2Finding *finding);
 
 /* The same, among @texts. */
 const char *qcow2_finding_add_message(const Qcow2Finding *finding, GStringChunk *texts);
+
+/* Puts that text, which is no longer than usual, into @room, with a NUL behind it. Returns its length. */
+size_t qcow2_finding_put_message(const Qcow2Finding *finding, char room[QCOW2_USUAL_MESSAGE]);
 
 /*
  * Writes that text, with a line end, to @file, and returns the number of bytes. @repairing: "Repairing" stands for its

@@ -8,18 +8,19 @@
 #include <assert.h>
 
 #include "block/limits.h"
-#include "block/qcow2/findings/kinds.h"
 #include "util/number.h"
 
 #define TEXT_BLOCK ((gsize)64 << 10) /* bytes that are allocated at once for texts */
 #define PER_BLOCK  256u              /* records that are allocated at once */
+#define NOT_PACKED 0                 /* count of a packed record whose offset is the number of another one */
 
 Qcow2FindingRecords *qcow2_finding_records_new(void)
 {
     Qcow2FindingRecords *records = g_new(Qcow2FindingRecords, 1);
 
     *records = (Qcow2FindingRecords){
-        .blocks = g_ptr_array_new_with_free_func(g_free),
+        .packed = g_ptr_array_new_with_free_func(g_free),
+        .others = g_ptr_array_new_with_free_func(g_free),
         .users = g_array_new(FALSE, FALSE, sizeof(Qcow2Location)),
         .texts = g_string_chunk_new(TEXT_BLOCK),
     };
@@ -29,48 +30,91 @@ Qcow2FindingRecords *qcow2_finding_records_new(void)
 void qcow2_finding_records_free(Qcow2FindingRecords *records)
 {
     if (records) {
-        g_ptr_array_unref(records->blocks);
+        g_ptr_array_unref(records->packed);
+        g_ptr_array_unref(records->others);
         g_array_unref(records->users);
         g_string_chunk_free(records->texts);
         g_free(records);
     }
 }
 
-Qcow2FindingRecord *qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index)
+/* ---- places ---- */
+
+static PackedRecord *packed_at(const Qcow2FindingRecords *records, guint index)
 {
-    Qcow2FindingRecord *block;
+    PackedRecord *block = g_ptr_array_index(records->packed, index / PER_BLOCK);
+
+    return &block[index % PER_BLOCK];
+}
+
+static Qcow2FindingRecord *other_at(const Qcow2FindingRecords *records, guint number)
+{
+    Qcow2FindingRecord *block = g_ptr_array_index(records->others, number / PER_BLOCK);
+
+    return &block[number % PER_BLOCK];
+}
+
+static void add_other(Qcow2FindingRecords *records, const Qcow2FindingRecord *record, PackedRecord *packed)
+{
+    if (records->n_others == records->others->len * PER_BLOCK) {
+        g_ptr_array_add(records->others, g_new(Qcow2FindingRecord, PER_BLOCK));
+    }
+    *packed = (PackedRecord){.count = NOT_PACKED, .cluster_offset = records->n_others};
+    *other_at(records, records->n_others++) = *record;
+}
+
+Qcow2FindingRecord qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index)
+{
+    const PackedRecord *packed;
 
     assert(index < records->n);
-    block = g_ptr_array_index(records->blocks, index / PER_BLOCK);
-    return &block[index % PER_BLOCK];
+    packed = packed_at(records, index);
+    return packed->count == NOT_PACKED ? *other_at(records, (guint)packed->cluster_offset)
+                                       : packed_record_unpack(packed);
+}
+
+void qcow2_finding_records_set(Qcow2FindingRecords *records, guint index, const Qcow2FindingRecord *record)
+{
+    PackedRecord *packed = packed_at(records, index);
+
+    assert(index < records->n && record->count);
+    records->named |= record->location.snapshot || record->location.bitmap;
+    if (packed->count == NOT_PACKED) {
+        *other_at(records, (guint)packed->cluster_offset) = *record;
+    } else if (!packed_record_from(record, packed)) {
+        add_other(records, record, packed);
+    }
 }
 
 void qcow2_finding_records_add(Qcow2FindingRecords *records, const Qcow2FindingRecord *record)
 {
-    if (records->n == records->blocks->len * PER_BLOCK) {
-        g_ptr_array_add(records->blocks, g_new(Qcow2FindingRecord, PER_BLOCK));
+    if (records->n == records->packed->len * PER_BLOCK) {
+        g_ptr_array_add(records->packed, g_new(PackedRecord, PER_BLOCK));
     }
-    records->n++;
-    records->named |= record->location.snapshot || record->location.bitmap;
-    *qcow2_finding_records_at(records, records->n - 1) = *record;
+    *packed_at(records, records->n++) = (PackedRecord){.count = 1};
+    qcow2_finding_records_set(records, records->n - 1, record);
 }
 
 void qcow2_finding_records_cut(Qcow2FindingRecords *records, guint n)
 {
     assert(n <= records->n);
     records->n = n;
-    g_ptr_array_set_size(records->blocks, (gint)DIV_ROUND_UP(n, PER_BLOCK));
+    g_ptr_array_set_size(records->packed, (gint)DIV_ROUND_UP(n, PER_BLOCK));
 }
 
 void qcow2_finding_records_replace(Qcow2FindingRecords *records, Qcow2FindingRecords *other)
 {
-    GPtrArray *blocks = records->blocks;
+    Qcow2FindingRecords before = *records;
 
-    records->blocks = other->blocks;
+    records->packed = other->packed;
+    records->others = other->others;
     records->n = other->n;
+    records->n_others = other->n_others;
     records->named = other->named;
-    other->blocks = blocks;
-    qcow2_finding_records_cut(other, 0);
+    other->packed = before.packed;
+    other->others = before.others;
+    other->n_others = before.n_others;
+    other->n = before.n;
 }
 
 /* ---- names ---- */
@@ -97,13 +141,13 @@ static void own_names_of(const Qcow2FindingRecords *records, GHashTable *owned, 
     location->bitmap = own_name(records, owned, location->bitmap);
 }
 
-/* Copies the names of records from @first on, and of other users from @first_user on. */
-static void own_names_from(Qcow2FindingRecords *records, guint first, guint first_user)
+/* Copies the names of records that are not packed from @first_other on, and of other users from @first_user on. */
+static void own_names_from(Qcow2FindingRecords *records, guint first_other, guint first_user)
 {
     g_autoptr(GHashTable) owned = g_hash_table_new(NULL, NULL);
 
-    for (guint i = first; records->named && i < records->n; i++) {
-        own_names_of(records, owned, &qcow2_finding_records_at(records, i)->location);
+    for (guint i = first_other; records->named && i < records->n_others; i++) {
+        own_names_of(records, owned, &other_at(records, i)->location);
     }
     for (guint i = first_user; i < records->users->len; i++) {
         own_names_of(records, owned, &g_array_index(records->users, Qcow2Location, i));
@@ -125,6 +169,7 @@ typedef struct FindingView {
     Qcow2Allocation ranges[RANGES];
     ImageCheckUser users[LIMIT_OTHER_USERS];
     Qcow2Allocation user_ranges[LIMIT_OTHER_USERS][RANGES];
+    char message[QCOW2_USUAL_MESSAGE];
 } FindingView;
 
 static Qcow2Allocation *show_range(Qcow2Allocation *range, uint64_t offset, uint64_t size)
@@ -161,13 +206,13 @@ static void show_users(FindingView *view, const Qcow2FindingRecords *records, co
 static const void *show_record(const void *owner, size_t index, void *opaque)
 {
     const Qcow2FindingRecords *records = owner;
-    const Qcow2FindingRecord *r = qcow2_finding_records_at(records, (guint)index);
-    const Qcow2Location *location = &r->location;
+    Qcow2FindingRecord r = qcow2_finding_records_at(records, (guint)index);
+    const Qcow2Location *location = &r.location;
     FindingView *view = opaque;
 
     view->finding = (ImageCheckFinding){
-        .kind = r->kind,
-        .severity = qcow2_finding_severity(r->kind),
+        .kind = r.kind,
+        .severity = qcow2_finding_severity(r.kind),
         .structure = location->structure,
         .has_entry_offset = location->has_entry,
         .entry_offset = location->entry_offset,
@@ -179,13 +224,13 @@ static const void *show_record(const void *owner, size_t index, void *opaque)
         .refcount = location->refcount,
         .has_reference = location->has_reference,
         .reference = location->reference,
-        .has_evidence = r->has_evidence,
-        .evidence = r->evidence,
-        .fixed = r->fixed,
-        .message = (char *)r->message,
+        .has_evidence = r.has_evidence,
+        .evidence = r.evidence,
+        .fixed = r.fixed,
+        .message = (char *)qcow2_finding_record_message(&r, view->message),
     };
-    view->finding.count = view->finding.severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : (int64_t)r->count;
-    show_users(view, records, r);
+    view->finding.count = view->finding.severity == IMAGE_CHECK_SEVERITY_NOTE ? 0 : (int64_t)r.count;
+    show_users(view, records, &r);
     return &view->finding;
 }
 
@@ -203,28 +248,49 @@ QapiSequence qcow2_finding_records_show(Qcow2FindingRecords *records)
 
 /* ---- what was fixed ---- */
 
-static guint hash_record(gconstpointer key)
-{
-    const Qcow2Location *p = &((const Qcow2FindingRecord *)key)->location;
-    uint64_t place = p->entry_offset ^ (p->cluster_size ? p->cluster_offset << 1 : 0);
+/* What tells records of two checks apart. */
+typedef struct RecordKey {
+    ImageCheckFindingKind kind;
+    bool in_file;
+    uint64_t cluster_offset; /* where it is in_file, or 0 */
+    uint64_t entry_offset;
+    const char *snapshot;
+} RecordKey;
 
-    return hash_u64(&place) ^ (guint)((const Qcow2FindingRecord *)key)->kind;
+static RecordKey key_of(const Qcow2FindingRecord *r)
+{
+    const Qcow2Location *p = &r->location;
+
+    return (RecordKey){
+        .kind = r->kind,
+        .in_file = p->cluster_size,
+        .cluster_offset = p->cluster_size ? p->cluster_offset : 0,
+        .entry_offset = p->entry_offset,
+        .snapshot = p->snapshot,
+    };
 }
 
-static gboolean is_same_record(gconstpointer a, gconstpointer b)
+static guint hash_key(gconstpointer key)
 {
-    const Qcow2FindingRecord *x = a, *y = b;
-    const Qcow2Location *p = &x->location, *q = &y->location;
+    const RecordKey *k = key;
+    uint64_t place = k->entry_offset ^ k->cluster_offset << 1;
 
-    return x->kind == y->kind && p->entry_offset == q->entry_offset && !p->cluster_size == !q->cluster_size &&
-           (!p->cluster_size || p->cluster_offset == q->cluster_offset) && g_strcmp0(p->snapshot, q->snapshot) == 0;
+    return hash_u64(&place) ^ (guint)k->kind;
+}
+
+static gboolean is_same_key(gconstpointer a, gconstpointer b)
+{
+    const RecordKey *x = a, *y = b;
+
+    return x->kind == y->kind && x->entry_offset == y->entry_offset && x->in_file == y->in_file &&
+           x->cluster_offset == y->cluster_offset && g_strcmp0(x->snapshot, y->snapshot) == 0;
 }
 
 static void add_copy(Qcow2FindingRecords *to, const Qcow2FindingRecords *from, const Qcow2FindingRecord *record)
 {
     Qcow2FindingRecord copy = *record;
 
-    copy.message = g_string_chunk_insert(to->texts, record->message);
+    copy.message = record->message ? g_string_chunk_insert(to->texts, record->message) : NULL;
     copy.first_user = to->users->len;
     if (copy.n_users) {
         g_array_append_vals(to->users, &g_array_index(from->users, Qcow2Location, record->first_user), copy.n_users);
@@ -234,22 +300,27 @@ static void add_copy(Qcow2FindingRecords *to, const Qcow2FindingRecords *from, c
 
 void qcow2_findings_add_fixed(QapiSequence *findings, Qcow2FindingRecords *before)
 {
-    g_autoptr(GHashTable) left = g_hash_table_new(hash_record, is_same_record);
+    g_autoptr(GHashTable) left = g_hash_table_new(hash_key, is_same_key);
     Qcow2FindingRecords *after = findings->owner;
-    guint n = after->n, n_users = after->users->len;
+    guint n = after->n, n_others = after->n_others, n_users = after->users->len;
+    g_autofree RecordKey *keys = g_new(RecordKey, n);
 
     assert(findings->ops == &record_ops);
     for (guint i = 0; i < n; i++) {
-        g_hash_table_add(left, qcow2_finding_records_at(after, i));
+        Qcow2FindingRecord r = qcow2_finding_records_at(after, i);
+
+        keys[i] = key_of(&r);
+        g_hash_table_add(left, &keys[i]);
     }
     for (guint i = 0; i < before->n; i++) {
-        Qcow2FindingRecord *r = qcow2_finding_records_at(before, i);
+        Qcow2FindingRecord r = qcow2_finding_records_at(before, i);
+        RecordKey key = key_of(&r);
 
-        r->fixed = qcow2_finding_severity(r->kind) != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, r);
-        if (r->fixed) {
-            add_copy(after, before, r);
+        r.fixed = qcow2_finding_severity(r.kind) != IMAGE_CHECK_SEVERITY_NOTE && !g_hash_table_contains(left, &key);
+        if (r.fixed) {
+            add_copy(after, before, &r);
         }
     }
-    own_names_from(after, n, n_users);
+    own_names_from(after, n_others, n_users);
     findings->len = after->n;
 }

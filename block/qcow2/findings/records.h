@@ -4,7 +4,8 @@
  * A record is small and owns nothing; texts and other users are kept for all records together. The objects of the
  * schema are made of records one at a time, when somebody looks at them (qapi/sequence.h).
  *
- * Memory: 128 bytes a record, and its text. Not thread safe while it changes.
+ * Memory: 24 bytes for a record of wrong counts and no more, whose message is made when it is shown; for others 128
+ * bytes more, and the text. Not thread safe while it changes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,27 +16,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "block/qcow2/findings/location.h"
+#include "block/qcow2/findings/record.h"
 #include "qapi/qapi-types.h"
 
-typedef struct Qcow2FindingRecord {
-    ImageCheckFindingKind kind;
-    ImageCheckEvidence evidence; /* where has_evidence */
-    bool has_evidence;
-    bool fixed;
-    bool same_value;        /* all entries name the one range of the file */
-    bool shared;            /* others use its clusters; none of them may be named */
-    uint32_t n_users;       /* of those, named */
-    uint32_t first_user;    /* index of the first of them */
-    uint64_t count;         /* faults in it; 1 for a note */
-    Qcow2Location location; /* of all of them; the entry is that of the first */
-    uint64_t last_entry;    /* the entry of the last, where they have any */
-    const char *message;    /* of the first */
-} Qcow2FindingRecord;
-
 typedef struct Qcow2FindingRecords {
-    GPtrArray *blocks; /* of some hundred Qcow2FindingRecord each: touching memory twice, to move them, takes long */
+    /* blocks of some hundred records each: touching memory twice, to move them, takes long */
+    GPtrArray *packed; /* PackedRecord */
+    GPtrArray *others; /* Qcow2FindingRecord, for which a packed one gives the number */
     guint n;
+    guint n_others;
     bool named;    /* some of them have names of snapshots or bitmaps */
     GArray *users; /* Qcow2Location: other users; those of one record are side by side */
     GStringChunk *texts;
@@ -45,10 +34,13 @@ Qcow2FindingRecords *qcow2_finding_records_new(void);
 void qcow2_finding_records_free(Qcow2FindingRecords *records);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qcow2FindingRecords, qcow2_finding_records_free)
 
-/* Record number @index. It does not move. */
-Qcow2FindingRecord *qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index);
+/* Record number @index. */
+Qcow2FindingRecord qcow2_finding_records_at(const Qcow2FindingRecords *records, guint index);
 
-/* Adds a copy of @record, whose message is among the texts. */
+/* Puts @record in its place. */
+void qcow2_finding_records_set(Qcow2FindingRecords *records, guint index, const Qcow2FindingRecord *record);
+
+/* Adds a copy of @record, whose message is among the texts, or can be made. */
 void qcow2_finding_records_add(Qcow2FindingRecords *records, const Qcow2FindingRecord *record);
 
 /* Leaves out the records from number @n on. */

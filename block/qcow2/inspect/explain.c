@@ -74,11 +74,11 @@ static GArray *wanted_ranges(const Explainer *e)
     GArray *ranges = g_array_new(FALSE, FALSE, sizeof(Qcow2ClusterRange));
 
     for (guint i = 0; i < e->records->n; i++) {
-        const Qcow2FindingRecord *r = qcow2_finding_records_at(e->records, i);
-        uint64_t first = r->location.cluster_offset >> e->header->cluster_bits;
+        Qcow2FindingRecord r = qcow2_finding_records_at(e->records, i);
+        uint64_t first = r.location.cluster_offset >> e->header->cluster_bits;
 
-        if (telling(e->check, r) != TELL_NOTHING) {
-            uint64_t last = (r->location.cluster_offset + r->location.cluster_size - 1) >> e->header->cluster_bits;
+        if (telling(e->check, &r) != TELL_NOTHING) {
+            uint64_t last = (r.location.cluster_offset + r.location.cluster_size - 1) >> e->header->cluster_bits;
             Qcow2ClusterRange range = {.first = first, .n = last - first + 1};
 
             g_array_append_val(ranges, range);
@@ -362,20 +362,22 @@ static Qcow2FindingRecord make_part(Explainer *e, const Qcow2FindingRecord *r, c
     return part;
 }
 
-/* Makes @part, whose bits are the next ones of the same bitmap, a part of @last. */
-static bool join_bitmap_data(Qcow2FindingRecord *last, const Qcow2FindingRecord *part)
+/* Makes @part, whose bits are the next ones of the same bitmap, a part of the last record of @to. */
+static bool join_bitmap_data(Qcow2FindingRecords *to, const Qcow2FindingRecord *part)
 {
-    const Qcow2Location *a = &last->location, *b = &part->location;
+    Qcow2FindingRecord last = to->n ? qcow2_finding_records_at(to, to->n - 1) : (Qcow2FindingRecord){0};
+    const Qcow2Location *a = &last.location, *b = &part->location;
 
-    if (last->kind != part->kind || a->structure != IMAGE_CHECK_STRUCTURE_BITMAP_DATA || a->structure != b->structure ||
-        !a->bitmap || a->bitmap != b->bitmap || part->location.entry_offset != last->last_entry + 8 ||
+    if (last.kind != part->kind || a->structure != IMAGE_CHECK_STRUCTURE_BITMAP_DATA || a->structure != b->structure ||
+        !a->bitmap || a->bitmap != b->bitmap || b->entry_offset != last.last_entry + 8 ||
         a->cluster_offset + a->cluster_size != b->cluster_offset || a->refcount != b->refcount ||
-        a->reference != b->reference || last->shared || part->shared) {
+        a->reference != b->reference || last.shared || part->shared) {
         return false;
     }
-    last->count += part->count;
-    last->location.cluster_size += part->location.cluster_size;
-    last->last_entry = part->last_entry;
+    last.count += part->count;
+    last.location.cluster_size += b->cluster_size;
+    last.last_entry = part->last_entry;
+    qcow2_finding_records_set(to, to->n - 1, &last);
     return true;
 }
 
@@ -400,7 +402,7 @@ static void divide(Explainer *e, const Qcow2FindingRecord *r, Qcow2FindingRecord
             g_array_set_size(active, 0);
         }
         part = make_part(e, r, &s, end);
-        if (!to->n || !join_bitmap_data(qcow2_finding_records_at(to, to->n - 1), &part)) {
+        if (!join_bitmap_data(to, &part)) {
             part.message = qcow2_finding_add_message(&message, e->records->texts);
             qcow2_finding_records_add(to, &part);
         }
@@ -449,17 +451,17 @@ static void explain_records(Explainer *e)
     g_autoptr(Qcow2FindingRecords) explained = qcow2_finding_records_new();
 
     for (guint i = 0; i < e->records->n; i++) {
-        Qcow2FindingRecord *r = qcow2_finding_records_at(e->records, i);
-        Telling how = telling(e->check, r);
+        Qcow2FindingRecord r = qcow2_finding_records_at(e->records, i);
+        Telling how = telling(e->check, &r);
 
         if (how == TELL_PARTS) {
-            divide(e, r, explained);
+            divide(e, &r, explained);
             continue;
         }
         if (how == TELL_OTHERS) {
-            name_others(e, r);
+            name_others(e, &r);
         }
-        qcow2_finding_records_add(explained, r);
+        qcow2_finding_records_add(explained, &r);
     }
     qcow2_collector_replace(e->check->collector, explained);
 }

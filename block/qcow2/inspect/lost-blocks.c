@@ -31,13 +31,13 @@ static void collect_leaks(Search *s)
     const Qcow2FindingRecords *records = qcow2_collector_records(s->check->collector);
 
     for (guint i = 0; i < records->n; i++) {
-        const Qcow2FindingRecord *r = qcow2_finding_records_at(records, i);
+        Qcow2FindingRecord r = qcow2_finding_records_at(records, i);
         Qcow2ClusterRange range = {
-            .first = r->location.cluster_offset >> s->header->cluster_bits,
-            .n = r->location.cluster_size >> s->header->cluster_bits,
+            .first = r.location.cluster_offset >> s->header->cluster_bits,
+            .n = r.location.cluster_size >> s->header->cluster_bits,
         };
 
-        if (r->kind == QCOW2_FINDING_LEAK && !r->location.reference && range.n) {
+        if (r.kind == QCOW2_FINDING_LEAK && !r.location.reference && range.n) {
             g_array_append_val(s->leaks, range);
         }
     }

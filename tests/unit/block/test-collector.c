@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <inttypes.h>
+
 #include "block/limits.h"
 #include "block/qcow2/findings/collector.h"
 
@@ -32,9 +34,17 @@ static void add(Qcow2Collector *c, Qcow2Finding finding)
     qcow2_collector_add(c, &finding);
 }
 
-static const Qcow2FindingRecord *record(Qcow2Collector *c, guint i)
+static Qcow2FindingRecord record(Qcow2Collector *c, guint i)
 {
     return qcow2_finding_records_at(qcow2_collector_records(c), i);
+}
+
+static void expect_message(Qcow2Collector *c, guint i, const char *message)
+{
+    Qcow2FindingRecord r = record(c, i);
+    char room[QCOW2_USUAL_MESSAGE];
+
+    g_assert_cmpstr(qcow2_finding_record_message(&r, room), ==, message);
 }
 
 static void expect_records(Qcow2Collector *c, guint n)
@@ -51,10 +61,10 @@ static void test_row(void)
         add(c, leak(i, 1));
     }
     expect_records(c, 1);
-    g_assert_cmpuint(record(c, 0)->count, ==, 1000000);
-    g_assert_cmphex(record(c, 0)->location.cluster_offset, ==, 0x50000);
-    g_assert_cmphex(record(c, 0)->location.cluster_size, ==, 1000000 * CLUSTER);
-    g_assert_cmpstr(record(c, 0)->message, ==, "Leaked cluster 5 refcount=1 reference=0");
+    g_assert_cmpuint(record(c, 0).count, ==, 1000000);
+    g_assert_cmphex(record(c, 0).location.cluster_offset, ==, 0x50000);
+    g_assert_cmphex(record(c, 0).location.cluster_size, ==, 1000000 * CLUSTER);
+    expect_message(c, 0, "Leaked cluster 5 refcount=1 reference=0");
 }
 
 /* A gap ends a record. */
@@ -66,8 +76,8 @@ static void test_gap(void)
     add(c, leak(7, 1));
     add(c, leak(8, 1));
     expect_records(c, 2);
-    g_assert_cmpuint(record(c, 0)->count, ==, 1);
-    g_assert_cmpuint(record(c, 1)->count, ==, 2);
+    g_assert_cmpuint(record(c, 0).count, ==, 1);
+    g_assert_cmpuint(record(c, 1).count, ==, 2);
 }
 
 /* Clusters that differ in their counts are different findings. */
@@ -79,8 +89,8 @@ static void test_other_refcount(void)
     add(c, leak(6, 2));
     add(c, leak(7, 2));
     expect_records(c, 2);
-    g_assert_cmpuint(record(c, 0)->location.refcount, ==, 1);
-    g_assert_cmpuint(record(c, 1)->location.refcount, ==, 2);
+    g_assert_cmpuint(record(c, 0).location.refcount, ==, 1);
+    g_assert_cmpuint(record(c, 1).location.refcount, ==, 2);
 }
 
 /* Faults of two kinds that take turns, entry by entry, are two records all the same. */
@@ -93,10 +103,10 @@ static void test_taking_turns(void)
         add(c, l2_fault(QCOW2_FINDING_DATA_UNALIGNED, i, 100 + i));
     }
     expect_records(c, 2);
-    g_assert_cmpuint(record(c, 0)->count, ==, 1000);
-    g_assert_cmpuint(record(c, 1)->count, ==, 1000);
-    g_assert_cmphex(record(c, 1)->location.entry_offset, ==, 0x40000);
-    g_assert_cmphex(record(c, 1)->location.guest_size, ==, 1000 * CLUSTER);
+    g_assert_cmpuint(record(c, 0).count, ==, 1000);
+    g_assert_cmpuint(record(c, 1).count, ==, 1000);
+    g_assert_cmphex(record(c, 1).location.entry_offset, ==, 0x40000);
+    g_assert_cmphex(record(c, 1).location.guest_size, ==, 1000 * CLUSTER);
 }
 
 /* Entries in a row with one value are one record, whose range of the file is what each names; then it is another. */
@@ -110,11 +120,11 @@ static void test_same_value(void)
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 1000, 78));
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 1002, 78));
     expect_records(c, 3);
-    g_assert_cmpuint(record(c, 0)->count, ==, 1000);
-    g_assert_cmphex(record(c, 0)->location.cluster_offset, ==, 77 * CLUSTER);
-    g_assert_cmphex(record(c, 0)->location.cluster_size, ==, CLUSTER);
-    g_assert_cmphex(record(c, 0)->location.guest_size, ==, 1000 * CLUSTER);
-    g_assert_cmpuint(record(c, 1)->count, ==, 1);
+    g_assert_cmpuint(record(c, 0).count, ==, 1000);
+    g_assert_cmphex(record(c, 0).location.cluster_offset, ==, 77 * CLUSTER);
+    g_assert_cmphex(record(c, 0).location.cluster_size, ==, CLUSTER);
+    g_assert_cmphex(record(c, 0).location.guest_size, ==, 1000 * CLUSTER);
+    g_assert_cmpuint(record(c, 1).count, ==, 1);
 }
 
 /* Two rows of clusters that are far from each other, and are met in turns. */
@@ -151,7 +161,7 @@ static void test_snapshots(void)
     f.location.snapshot = "two";
     add(c, f);
     expect_records(c, 2);
-    g_assert_cmpstr(record(c, 1)->location.snapshot, ==, "two");
+    g_assert_cmpstr(record(c, 1).location.snapshot, ==, "two");
 }
 
 /* A table that an L1 table names twice for the same place has its faults twice: one finding that counts as two. */
@@ -162,8 +172,8 @@ static void test_repeated(void)
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
     add(c, l2_fault(QCOW2_FINDING_L2_RESERVED_BITS, 3, 100));
     expect_records(c, 1);
-    g_assert_cmpuint(record(c, 0)->count, ==, 2);
-    g_assert_cmphex(record(c, 0)->location.cluster_size, ==, CLUSTER);
+    g_assert_cmpuint(record(c, 0).count, ==, 2);
+    g_assert_cmphex(record(c, 0).location.cluster_size, ==, CLUSTER);
 }
 
 static QapiSequence finish(Qcow2Collector *c)
@@ -284,6 +294,51 @@ static void test_members(void)
     g_assert_cmpuint(f->refcount, ==, 3);
 }
 
+/* Counts of any size, and what a repair or another user adds to a record, are what they were when it is read. */
+static void test_counts_of_any_size(void)
+{
+    static const uint64_t counts[] = {1, 255, 256, UINT16_MAX, UINT16_MAX + 1, UINT64_MAX};
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
+    Qcow2FindingRecord changed;
+
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++) {
+        Qcow2Finding finding = leak(2 * i + 1, counts[i]);
+
+        finding.values[2] = finding.location.reference = counts[i] - 1;
+        add(c, finding);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(counts); i++) {
+        g_autofree char *message = g_strdup_printf("Leaked cluster %u refcount=%" PRIu64 " reference=%" PRIu64,
+                                                   2 * i + 1, counts[i], counts[i] - 1);
+
+        g_assert_cmpuint(record(c, i).location.refcount, ==, counts[i]);
+        g_assert_cmpuint(record(c, i).location.reference, ==, counts[i] - 1);
+        expect_message(c, i, message);
+    }
+    changed = record(c, 0);
+    changed.shared = true;
+    changed.location.snapshot = "one";
+    qcow2_finding_records_set(qcow2_collector_records(c), 0, &changed);
+    g_assert_true(record(c, 0).shared);
+    g_assert_cmpstr(record(c, 0).location.snapshot, ==, "one");
+    g_assert_false(record(c, 1).shared);
+}
+
+/* However many leaks there are, a record of them has a few bytes, and no text of its own. */
+static void test_small_records(void)
+{
+    g_autoptr(Qcow2Collector) c = qcow2_collector_new(LIMIT_FINDINGS, false);
+
+    for (uint64_t i = 0; i < 1000; i++) {
+        add(c, leak(2 * i, 1));
+    }
+    expect_records(c, 1000);
+    g_assert_cmpuint(qcow2_collector_records(c)->n_others, ==, 0);
+    g_assert_cmpuint(sizeof(PackedRecord), ==, 24);
+    g_assert_null(record(c, 999).message);
+    expect_message(c, 999, "Leaked cluster 1998 refcount=1 reference=0");
+}
+
 /* However many findings there are, there is one object, and one copy of the name that they share. */
 static void test_one_object(void)
 {
@@ -329,6 +384,8 @@ int main(int argc, char **argv)
     g_test_add_func("/collector/only-corruptions", test_only_corruptions);
     g_test_add_func("/collector/note", test_note);
     g_test_add_func("/collector/members", test_members);
+    g_test_add_func("/collector/counts-of-any-size", test_counts_of_any_size);
+    g_test_add_func("/collector/small-records", test_small_records);
     g_test_add_func("/collector/one-object", test_one_object);
     return g_test_run();
 }
