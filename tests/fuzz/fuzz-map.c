@@ -37,7 +37,7 @@ static void draw(MapImage *image, const Mappings *mappings, MapCurve curve)
 
 static void draw_file(const Qcow2CheckResult *result, uint64_t length, MapCurve curve)
 {
-    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
+    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, result->check);
     MapImage image = {.cluster_size = cluster_roles_cluster_size(result->roles),
                       .length = length,
                       .next_run = faulty_runs_next,

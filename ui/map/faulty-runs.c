@@ -30,13 +30,14 @@ static void add_corruption(FaultyRuns *runs, const ImageCheckFinding *finding)
     }
 }
 
-FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const QapiSequence *findings)
+FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheck *check)
 {
-    g_auto(QapiIterator) each = qapi_iterate(findings);
+    bool corrupt = check->corruptions || check->corruptions_fixed;
+    g_auto(QapiIterator) each = qapi_iterate(&check->findings);
     FaultyRuns *runs = g_new(FaultyRuns, 1);
 
     *runs = (FaultyRuns){.roles = roles};
-    for (const ImageCheckFinding *f; (f = qapi_next(&each));) {
+    for (const ImageCheckFinding *f; corrupt && (f = qapi_next(&each));) {
         if (f->severity == IMAGE_CHECK_SEVERITY_CORRUPTION) {
             add_corruption(runs, f);
         }

@@ -17,7 +17,8 @@
 
 typedef struct FaultyRuns FaultyRuns;
 
-FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const QapiSequence *findings);
+/* Findings are looked at only where @check counts corruptions: there may be 100,000 leaks. */
+FaultyRuns *faulty_runs_new(const ClusterRoles *roles, const ImageCheck *check);
 void faulty_runs_free(FaultyRuns *runs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FaultyRuns, faulty_runs_free)
 

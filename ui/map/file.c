@@ -100,7 +100,7 @@ static bool draw(MapFile *map, MapImage *image, const Mappings *mappings, GError
 
 static bool draw_file(MapFile *map, MapImage *image, const Qcow2CheckResult *result, GError **errp)
 {
-    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
+    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, result->check);
 
     image->next_run = next_run;
     image->opaque = runs;

@@ -102,7 +102,7 @@ static void add_to_steps(Step *step, Writer *w, uint64_t size, const ClusterRun 
 
 static uint64_t write_all(const Qcow2CheckResult *result, uint64_t size, ReportPack *pack)
 {
-    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, &result->check->findings);
+    g_autoptr(FaultyRuns) runs = faulty_runs_new(result->roles, result->check);
     Writer writer = {.pack = pack};
     Step step = {.left = size};
     ClusterRun run;

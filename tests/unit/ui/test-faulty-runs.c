@@ -42,8 +42,8 @@ static void expect_damage(ImageCheckFinding *items, size_t n, const char *expect
 {
     g_autoptr(ClusterRoles) roles = small_roles();
     ImageCheckFindingList list = {.len = n, .items = items};
-    QapiSequence findings = qapi_sequence_of_ImageCheckFindingList(&list);
-    g_autoptr(FaultyRuns) runs = faulty_runs_new(roles, &findings);
+    ImageCheck check = {.corruptions = 1, .findings = qapi_sequence_of_ImageCheckFindingList(&list)};
+    g_autoptr(FaultyRuns) runs = faulty_runs_new(roles, &check);
     g_autoptr(GString) damage = g_string_new(NULL);
     uint64_t at = 0;
     ClusterRun run;

@@ -112,6 +112,7 @@ static void test_findings(void)
     finding->has_entry_offset = true;
     finding->entry_offset = 3 * CLUSTER + 8;
     f.check.has_findings = true;
+    f.check.corruptions = 1;
     f.check.findings = qapi_sequence_of_ImageCheckFindingList(list);
     add(&f, 0, 10, CLUSTER_ROLE_L2, false);
     expect(&f, 6, 1, "3l 1l! 6l ");
