@@ -226,6 +226,13 @@ uint64_t refmap_get(const RefMap *map, uint64_t cluster)
     return piece ? counters_get(&piece->counters, cluster & (COUNTERS_PER_PIECE - 1)) : 0;
 }
 
+Counters *refmap_piece(const RefMap *map, uint64_t index)
+{
+    Piece *piece = find_piece(map, index);
+
+    return piece ? &piece->counters : NULL;
+}
+
 /* The first piece below @node at or behind *index, which is relative to @node. */
 static Piece *next_below(const Node *node, unsigned level, uint64_t *index)
 {

@@ -55,8 +55,14 @@ bool refmap_add_scattered(RefMap *map, uint64_t index, const uint16_t *at, size_
 uint64_t refmap_get(const RefMap *map, uint64_t cluster);
 
 /*
- * The first piece at or behind *index that exists, and its index in *index; NULL when there is none. Piece i has
- * the counters of the clusters from i * COUNTERS_PER_PIECE on, COUNTERS_PER_PIECE of them.
+ * Piece i has the counters of the clusters from i * COUNTERS_PER_PIECE on, COUNTERS_PER_PIECE of them. NULL where it
+ * does not exist.
+ */
+Counters *refmap_piece(const RefMap *map, uint64_t index);
+
+/*
+ * The first piece at or behind *index that exists, and its index in *index; NULL when there is none. That takes a look
+ * at what may be a thousand empty places.
  */
 Counters *refmap_next_piece(const RefMap *map, uint64_t *index);
 

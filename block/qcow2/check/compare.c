@@ -13,11 +13,10 @@
 #include "block/qcow2/format/format.h"
 #include "block/qcow2/load/count-pairs.h"
 
-#define ROW 256 /* clusters that are reported at once: where leaks are scattered, one side may be the same for long */
-
 typedef struct Comparison {
     const Qcow2HeaderFields *header;
     const Qcow2StoredCounts *stored;
+    Qcow2CountPairs pairs;
     Qcow2Report *report;
     uint64_t used_end;   /* behind the last cluster that is used */
     uint64_t stored_end; /* the same by stored counts */
@@ -128,7 +127,7 @@ static bool pass_unused_block(Comparison *c, Qcow2CountStretch *s)
 {
     const BlockLeaks *found;
 
-    if (s->first & (per_block(c) - 1) || s->unused < per_block(c)) {
+    if (s->first & (per_block(c) - 1) || qcow2_count_pairs_unused(&c->pairs, s) < per_block(c)) {
         return false;
     }
     if (!s->stored) {
@@ -182,11 +181,9 @@ static void compare_known(Comparison *c, const Qcow2CountStretch *s)
         return;
     }
     while ((i += counters_mismatch(s->stored, s->stored_at + i, s->other, s->other_at + i, s->n - i)) < s->n) {
-        size_t most = MIN(s->n - i, ROW);
         uint64_t has, wants;
-        size_t n = counters_same(s->other, s->other_at + i, s->other_at + i + most, &wants);
+        size_t n = qcow2_count_stretch_same(s, i, &has, &wants);
 
-        n = counters_same(s->stored, s->stored_at + i, s->stored_at + i + n, &has);
         report_mismatch(c, s->first + i, n, has, wants);
         i += n;
     }
@@ -196,11 +193,16 @@ uint64_t qcow2_compare_refcounts(const Qcow2HeaderFields *header, const Qcow2Sto
                                  const RefMap *computed, Qcow2Report *report)
 {
     g_autoptr(GHashTable) leaks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    Comparison c = {.header = header, .stored = stored, .report = report, .leaks = leaks};
-    Qcow2CountPairs pairs = qcow2_count_pairs(stored, computed);
+    Comparison c = {
+        .header = header,
+        .stored = stored,
+        .report = report,
+        .leaks = leaks,
+        .pairs = qcow2_count_pairs(stored, computed, UINT64_MAX),
+    };
     Qcow2CountStretch s;
 
-    for (uint64_t at = 0; qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
+    for (uint64_t at = 0; qcow2_count_pairs_next(&c.pairs, at, &s); at = s.first + s.n) {
         if (pass_unused_block(&c, &s)) {
             continue;
         }

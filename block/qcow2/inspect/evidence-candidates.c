@@ -47,8 +47,9 @@ typedef struct Search {
     GArray *wanted; /* size_t: indexes of candidates that it visits */
     GArray *stale;  /* Qcow2ClusterRange: tables that nobody wants back */
     Batch batch;
-    bool lists_found; /* some of the leaked clusters may list tables: L1 and snapshot tables */
-    Smallest some;    /* Qcow2Candidate: what was found, by cluster */
+    bool in_use_found; /* some clusters with a surplus are in use */
+    bool lists_found;  /* some of the leaked clusters may list tables: L1 and snapshot tables */
+    Smallest some;     /* Qcow2Candidate: what was found, by cluster */
 } Search;
 
 typedef struct SearchWorker {
@@ -175,9 +176,7 @@ static void examine_l2(const Search *s, const uint8_t *bytes, const Qcow2L2Resul
         back += contents->runs[i].offset < last;
         named.wrong += contents->runs[i].offset == last;
         last = contents->runs[i].offset + ((uint64_t)(contents->runs[i].n - 1) << s->header->cluster_bits);
-    }
-    if (contents->n_runs) {
-        c->last_entry = contents->runs[contents->n_runs - 1].index + contents->runs[contents->n_runs - 1].n - 1;
+        c->last_entry = contents->runs[i].index + contents->runs[i].n - 1;
     }
     for (guint i = 0; i < contents->extents->len; i++) {
         const Qcow2Extent *extent = &g_array_index(contents->extents, Qcow2Extent, i);
@@ -348,6 +347,7 @@ static bool examine_all(Search *s, bool in_use)
     Qcow2Surplus surplus;
 
     for (uint64_t at = 0; qcow2_next_surplus(s->check, at, end, &surplus); at = surplus.first + surplus.n) {
+        s->in_use_found |= surplus.references != 0;
         if (!surplus.references == !in_use && !(in_use ? add_tables_in_use(s, &surplus) : add_leaked(s, &surplus))) {
             return false;
         }
@@ -479,7 +479,7 @@ bool qcow2_find_candidates(const Qcow2Check *check, Qcow2Candidates *candidates,
     s.batch.in_use = g_new(bool, CLUSTERS_EACH);
     s.stale = qcow2_stale_bitmap_tables(check);
     smallest_init(&s.some, sizeof(Qcow2Candidate), QCOW2_MAX_CANDIDATES, compare_candidates);
-    ok = examine_all(&s, false) && examine_all(&s, true);
+    ok = examine_all(&s, false) && (!s.in_use_found || examine_all(&s, true));
     candidates->items = g_array_ref(smallest_end(&s.some));
     candidates->too_many = s.some.more;
     ok = ok && qcow2_visit_candidates(check, candidates, &visitor);

@@ -5,58 +5,32 @@
  */
 #include "block/qcow2/inspect/evidence-surplus.h"
 
-#define LONG_RANGE (UINT64_C(1) << 20) /* clusters; more than an L2 table maps */
+#include "block/qcow2/load/count-pairs.h"
 
-/* The references to @cluster, and to how many clusters from it on, at most @n, there are as many. */
-static uint64_t same_references(const RefMap *refs, uint64_t cluster, uint64_t n, uint64_t *references)
+/* The first surplus of @stretch, whose stored counts are known. */
+static bool find_surplus(const Qcow2CountStretch *stretch, Qcow2Surplus *s)
 {
-    uint64_t index = cluster >> COUNTERS_PER_PIECE_BITS;
-    const Counters *piece = refmap_next_piece(refs, &index);
-    uint64_t from = piece ? index << COUNTERS_PER_PIECE_BITS : UINT64_MAX;
-    size_t i = cluster & (COUNTERS_PER_PIECE - 1);
-
-    if (from > cluster) {
-        *references = 0;
-        return MIN(n, from - cluster);
+    for (size_t i = 0; (i += counters_mismatch(stretch->stored, stretch->stored_at + i, stretch->other,
+                                               stretch->other_at + i, stretch->n - i)) < stretch->n;
+         i += s->n) {
+        s->first = stretch->first + i;
+        s->n = qcow2_count_stretch_same(stretch, i, &s->stored, &s->references);
+        if (s->stored > s->references) {
+            return true;
+        }
     }
-    return counters_same(piece, i, i + MIN(n, COUNTERS_PER_PIECE - i), references);
-}
-
-/*
- * The same of stored counts; an unknown one is 0. Only where many clusters are asked for is it worth a look at which
- * blocks there are: that may take as long as the refcount table.
- */
-static uint64_t same_stored(const Qcow2StoredCounts *counts, uint64_t cluster, uint64_t n, uint64_t *stored)
-{
-    uint64_t mask = (UINT64_C(1) << qcow2_stored_counts_piece_bits(counts)) - 1;
-    uint64_t from = n > LONG_RANGE ? qcow2_stored_counts_next(counts, cluster) : cluster;
-    const Counters *piece;
-    size_t i = cluster & mask;
-
-    *stored = 0;
-    if (from > cluster) {
-        return MIN(n, from - cluster);
-    }
-    piece = qcow2_stored_counts_piece(counts, cluster);
-    n = MIN(n, mask + 1 - i);
-    return piece ? counters_same(piece, i, i + n, stored) : n;
+    return false;
 }
 
 bool qcow2_next_surplus(const Qcow2Check *c, uint64_t at, uint64_t end, Qcow2Surplus *s)
 {
-    end = MIN(end, refmap_clusters(c->counting.refs));
-    while (at < end) {
-        uint64_t n = same_stored(c->stored, at, end - at, &s->stored);
+    Qcow2CountPairs pairs = qcow2_count_pairs(c->stored, c->counting.refs, end);
+    Qcow2CountStretch stretch;
 
-        if (s->stored) {
-            n = same_references(c->counting.refs, at, n, &s->references);
-        }
-        if (s->stored && s->stored > s->references) {
-            s->first = at;
-            s->n = n;
+    for (; qcow2_count_pairs_next(&pairs, at, &stretch); at = stretch.first + stretch.n) {
+        if (stretch.stored && find_surplus(&stretch, s)) {
             return true;
         }
-        at += n;
     }
     return false;
 }

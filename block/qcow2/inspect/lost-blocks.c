@@ -47,20 +47,10 @@ static void collect_leaks(Search *s)
 
 static bool has_counts(const Search *s, uint64_t first, uint64_t n)
 {
-    uint64_t piece = first >> COUNTERS_PER_PIECE_BITS;
+    const RefMap *refs = s->check->counting.refs;
+    RefMapRun run;
 
-    if (!refmap_next_piece(s->check->counting.refs, &piece)) {
-        return false;
-    }
-    for (uint64_t i = MAX(first, piece << COUNTERS_PER_PIECE_BITS); i < first + n; i++) {
-        if (i >= refmap_clusters(s->check->counting.refs)) {
-            return false;
-        }
-        if (refmap_get(s->check->counting.refs, i)) {
-            return true;
-        }
-    }
-    return false;
+    return refmap_next_run(refs, first, MIN(first + n, refmap_clusters(refs)), &run);
 }
 
 static void collect_missing_blocks(Search *s)

@@ -5,6 +5,7 @@
  */
 #include "block/qcow2/load/refcount-blocks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -23,7 +24,9 @@ struct Qcow2StoredCounts {
     unsigned block_bits; /* log2 of the counts in a block */
     unsigned piece_bits; /* log2 of the counts in a piece */
     size_t n;
-    RefcountBlock **blocks;            /* by index in the refcount table; NULL = no block, all counts are 0 */
+    RefcountBlock **blocks; /* by index in the refcount table; NULL = no block, all counts are 0 */
+    uint32_t *present;      /* indexes of the others, ascending */
+    size_t n_present;
     GPtrArray *distinct;               /* RefcountBlock, sorted by offset; owns them */
     const Qcow2RefcountEntries *table; /* borrowed */
     uint64_t cluster_size;
@@ -177,6 +180,27 @@ static bool collect_blocks(Qcow2StoredCounts *s, const Qcow2RefcountEntries *tab
     return true;
 }
 
+/* Lists which blocks there are; false when memory is short. */
+static bool list_present(Qcow2StoredCounts *s)
+{
+    size_t n = 0;
+
+    assert(s->n <= QCOW2_MAX_REFTABLE_BYTES / 8);
+    for (size_t i = 0; i < s->n; i++) {
+        s->n_present += s->blocks[i] != NULL;
+    }
+    s->present = g_try_new(uint32_t, s->n_present);
+    if (s->n_present && !s->present) {
+        return false;
+    }
+    for (size_t i = 0; n < s->n_present; i++) {
+        if (s->blocks[i]) {
+            s->present[n++] = (uint32_t)i;
+        }
+    }
+    return true;
+}
+
 static int compare_blocks(const void *a, const void *b)
 {
     const RefcountBlock *x = *(RefcountBlock *const *)a, *y = *(RefcountBlock *const *)b;
@@ -240,7 +264,7 @@ Qcow2StoredCounts *qcow2_stored_counts_load(BlockSource *source, const Qcow2Head
     s->cluster_size = h->cluster_size;
     s->blocks = g_try_new0(RefcountBlock *, table->n);
     s->distinct = g_ptr_array_new_with_free_func(free_block);
-    ok = (s->blocks || !s->n) && collect_blocks(s, table);
+    ok = (s->blocks || !s->n) && collect_blocks(s, table) && list_present(s);
     g_ptr_array_sort(s->distinct, compare_blocks);
     set_unaligned_aside(s, unaligned, h->cluster_size);
     ok = ok && load_blocks(s, source, options);
@@ -256,6 +280,7 @@ void qcow2_stored_counts_free(Qcow2StoredCounts *s)
 {
     if (s) {
         g_free(s->blocks);
+        g_free(s->present);
         g_clear_pointer(&s->distinct, g_ptr_array_unref);
         g_free(s);
     }
@@ -286,14 +311,21 @@ const Counters *qcow2_stored_counts_piece(const Qcow2StoredCounts *s, uint64_t c
 uint64_t qcow2_stored_counts_next(const Qcow2StoredCounts *s, uint64_t cluster)
 {
     uint64_t index = cluster >> s->block_bits;
+    size_t from = 0, to = s->n_present; /* the first that is not below @index is one of these */
 
     if (index < s->n && s->blocks[index]) {
         return cluster;
     }
-    do {
-        index++;
-    } while (index < s->n && !s->blocks[index]);
-    return index < s->n ? index << s->block_bits : UINT64_MAX;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+
+        if (s->present[middle] < index) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < s->n_present ? (uint64_t)s->present[from] << s->block_bits : UINT64_MAX;
 }
 
 bool qcow2_stored_count(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *count)

@@ -14,7 +14,7 @@
 
 bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run)
 {
-    Qcow2CountPairs pairs = qcow2_count_pairs(t->stored, t->counts);
+    Qcow2CountPairs pairs = qcow2_count_pairs(t->stored, t->counts, UINT64_MAX);
     Qcow2CountStretch s;
 
     for (; qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
@@ -22,10 +22,7 @@ bool target_counts_next_run(const TargetCounts *t, uint64_t at, CountRun *run)
 
         if (i < s.n) {
             *run = (CountRun){.first = s.first + i, .known = s.stored != NULL};
-            run->n = counters_same(s.other, s.other_at + i, s.other_at + s.n, &run->target);
-            if (s.stored) {
-                run->n = MIN(run->n, counters_same(s.stored, s.stored_at + i, s.stored_at + s.n, &run->stored));
-            }
+            run->n = qcow2_count_stretch_same(&s, i, &run->stored, &run->target);
             assert(!run->known || run->stored != run->target);
             return true;
         }

@@ -199,7 +199,7 @@ bool qcow2_leaks_class(const Qcow2Leaks *l, ImageRescueClass *class)
     uint64_t leaks = 0;
     size_t n;
     bool unknown = !l->found->counts;
-    Qcow2CountPairs pairs = qcow2_count_pairs(l->found->counts, l->references);
+    Qcow2CountPairs pairs = qcow2_count_pairs(l->found->counts, l->references, UINT64_MAX);
     Qcow2CountStretch s;
 
     for (uint64_t at = 0; !unknown && leaks < SOME && qcow2_count_pairs_next(&pairs, at, &s); at = s.first + s.n) {
@@ -207,8 +207,7 @@ bool qcow2_leaks_class(const Qcow2Leaks *l, ImageRescueClass *class)
         for (size_t i = 0; !unknown && i < s.n; i += n) {
             uint64_t stored, references;
 
-            n = counters_same(s.stored, s.stored_at + i, s.stored_at + s.n, &stored);
-            n = MIN(n, counters_same(s.other, s.other_at + i, s.other_at + s.n, &references));
+            n = qcow2_count_stretch_same(&s, i, &stored, &references);
             leaks += stored > references ? n : 0;
         }
     }
