@@ -228,7 +228,7 @@ static const char *refuse_bitmaps_extension(ReaderImage *image, uint64_t at, uin
     return NULL;
 }
 
-static const char *refuse_crypt_extension(ReaderImage *image, uint64_t at, uint32_t size)
+static const char *refuse_crypt_extension(ReaderImage *image, uint64_t at, uint32_t size, ReaderResult *result)
 {
     if (image->crypt_method != 2) {
         return "CRYPTO header extension only expected with LUKS encryption method";
@@ -239,7 +239,11 @@ static const char *refuse_crypt_extension(ReaderImage *image, uint64_t at, uint3
     image->has_crypt_header = true;
     image->crypt_offset = reader_get64(image, at);
     image->crypt_length = reader_get64(image, at + 8);
-    return reader_aligned(image, image->crypt_offset) ? NULL : "Encryption header offset";
+    if (!reader_aligned(image, image->crypt_offset)) {
+        return "Encryption header offset";
+    }
+    result->stock_refusal = "a key"; /* before it reads on */
+    return NULL;
 }
 
 static const char *refuse_extension(ReaderImage *image, uint32_t type, uint64_t at, uint32_t size, ReaderResult *result)
@@ -248,7 +252,7 @@ static const char *refuse_extension(ReaderImage *image, uint32_t type, uint64_t 
     case BITMAPS_EXTENSION:
         return refuse_bitmaps_extension(image, at, size, result);
     case CRYPT_EXTENSION:
-        return refuse_crypt_extension(image, at, size);
+        return refuse_crypt_extension(image, at, size, result);
     case BACKING_FORMAT_EXTENSION:
         return size >= 16 ? "ERROR: ext_backing_format: len=" : NULL;
     case DATA_FILE_EXTENSION:
