@@ -199,8 +199,9 @@ static const char *begin_record(Qcow2Collector *c, const Qcow2Finding *f)
         message = c->message;
     } else {
         message = open->record.message = qcow2_finding_add_message(f, c->records->texts);
-        c->text += length_of(message) + length_of(f->location.snapshot) + length_of(f->location.bitmap);
+        c->text += length_of(message);
     }
+    c->text += length_of(f->location.snapshot) + length_of(f->location.bitmap);
     qcow2_finding_records_add(c->records, &open->record);
     move_to_front(c, position);
     c->n_open = position + 1;

@@ -75,9 +75,10 @@ Qcow2FindingRecord qcow2_finding_records_at(const Qcow2FindingRecords *records, 
 
 void qcow2_finding_records_set(Qcow2FindingRecords *records, guint index, const Qcow2FindingRecord *record)
 {
-    PackedRecord *packed = packed_at(records, index);
+    PackedRecord *packed;
 
     assert(index < records->n && record->count);
+    packed = packed_at(records, index);
     records->named |= record->location.snapshot || record->location.bitmap;
     if (packed->count == NOT_PACKED) {
         *other_at(records, (guint)packed->cluster_offset) = *record;

@@ -19,12 +19,12 @@ static uint64_t next_other(Qcow2CountPairs *p, uint64_t at)
     if (index == (p->end - 1) >> COUNTERS_PER_PIECE_BITS) {
         return refmap_piece(p->other, index) ? at : p->end;
     }
-    if (!p->next_known || (p->next && p->next_index < index)) {
-        p->next_index = index;
-        p->next = refmap_next_piece(p->other, &p->next_index);
-        p->next_known = true;
+    if (at >= p->next_other) {
+        bool found = refmap_next_piece(p->other, &index);
+
+        p->next_other = found ? MIN(p->end, MAX(at, index << COUNTERS_PER_PIECE_BITS)) : p->end;
     }
-    return p->next ? MIN(p->end, MAX(at, p->next_index << COUNTERS_PER_PIECE_BITS)) : p->end;
+    return p->next_other;
 }
 
 bool qcow2_count_pairs_next(Qcow2CountPairs *p, uint64_t at, Qcow2CountStretch *s)

@@ -27,12 +27,8 @@ typedef struct Qcow2CountStretch {
 typedef struct Qcow2CountPairs {
     const Qcow2StoredCounts *stored;
     const RefMap *other;
-    uint64_t end; /* the cluster behind the last */
-
-    /* The next piece of the other map: finding it takes a look at empty directories. */
-    const Counters *next; /* NULL: there is none */
-    uint64_t next_index;
-    bool next_known;
+    uint64_t end;        /* the cluster behind the last */
+    uint64_t next_other; /* up to it the other map has no piece, as a look at empty directories has found */
 } Qcow2CountPairs;
 
 /* Of the clusters before @end, as far as the other map reaches. */

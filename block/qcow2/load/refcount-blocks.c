@@ -5,12 +5,12 @@
  */
 #include "block/qcow2/load/refcount-blocks.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "block/qcow2/format/format.h"
 #include "util/number.h"
+#include "util/search.h"
 
 typedef struct RefcountBlock {
     uint64_t offset;
@@ -25,7 +25,7 @@ struct Qcow2StoredCounts {
     unsigned piece_bits; /* log2 of the counts in a piece */
     size_t n;
     RefcountBlock **blocks; /* by index in the refcount table; NULL = no block, all counts are 0 */
-    uint32_t *present;      /* indexes of the others, ascending */
+    uint64_t *present;      /* the first cluster of each of the others, ascending */
     size_t n_present;
     GPtrArray *distinct;               /* RefcountBlock, sorted by offset; owns them */
     const Qcow2RefcountEntries *table; /* borrowed */
@@ -185,17 +185,16 @@ static bool list_present(Qcow2StoredCounts *s)
 {
     size_t n = 0;
 
-    assert(s->n <= QCOW2_MAX_REFTABLE_BYTES / 8);
     for (size_t i = 0; i < s->n; i++) {
         s->n_present += s->blocks[i] != NULL;
     }
-    s->present = g_try_new(uint32_t, s->n_present);
+    s->present = g_try_new(uint64_t, s->n_present);
     if (s->n_present && !s->present) {
         return false;
     }
     for (size_t i = 0; n < s->n_present; i++) {
         if (s->blocks[i]) {
-            s->present[n++] = (uint32_t)i;
+            s->present[n++] = (uint64_t)i << s->block_bits;
         }
     }
     return true;
@@ -310,22 +309,13 @@ const Counters *qcow2_stored_counts_piece(const Qcow2StoredCounts *s, uint64_t c
 
 uint64_t qcow2_stored_counts_next(const Qcow2StoredCounts *s, uint64_t cluster)
 {
-    uint64_t index = cluster >> s->block_bits;
-    size_t from = 0, to = s->n_present; /* the first that is not below @index is one of these */
+    size_t next;
 
-    if (index < s->n && s->blocks[index]) {
+    if (block_of(s, cluster)) {
         return cluster;
     }
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-
-        if (s->present[middle] < index) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    return from < s->n_present ? (uint64_t)s->present[from] << s->block_bits : UINT64_MAX;
+    next = first_not_below(s->present, s->n_present, sizeof(*s->present), 0, cluster);
+    return next < s->n_present ? s->present[next] : UINT64_MAX;
 }
 
 bool qcow2_stored_count(const Qcow2StoredCounts *s, uint64_t cluster, uint64_t *count)
